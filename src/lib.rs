@@ -1,0 +1,22 @@
+//! lite2pg moves a SQLite database into PostgreSQL.
+//!
+//! The modules stand in reading order: pure values first, then the two databases, then the stages of a
+//! run, then what a person sees. A module looks down, never up, never sideways (see ARCHITECTURE.md).
+
+pub mod error;
+pub mod model;
+
+pub mod dialect;
+pub mod postgres;
+pub mod sqlite;
+
+pub mod load;
+pub mod plan;
+pub mod profile;
+pub mod transform;
+
+pub mod run;
+
+pub mod report;
+
+pub use error::{Error, Kind, Result};

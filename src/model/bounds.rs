@@ -1,0 +1,68 @@
+//! Every bound of the program, each with its reason. A figure that limits something stands here.
+
+use std::time::Duration;
+
+/// A COPY batch is sent when it holds this many bytes. Between 64 KB and 1 MB no difference was measured;
+/// small batches keep the memory of many lanes low.
+pub const BATCH_BYTES: usize = 256 * 1024;
+
+/// One COPY message to the server. Larger cells are sent in pieces of this size, so that no layer below
+/// copies a whole one.
+pub const COPY_MESSAGE_BYTES_MAX: usize = 1024 * 1024;
+
+/// A range's transaction ends after this many bytes; what is left of the range is a new one. Bounds what a
+/// crash costs and lets lanes share a table whose keys are unevenly spread.
+pub const RANGE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// Rows a range is planned for. Between 50 k and 1 M no difference was measured.
+pub const RANGE_ROWS: u64 = 200_000;
+
+/// Ranges that a table is cut into at most; more would only be more transactions.
+pub const RANGES_PER_TABLE_MAX: u32 = 1024;
+
+/// Originals of stand-ins held in memory before they are written in the range's transaction.
+pub const ORIGINALS_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Rows that the profile reads of one table before it begins to skip: below this, it reads them all.
+pub const PROFILE_ROWS_MAX: u64 = 50_000;
+
+/// Places in a large table that the profile reads from.
+pub const PROFILE_SPOTS: u64 = 64;
+
+/// Bytes that the profile reads of one table; a table of large blobs gives its answer early.
+pub const PROFILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// SQLite's page cache of one connection.
+pub const SQLITE_CACHE_BYTES: usize = 2 * 1024 * 1024;
+
+/// How long SQLite waits for another process's lock.
+pub const SQLITE_BUSY: Duration = Duration::from_secs(30);
+
+/// PostgreSQL's own limits (<https://www.postgresql.org/docs/current/limits.html>).
+pub const PG_COLUMNS_MAX: usize = 1600;
+/// Bytes in an identifier.
+pub const PG_NAME_BYTES_MAX: usize = 63;
+
+/// JSON nested deeper stays text: the server parses by recursion and stops at its `max_stack_depth`.
+pub const JSON_DEPTH_MAX: usize = 512;
+
+/// Digits before and after the decimal point that PostgreSQL's numeric takes (docs, "Numeric Types").
+pub const NUMERIC_INTEGER_DIGITS_MAX: usize = 131_072;
+/// Digits after the decimal point.
+pub const NUMERIC_FRACTION_DIGITS_MAX: usize = 16_383;
+
+/// How long a connection attempt may take where the target does not say (`connect_timeout`).
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Connections to the target at most; `--jobs` above this is refused.
+pub const LANES_MAX: usize = 64;
+
+/// Times that tables are loaded again because the rows disproved a type. Each round reads the disproved
+/// tables whole, so that a second round is rare and a third has no cause left.
+pub const RELOAD_ROUNDS_MAX: u32 = 8;
+
+/// How often a run says where it is when nobody watches a terminal.
+pub const PROGRESS_LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// `maintenance_work_mem` of the sessions that build indexes, all of them together, in MB.
+pub const MAINTENANCE_MB_TOTAL: usize = 512;

@@ -1,0 +1,14 @@
+//! The pure values that every floor speaks in: names, cells, types, catalogs, plans, ranges, events.
+//!
+//! Owns no connection, no file, no clock. Stages of a run meet only here.
+
+pub mod bounds;
+pub mod cell;
+pub mod conversion;
+pub mod event;
+pub mod name;
+pub mod pg_type;
+pub mod plan;
+pub mod profile;
+pub mod range;
+pub mod source;
