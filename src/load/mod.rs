@@ -1,1 +1,183 @@
-//! (module head)
+//! Ranges of rows onto the target: one lane is one reader, one session, one thread.
+//!
+//! Owns the transaction of a range: its rows, its originals, its checkpoint. Does not decide types; a cell
+//! that its rule does not take is told upwards as a [`Disproof`].
+
+pub mod copy;
+pub mod queue;
+pub mod writer;
+
+use crate::error::{Error, Kind, Result};
+use crate::model::conversion::Misfit;
+use crate::model::event::{Event, Observer, Progress};
+use crate::model::plan::Plan;
+use crate::postgres::Session;
+use crate::sqlite::{Reader, TableScan};
+use copy::{Outcome, copy_range};
+use queue::{Item, Queue};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use uuid::Uuid;
+
+/// What to do about rows that are on the target already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Conflict {
+    /// The server's refusal ends the run.
+    #[default]
+    Fail,
+    /// The target's row stays.
+    Skip,
+    /// The source's row replaces it.
+    Update,
+}
+
+/// Evidence of the load against the plan: a rule of a table does not take its rows.
+#[derive(Debug, Clone)]
+pub struct Disproof {
+    /// Position of the table in the plan.
+    pub table: usize,
+    /// Position of the column among the plan's columns of the table.
+    pub column: usize,
+    /// Integer key of the row; `None` where the server refused without telling one.
+    pub key: Option<i64>,
+    /// Why; `None` where a stand-in was not allowed, or the server refused.
+    pub misfit: Option<Misfit>,
+    /// What the server said, where it refused.
+    pub refusal: Option<String>,
+}
+
+/// What all lanes of a load share.
+pub struct Load<'a> {
+    /// The plan.
+    pub plan: &'a Plan,
+    /// The scan of each table's loaded columns, in the plan's order.
+    pub scans: &'a [TableScan],
+    /// The run's id.
+    pub run: Uuid,
+    /// Rows in the way.
+    pub conflict: Conflict,
+    /// Counters for whoever watches.
+    pub progress: &'a Progress,
+    /// Set when a person or the system wants the run to end.
+    pub stop: &'a AtomicBool,
+    /// Hears what happens.
+    pub observer: &'a dyn Observer,
+    /// What is left to do.
+    pub queue: Queue,
+    /// Tables that a disproof took out of this round.
+    out: Vec<AtomicBool>,
+    open_ranges: Vec<AtomicU64>,
+    disproofs: Mutex<Vec<Disproof>>,
+}
+
+impl<'a> Load<'a> {
+    /// A load of these items.
+    pub fn new(
+        plan: &'a Plan,
+        scans: &'a [TableScan],
+        run: Uuid,
+        conflict: Conflict,
+        progress: &'a Progress,
+        stop: &'a AtomicBool,
+        observer: &'a dyn Observer,
+        items: Vec<Item>,
+    ) -> Self {
+        let open_ranges: Vec<AtomicU64> = plan.tables.iter().map(|_| AtomicU64::new(0)).collect();
+        for item in &items {
+            open_ranges[item.table].fetch_add(1, Ordering::Relaxed);
+        }
+        Self {
+            plan,
+            scans,
+            run,
+            conflict,
+            progress,
+            stop,
+            observer,
+            queue: Queue::new(items),
+            out: plan.tables.iter().map(|_| AtomicBool::new(false)).collect(),
+            open_ranges,
+            disproofs: Mutex::default(),
+        }
+    }
+
+    /// Runs one lane until nothing is left, or until the first error anywhere.
+    pub fn lane(&self, reader: &Reader, session: &mut Session) -> Result<()> {
+        while let Some(item) = self.queue.take() {
+            // The guard gives the item back on every way out, a panic included: other lanes wait for it.
+            let mut guard = Guard { load: self, rest: Vec::new(), failed: true };
+            match copy_range(self, reader, session, item)? {
+                Outcome::Done { rest } => self.range_done(item, rest, &mut guard.rest),
+                Outcome::Out => {}
+                Outcome::Disproved(disproof) => self.disprove(disproof),
+                Outcome::Stopped => {
+                    self.queue.close();
+                    guard.failed = false;
+                    return Err(interrupted());
+                }
+            }
+            guard.failed = false;
+        }
+        Ok(())
+    }
+
+    /// What the rows disproved. Empty when everything was copied.
+    pub fn into_disproofs(self) -> Vec<Disproof> {
+        self.disproofs.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a table was taken out of this round.
+    #[must_use]
+    pub fn is_out(&self, table: usize) -> bool {
+        self.out[table].load(Ordering::Relaxed)
+    }
+
+    fn range_done(&self, item: Item, rest: Option<Item>, back: &mut Vec<Item>) {
+        if let Some(rest) = rest {
+            let idle = self.queue.waiting() as u32;
+            let end = self.plan.tables[rest.table].key_bounds.and_then(|(_, max)| rest.range.lo.map(|lo| (lo, max)));
+            let ranges = match end {
+                Some((lo, max)) if idle > 0 => rest.range.split(lo, max, idle + 1),
+                _ => vec![rest.range],
+            };
+            let bytes = rest.bytes / ranges.len() as u64;
+            back.extend(ranges.into_iter().map(|range| Item { range, bytes, ..rest }));
+        }
+        let open = &self.open_ranges[item.table];
+        open.fetch_add(back.len() as u64, Ordering::Relaxed);
+        if open.fetch_sub(1, Ordering::Relaxed) == 1 && !self.is_out(item.table) {
+            let (rows, bytes) = self.progress.table(item.table);
+            self.observer.event(&Event::TableCopied { table: item.table, rows, bytes });
+        }
+    }
+
+    fn disprove(&self, disproof: Disproof) {
+        self.out[disproof.table].store(true, Ordering::Relaxed);
+        self.queue.forget(disproof.table);
+        self.disproofs.lock().unwrap_or_else(PoisonError::into_inner).push(disproof);
+    }
+}
+
+struct Guard<'l, 'a> {
+    load: &'l Load<'a>,
+    rest: Vec<Item>,
+    failed: bool,
+}
+
+impl Drop for Guard<'_, '_> {
+    fn drop(&mut self) {
+        if self.failed {
+            self.load.queue.close();
+        }
+        self.load.queue.done(&self.rest);
+    }
+}
+
+/// The error of a run that was asked to stop.
+#[must_use]
+pub fn interrupted() -> Error {
+    Error::new(Kind::Interrupted, "the run was interrupted")
+        .state("finished ranges are on the target; half-done ones were rolled back")
+        .hint("the same command goes on where this one stopped")
+}

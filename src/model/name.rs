@@ -74,7 +74,7 @@ fn snake(name: &str) -> String {
 }
 
 /// Hands out names that PostgreSQL keeps apart: within 63 bytes, each only once.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Namespace {
     taken: HashSet<String>,
 }

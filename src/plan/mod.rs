@@ -1,1 +1,350 @@
-//! (module head)
+//! From the catalog and the profile to a plan: names, types, keys, and what cannot be carried over.
+//!
+//! Reads nothing and writes nothing: the same evidence gives the same plan.
+
+pub mod existing;
+pub mod groups;
+pub mod names;
+pub mod objects;
+pub mod select;
+pub mod types;
+mod views;
+
+use crate::dialect::table::TableSql;
+use crate::dialect::{self, Relation, Scope, Want, default};
+use crate::error::{Error, Kind, Result};
+use crate::model::bounds::PG_COLUMNS_MAX;
+use crate::model::cell::Class;
+use crate::model::conversion::Conversion;
+use crate::model::name::{Namespace, Spelling};
+use crate::model::pg_type::PgType;
+use crate::model::plan::{ColumnPlan, Identity, Plan, Remark, TablePlan};
+use crate::model::profile::{TableProfile, Trial};
+use crate::model::source::{Catalog, Column, Table};
+use crate::postgres::catalog::ExistingTable;
+use crate::profile::candidates::{TypeOptions, for_existing_column, for_new_column};
+use existing::Matched;
+use groups::Groups;
+use names::Names;
+use objects::Builder;
+use std::collections::HashSet;
+
+/// A table with more columns than this may not fit a page when every integer takes eight bytes, so its
+/// integers are as narrow as their values.
+const WIDE_TABLE_COLUMNS: usize = 800;
+
+/// What shapes a plan besides the rows.
+#[derive(Debug, Clone)]
+pub struct PlanOptions {
+    /// The target schema.
+    pub schema: String,
+    /// How names change.
+    pub spelling: Spelling,
+    /// Options of types.
+    pub types: TypeOptions,
+    /// Rows only: every table must be there already.
+    pub data_only: bool,
+}
+
+/// A plan in the making: everything that is decided before the rows are read.
+pub struct Draft {
+    catalog: Catalog,
+    options: PlanOptions,
+    names: Names,
+    groups: Groups,
+    sql: Vec<Option<TableSql>>,
+    matched: Vec<Option<Matched>>,
+}
+
+impl Draft {
+    /// Decides names, and matches the tables that are there already. `catalog` holds the chosen tables only;
+    /// `taken` are the names of the target schema's relations.
+    pub fn new(
+        catalog: Catalog,
+        options: PlanOptions,
+        taken: &[String],
+        existing: &[ExistingTable],
+    ) -> Result<Self> {
+        let there: Vec<String> = existing.iter().map(|t| t.name.clone()).collect();
+        let mut names = Names::new(&catalog, options.spelling, taken, &there);
+        let matched = existing::match_tables(&catalog, &mut names, existing, options.data_only)?;
+        for (table, matched) in catalog.tables.iter().zip(&matched) {
+            check_width(table, matched.as_ref())?;
+        }
+        let groups = Groups::of(&catalog);
+        let sql = catalog.tables.iter().map(|t| dialect::table::parse(&t.sql).ok()).collect();
+        Ok(Self { catalog, options, names, groups, sql, matched })
+    }
+
+    /// The catalog of the chosen tables.
+    #[must_use]
+    pub fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    /// The rules to try on a table's columns, a list a column.
+    #[must_use]
+    pub fn trials(&self, table: usize) -> Vec<Vec<Trial>> {
+        let columns = &self.catalog.tables[table].columns;
+        if let Some(matched) = &self.matched[table] {
+            let rules = |c: usize| matched.columns[c].as_ref().map(|m| for_existing_column(&m.pg_type, &self.options.types));
+            return (0..columns.len()).map(|c| rules(c).unwrap_or_default()).collect();
+        }
+        (0..columns.len()).map(|c| self.trials_of((table, c))).collect()
+    }
+
+    // Every member of a group tries the rules of all members, so that a common one can be found.
+    fn trials_of(&self, at: groups::ColumnId) -> Vec<Trial> {
+        let mut all = self.own_trials(at);
+        let last = all.split_off(all.len() - all.len().min(4));
+        for member in self.groups.members(at).iter().filter(|m| **m != at) {
+            for trial in self.own_trials(*member) {
+                if all.iter().chain(&last).all(|t| t.conversion != trial.conversion) {
+                    all.push(trial);
+                }
+            }
+        }
+        all.extend(last);
+        all
+    }
+
+    fn own_trials(&self, (t, c): groups::ColumnId) -> Vec<Trial> {
+        let table = &self.catalog.tables[t];
+        let in_key = table.primary_key.contains(&c)
+            || table.indexes.iter().any(|i| i.unique && i.columns.iter().any(|k| k.column == Some(c)))
+            || !self.groups.members((t, c)).is_empty();
+        let mut types = self.options.types.clone();
+        types.narrow_integers |= table.columns.len() > WIDE_TABLE_COLUMNS;
+        for_new_column(&table.columns[c].declared, in_key, &types)
+    }
+
+    /// The plan that this evidence gives; `profiles` in the catalog's order.
+    pub fn plan(&self, profiles: &[TableProfile]) -> Result<Plan> {
+        let mut names = self.names.clone();
+        let mut remarks = names.remarks.clone();
+        let mut tables = Vec::with_capacity(self.catalog.tables.len());
+        let mut relations = Vec::with_capacity(self.catalog.tables.len());
+        for position in 0..self.catalog.tables.len() {
+            let (table, relation) = match &self.matched[position] {
+                Some(matched) => existing::plan(&self.catalog, position, matched, &profiles[position], &mut remarks)
+                    .map(|table| (self.relation(position, &table.columns, &table.target), table))
+                    .map(|(relation, table)| (table, relation))?,
+                None => self.table(position, profiles, &mut names, &mut remarks),
+            };
+            tables.push(table);
+            relations.push(relation);
+        }
+        let views = if self.options.data_only {
+            Vec::new()
+        } else {
+            views::plan(&self.catalog, &names, &self.options.schema, relations, &mut remarks)
+        };
+        self.left_out(&mut remarks);
+        Ok(Plan { schema: self.options.schema.clone(), tables, views, remarks })
+    }
+
+    fn table(
+        &self,
+        position: usize,
+        profiles: &[TableProfile],
+        names: &mut Names,
+        remarks: &mut Vec<Remark>,
+    ) -> (TablePlan, Relation) {
+        let table = &self.catalog.tables[position];
+        let profile = &profiles[position];
+        let null_columns: HashSet<usize> =
+            (0..table.columns.len()).filter(|&c| profile.columns[c].count(Class::Null) > 0).collect();
+        let mut broken = HashSet::new();
+        let mut columns: Vec<ColumnPlan> = (0..table.columns.len())
+            .map(|c| self.column((position, c), profiles, names, &null_columns, &mut broken, remarks))
+            .collect();
+        let relation = self.relation(position, &columns, &names.tables[position]);
+        let scope = Scope::table(relation.clone());
+        self.generated(position, profile, &scope, &mut columns, remarks);
+        let builder = Builder {
+            catalog: &self.catalog,
+            position,
+            sql: self.sql[position].as_ref(),
+            scope: &scope,
+            columns: &columns,
+            null_columns: &null_columns,
+            schema: &self.options.schema,
+        };
+        let (primary_key, mut indexes) = builder.primary_key(names, remarks);
+        indexes.extend(builder.indexes(names, remarks));
+        let mut constraints = Namespace::with(indexes.iter().map(|i| i.name.clone()));
+        if let Some(key) = &primary_key {
+            constraints.claim(&key.name);
+        }
+        let checks = builder.checks(&mut constraints, remarks);
+        let foreign_keys = builder.foreign_keys(names, &broken, &mut constraints, remarks);
+        let plan = TablePlan {
+            source: table.name.clone(),
+            target: names.tables[position].clone(),
+            row_key: table.row_key.clone(),
+            existing: false,
+            columns,
+            primary_key,
+            indexes,
+            checks,
+            foreign_keys,
+            rows: profile.rows,
+            rows_exact: profile.complete,
+            bytes: profile.bytes(),
+            key_bounds: profile.key_bounds,
+        };
+        (plan, relation)
+    }
+
+    fn column(
+        &self,
+        at: groups::ColumnId,
+        profiles: &[TableProfile],
+        names: &Names,
+        null_columns: &HashSet<usize>,
+        broken: &mut HashSet<usize>,
+        remarks: &mut Vec<Remark>,
+    ) -> ColumnPlan {
+        let table = &self.catalog.tables[at.0];
+        let column = &table.columns[at.1];
+        let choice = types::choose(&self.catalog, profiles, &self.groups, at, &self.options.types);
+        if choice.breaks_keys {
+            broken.insert(at.1);
+        }
+        let pg_type = choice.conversion.pg_type();
+        let object = format!("{}.{}", table.name, column.name);
+        let is_rowid = table.rowid_column() == Some(at.1);
+        let default = if is_rowid || column.generated.is_some() {
+            None
+        } else {
+            default_of(column, &pg_type, &object, remarks)
+        };
+        let holds_null = null_columns.contains(&at.1);
+        if column.not_null && holds_null {
+            remarks.push(Remark::warning(&object, "declared NOT NULL but holds NULL: the column stays nullable"));
+        }
+        let identity =
+            (is_rowid && matches!(choice.conversion, Conversion::Int { .. })).then_some(Identity { last: table.sequence });
+        ColumnPlan {
+            source: column.name.clone(),
+            declared: column.declared.clone(),
+            target: names.columns[at.0][at.1].clone(),
+            pg_type,
+            conversion: choice.conversion,
+            stand_ins: choice.stand_ins,
+            not_null: !holds_null && (column.not_null || table.primary_key.contains(&at.1)),
+            default,
+            generated: None,
+            identity,
+            evidence: choice.evidence,
+        }
+    }
+
+    // A generated column is computed by the server where its expression means the same there; otherwise its
+    // values are loaded into a plain one. PostgreSQL forbids one to name another.
+    fn generated(
+        &self,
+        position: usize,
+        profile: &TableProfile,
+        scope: &Scope,
+        columns: &mut [ColumnPlan],
+        remarks: &mut Vec<Remark>,
+    ) {
+        let table = &self.catalog.tables[position];
+        for (c, column) in table.columns.iter().enumerate().filter(|(_, c)| c.generated.is_some()) {
+            let text = self.sql[position].as_ref().and_then(|s| s.column(&column.name)).and_then(|s| s.generated.clone());
+            let reason = if profile.columns[c].keep_values {
+                "the server could not compute it from these rows".to_owned()
+            } else {
+                let translated = text.as_deref().map(|t| {
+                    dialect::expression(t, scope, &Want::Value(columns[c].pg_type.clone())).map_err(|e| e.reason)
+                });
+                match translated {
+                    Some(Ok(done)) => {
+                        columns[c].generated = Some(done.sql);
+                        continue;
+                    }
+                    Some(Err(reason)) => reason,
+                    None => "its expression could not be read".to_owned(),
+                }
+            };
+            let object = format!("{}.{}", table.name, column.name);
+            let remark = Remark::warning(object, format!("generated column becomes a plain one, its values kept: {reason}"));
+            remarks.push(remark.with_sql(text.map_or_else(String::new, |t| format!("GENERATED ALWAYS AS ({t}) STORED"))));
+        }
+    }
+
+    fn relation(&self, position: usize, columns: &[ColumnPlan], target: &str) -> Relation {
+        let table = &self.catalog.tables[position];
+        let sql = self.sql[position].as_ref();
+        let columns = columns
+            .iter()
+            .map(|c| {
+                let collation = sql.and_then(|s| s.column(&c.source)).and_then(|s| s.collation.clone());
+                dialect::Column::new(&c.source, &c.target, c.pg_type.clone())
+                    .declared(&c.declared)
+                    .collation(collation)
+                    .not_null(c.not_null)
+                    .uniform(is_uniform(&c.conversion))
+            })
+            .collect();
+        let rowid = table.rowid_column().map(|r| &table.columns[r].name);
+        let rowid = rowid.and_then(|name| columns.iter().position(|c: &dialect::Column| c.source == *name));
+        Relation::new(&table.name, &self.options.schema, target, columns).rowid(rowid)
+    }
+
+    fn left_out(&self, remarks: &mut Vec<Remark>) {
+        remarks.extend(self.catalog.remarks.iter().map(|r| Remark::note("schema", r)));
+        for table in &self.catalog.virtual_tables {
+            let shadows = if table.shadows.is_empty() {
+                String::new()
+            } else {
+                format!(" with the tables behind it ({})", table.shadows.join(", "))
+            };
+            let text = format!("virtual table of module `{}` left out{shadows}: {}", table.module, hint(&table.module));
+            remarks.push(Remark::warning(&table.name, text).with_sql(table.sql.clone()));
+        }
+        for trigger in &self.catalog.triggers {
+            let text = format!("trigger on `{}` not translated", trigger.table);
+            remarks.push(Remark::warning(&trigger.name, text).with_sql(trigger.sql.clone()));
+        }
+    }
+}
+
+fn hint(module: &str) -> &'static str {
+    match module {
+        "fts3" | "fts4" | "fts5" => "a GIN index on to_tsvector(…), or pg_trgm, searches text in PostgreSQL",
+        "rtree" | "rtree_i32" | "geopoly" => "a GiST index on a range, box or PostGIS geometry takes its place",
+        _ => "PostgreSQL has no such module",
+    }
+}
+
+fn default_of(column: &Column, pg_type: &PgType, object: &str, remarks: &mut Vec<Remark>) -> Option<String> {
+    let text = column.default.as_deref()?;
+    default::translate(text, pg_type).unwrap_or_else(|e| {
+        let remark = Remark::warning(object, format!("default not translated: {}", e.reason));
+        remarks.push(remark.with_sql(format!("DEFAULT {text}")));
+        None
+    })
+}
+
+fn is_uniform(conversion: &Conversion) -> bool {
+    !matches!(
+        conversion,
+        Conversion::Text { numbers: true, .. }
+            | Conversion::Bytea { all_classes: true }
+            | Conversion::Numeric { text: true, .. }
+    )
+}
+
+fn check_width(table: &Table, matched: Option<&Matched>) -> Result<()> {
+    if table.columns.len() <= PG_COLUMNS_MAX || matched.is_some() {
+        return Ok(());
+    }
+    Err(Error::new(
+        Kind::Blocked,
+        format!("`{}` has {} columns; a PostgreSQL table has room for {PG_COLUMNS_MAX}", table.name, table.columns.len()),
+    )
+    .state("nothing was written")
+    .hint(format!("leave it out with `--exclude '{}'`, or split it in SQLite first", table.name)))
+}

@@ -1,1 +1,9 @@
-//! (module head)
+//! Events and results become words: progress on stderr, results on stdout, errors with their way out.
+//!
+//! The only floor beside `cli` that prints. Knows nothing of either database.
+
+pub mod figures;
+pub mod message;
+pub mod plan;
+pub mod progress;
+pub mod summary;

@@ -1,0 +1,253 @@
+//! One range: its transaction from BEGIN to the checkpoint's COMMIT.
+
+use super::writer::{Misfitting, RowWriter};
+use super::{Conflict, Disproof, Load, queue::Item};
+use crate::error::{Error, Kind, Result};
+use crate::model::bounds::{BATCH_BYTES, ORIGINALS_BYTES_MAX, RANGE_BYTES_MAX};
+use crate::model::name::qualified;
+use crate::model::plan::TablePlan;
+use crate::model::range::Range;
+use crate::postgres::control::{self, DoneRange};
+use crate::postgres::{CopyIn, Session, Transaction, ddl, refused_column};
+use crate::sqlite::{Flow, Reader, RowRef};
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+/// What became of a range.
+pub enum Outcome {
+    /// Its rows are on the target, or as many as one transaction takes; `rest` is what is left of it.
+    Done {
+        /// The keys that are still to be copied.
+        rest: Option<Item>,
+    },
+    /// The rows disprove the plan. Nothing of the range is on the target.
+    Disproved(Disproof),
+    /// Another lane has disproved the table meanwhile. Nothing of the range is on the target.
+    Out,
+    /// Somebody wants the run to end. Nothing of the range is on the target.
+    Stopped,
+}
+
+// Why the scan of a range ended before its last row.
+enum Halt {
+    Misfit(Misfitting),
+    Out,
+    Stopped,
+}
+
+/// Copies one range in one transaction.
+pub fn copy_range(load: &Load<'_>, reader: &Reader, session: &mut Session, item: Item) -> Result<Outcome> {
+    let table = &load.plan.tables[item.table];
+    if load.is_out(item.table) {
+        return Ok(Outcome::Out);
+    }
+    let started = Instant::now();
+    let mut sent = Sent::default();
+    let result = transaction(load, reader, session, item, table, started, &mut sent);
+    if !matches!(result, Ok(Outcome::Done { .. })) {
+        load.progress.take_back(item.table, sent.rows, sent.bytes);
+    }
+    match result {
+        Err(error) => refusal(table, item, error),
+        done => done,
+    }
+}
+
+// What the counters were told of the range so far.
+#[derive(Default)]
+struct Sent {
+    rows: u64,
+    bytes: u64,
+}
+
+fn transaction(
+    load: &Load<'_>,
+    reader: &Reader,
+    session: &mut Session,
+    item: Item,
+    table: &TablePlan,
+    started: Instant,
+    sent: &mut Sent,
+) -> Result<Outcome> {
+    let schema = &load.plan.schema;
+    let tx = session.transaction()?;
+    if item.creates {
+        tx.batch(&ddl::create_table(schema, table))?;
+        control::record_object(&tx, load.run, "table", &table.target)?;
+    }
+    let staged = load.conflict != Conflict::Fail && table.existing;
+    if staged {
+        tx.batch(&ddl::create_stage(schema, table))?;
+    }
+    let relation = if staged { "pg_temp.lite2pg_stage".to_owned() } else { qualified(schema, &table.target) };
+    let sql = ddl::copy_in(&relation, table, item.creates);
+    let mut stream = Stream { load, tx: &tx, item, table, sql, copy: None, writer: RowWriter::new(table, BATCH_BYTES)?, acknowledged: 0 };
+    stream.open()?;
+    let (last_key, halt) = scan(load, reader, item, &mut stream, sent)?;
+    match halt {
+        Some(Halt::Misfit(misfit)) => return Ok(Outcome::Disproved(disproof(table, item, misfit))),
+        Some(Halt::Out) => return Ok(Outcome::Out),
+        Some(Halt::Stopped) => return Ok(Outcome::Stopped),
+        None => {}
+    }
+    let (writer, acknowledged) = stream.close()?;
+    if acknowledged != writer.rows {
+        return Err(Error::new(Kind::Bug, format!("`{}`: rows sent and rows acknowledged differ", table.target))
+            .fact(format!("{} sent, {acknowledged} acknowledged", writer.rows)));
+    }
+    if staged {
+        let update = load.conflict == Conflict::Update;
+        let key = table.primary_key.as_ref().map_or(&[][..], |k| &k.columns);
+        tx.execute(&ddl::insert_from_stage(schema, table, key, update), &[])?;
+    }
+    let range = Range { lo: item.range.lo, hi: last_key.or(item.range.hi) };
+    let done = DoneRange { range, rows: writer.rows, bytes: writer.bytes, ms: started.elapsed().as_millis() as u64 };
+    control::record_range(&tx, load.run, &table.target, &done, &writer.ledger(&table.target))?;
+    tx.commit()?;
+    let rest = last_key.and_then(|key| rest_of(item, key, writer.bytes));
+    Ok(Outcome::Done { rest })
+}
+
+// Runs the scan. The first value is the last key, where the range ended before its end.
+fn scan(
+    load: &Load<'_>,
+    reader: &Reader,
+    item: Item,
+    stream: &mut Stream<'_, '_>,
+    sent: &mut Sent,
+) -> Result<(Option<i64>, Option<Halt>)> {
+    let query = &load.scans[item.table];
+    let mut halt = None;
+    let end = reader.scan(query, item.range, None, |key, row: &RowRef<'_>| {
+        if let Err(misfit) = stream.writer.row(key, row) {
+            halt = Some(Halt::Misfit(misfit));
+            return Ok(Flow::Stop);
+        }
+        if stream.writer.buffered() >= BATCH_BYTES {
+            stream.send()?;
+            load.progress.add(item.table, stream.writer.rows - sent.rows, stream.writer.bytes - sent.bytes);
+            (sent.rows, sent.bytes) = (stream.writer.rows, stream.writer.bytes);
+            if load.stop.load(Ordering::Relaxed) {
+                halt = Some(Halt::Stopped);
+                return Ok(Flow::Stop);
+            }
+            if load.is_out(item.table) {
+                halt = Some(Halt::Out);
+                return Ok(Flow::Stop);
+            }
+            if query.has_key() && stream.writer.bytes >= RANGE_BYTES_MAX {
+                return Ok(Flow::StopAfterKey);
+            }
+        }
+        if stream.writer.originals_bytes() >= ORIGINALS_BYTES_MAX {
+            stream.flush_originals()?;
+        }
+        Ok(Flow::Continue)
+    })?;
+    load.progress.add(item.table, stream.writer.rows - sent.rows, stream.writer.bytes - sent.bytes);
+    (sent.rows, sent.bytes) = (stream.writer.rows, stream.writer.bytes);
+    if halt.is_none() && load.stop.load(Ordering::Relaxed) {
+        halt = Some(Halt::Stopped);
+    }
+    let last_key = if end.finished { None } else { end.last_key };
+    Ok((last_key, halt))
+}
+
+fn rest_of(item: Item, last_key: i64, bytes: u64) -> Option<Item> {
+    let lo = last_key.checked_add(1)?;
+    if item.range.hi.is_some_and(|hi| lo > hi) {
+        return None;
+    }
+    let range = Range { lo: Some(lo), hi: item.range.hi };
+    Some(Item { range, bytes: item.bytes.saturating_sub(bytes).max(1), creates: false, ..item })
+}
+
+// One COPY after another inside the range's transaction; almost always just one.
+struct Stream<'l, 't> {
+    load: &'l Load<'l>,
+    tx: &'t Transaction<'t>,
+    item: Item,
+    table: &'l TablePlan,
+    sql: String,
+    copy: Option<CopyIn<'t>>,
+    writer: RowWriter,
+    acknowledged: u64,
+}
+
+impl Stream<'_, '_> {
+    fn open(&mut self) -> Result<()> {
+        self.copy = Some(self.tx.copy_in(&self.sql)?);
+        self.writer.begin();
+        Ok(())
+    }
+
+    fn send(&mut self) -> Result<()> {
+        let batch = self.writer.take_batch(BATCH_BYTES);
+        self.copy.as_mut().expect("a stream is open between open and finish").send(batch.into())
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        self.writer.end();
+        self.send()?;
+        let copy = self.copy.take().expect("a stream is open between open and finish");
+        self.acknowledged += copy.finish()?;
+        let originals = self.writer.take_originals();
+        if originals.is_empty() {
+            return Ok(());
+        }
+        control::record_originals(self.tx, self.load.run, &self.table.target, &originals)
+    }
+
+    // The originals go into the same transaction, so the COPY has to pause for them.
+    fn flush_originals(&mut self) -> Result<()> {
+        self.finish()?;
+        // FREEZE is allowed once more: the table is still new in this transaction.
+        debug_assert_eq!(self.load.plan.tables[self.item.table].target, self.table.target);
+        self.open()
+    }
+
+    fn close(mut self) -> Result<(RowWriter, u64)> {
+        self.finish()?;
+        Ok((self.writer, self.acknowledged))
+    }
+}
+
+fn disproof(table: &TablePlan, item: Item, found: Misfitting) -> Disproof {
+    Disproof {
+        table: item.table,
+        column: position(table, found.column),
+        key: Some(found.key),
+        misfit: found.misfit,
+        refusal: None,
+    }
+}
+
+// The position among all columns of the plan of the n-th loaded one.
+fn position(table: &TablePlan, loaded: usize) -> usize {
+    let mut positions = table.columns.iter().enumerate().filter(|(_, c)| c.generated.is_none()).map(|(i, _)| i);
+    positions.nth(loaded).expect("the writer has the plan's loaded columns")
+}
+
+/// What a server's refusal means: a column whose type does not take its values, or an error of the run.
+fn refusal(table: &TablePlan, item: Item, error: Error) -> Result<Outcome> {
+    let refused = if error.kind() == Kind::Failed { error.sqlstate().map(str::to_owned) } else { None };
+    let Some(sqlstate) = refused else {
+        return Err(error.context(format!("`{}` cannot be copied", table.target)));
+    };
+    // Class 22: data exception; 54: program limit exceeded (a jsonb beyond its limits, nesting too deep).
+    let about_data = sqlstate.starts_with("22") || sqlstate.starts_with("54");
+    let column = refused_column(&error).and_then(|name| table.columns.iter().position(|c| c.target == name));
+    let generated = table.columns.iter().position(|c| c.generated.is_some());
+    match column.or(generated).filter(|_| about_data && !table.existing) {
+        Some(column) => Ok(Outcome::Disproved(Disproof {
+            table: item.table,
+            column,
+            key: None,
+            misfit: None,
+            refusal: Some(error.to_string()),
+        })),
+        None => Err(error
+            .context(format!("the server refused rows of `{}`", table.target))
+            .state("this range was rolled back; finished ranges are kept")),
+    }
+}

@@ -1,0 +1,135 @@
+//! What is left to copy: ranges, largest first, shared by all lanes.
+
+use crate::model::range::Range;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+/// One piece of work for a lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Item {
+    /// Position of the table in the plan.
+    pub table: usize,
+    /// The keys to copy.
+    pub range: Range,
+    /// Bytes that it is expected to hold.
+    pub bytes: u64,
+    /// The lane creates the table too, in the same transaction.
+    pub creates: bool,
+}
+
+/// Hands out items until all are done. A lane that finds the queue empty waits while others may still put
+/// back what is left of a range.
+#[derive(Debug, Default)]
+pub struct Queue {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    items: Vec<Item>,
+    busy: usize,
+    waiting: usize,
+    closed: bool,
+}
+
+impl Queue {
+    /// A queue of these items.
+    #[must_use]
+    pub fn new(mut items: Vec<Item>) -> Self {
+        items.sort_by_key(|i| i.bytes);
+        Self { state: Mutex::new(State { items, ..State::default() }), changed: Condvar::new() }
+    }
+
+    /// The largest item; `None` when all are done or the queue is closed. Every item taken must be given
+    /// back with [`Queue::done`].
+    pub fn take(&self) -> Option<Item> {
+        let mut state = self.lock();
+        loop {
+            if state.closed {
+                return None;
+            }
+            if let Some(item) = state.items.pop() {
+                state.busy += 1;
+                return Some(item);
+            }
+            if state.busy == 0 {
+                return None;
+            }
+            state.waiting += 1;
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state.waiting -= 1;
+        }
+    }
+
+    /// An item is done; `rest` is what is left of its range.
+    pub fn done(&self, rest: &[Item]) {
+        let mut state = self.lock();
+        state.busy -= 1;
+        state.items.extend_from_slice(rest);
+        state.items.sort_by_key(|i| i.bytes);
+        self.changed.notify_all();
+    }
+
+    /// Drops the items of a table.
+    pub fn forget(&self, table: usize) {
+        self.lock().items.retain(|i| i.table != table);
+    }
+
+    /// Nobody gets another item.
+    pub fn close(&self) {
+        self.lock().closed = true;
+        self.changed.notify_all();
+    }
+
+    /// Lanes that wait for work.
+    pub fn waiting(&self) -> usize {
+        self.lock().waiting
+    }
+
+    // A lane that panicked leaves plain values behind, none half changed.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn item(table: usize, bytes: u64) -> Item {
+        Item { table, range: Range::ALL, bytes, creates: false }
+    }
+
+    #[test]
+    fn the_largest_item_comes_first_and_the_rest_of_a_range_comes_back() {
+        let queue = Queue::new(vec![item(0, 1), item(1, 9)]);
+        assert_eq!(queue.take().map(|i| i.table), Some(1));
+        queue.done(&[item(1, 5)]);
+        assert_eq!(queue.take().map(|i| i.table), Some(1));
+        assert_eq!(queue.take().map(|i| i.table), Some(0));
+        queue.done(&[]);
+        queue.done(&[]);
+        assert_eq!(queue.take(), None);
+    }
+
+    #[test]
+    fn a_waiting_lane_gets_what_another_puts_back() {
+        let queue = Queue::new(vec![item(0, 1)]);
+        assert!(queue.take().is_some());
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| queue.take());
+            while queue.waiting() == 0 {
+                std::thread::yield_now();
+            }
+            queue.done(&[item(0, 1)]);
+            assert!(waiting.join().unwrap().is_some());
+        });
+    }
+
+    #[test]
+    fn a_closed_queue_gives_nothing_more() {
+        let queue = Queue::new(vec![item(0, 1)]);
+        queue.close();
+        assert_eq!(queue.take(), None);
+    }
+}

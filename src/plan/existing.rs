@@ -1,0 +1,167 @@
+//! Tables that were there before: columns matched by name, types taken from the target.
+
+use super::names::Names;
+use super::types;
+use crate::error::{Error, Kind, Result};
+use crate::model::name::Spelling;
+use crate::model::pg_type::PgType;
+use crate::model::plan::{ColumnPlan, KeyPlan, Remark, TablePlan};
+use crate::model::profile::TableProfile;
+use crate::model::source::{Catalog, Table};
+use crate::postgres::catalog::{ExistingColumn, ExistingTable};
+
+/// A source table and the target table that its rows go into.
+#[derive(Debug, Clone)]
+pub struct Matched {
+    /// The target table's name.
+    pub target: String,
+    /// For each source column the target column, or none.
+    pub columns: Vec<Option<MatchedColumn>>,
+    /// Target columns that no source column fills.
+    pub unfilled: Vec<String>,
+    /// The target's primary key.
+    pub primary_key: Vec<String>,
+}
+
+/// The target column of a source column.
+#[derive(Debug, Clone)]
+pub struct MatchedColumn {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub pg_type: PgType,
+    /// NOT NULL
+    pub not_null: bool,
+}
+
+/// Finds the target table of each source table by name. With `data_only`, each must have one.
+pub fn match_tables(
+    catalog: &Catalog,
+    names: &mut Names,
+    existing: &[ExistingTable],
+    data_only: bool,
+) -> Result<Vec<Option<Matched>>> {
+    let mut matched = Vec::with_capacity(catalog.tables.len());
+    let mut missing = Vec::new();
+    for (position, table) in catalog.tables.iter().enumerate() {
+        match find(&names.tables[position], existing.iter().map(|t| (t.name.as_str(), t))) {
+            Some(target) => {
+                matched.push(Some(match_columns(table, &names.columns[position], target)?));
+                names.tables[position].clone_from(&target.name);
+            }
+            None => {
+                missing.push(format!("`{}`", table.name));
+                matched.push(None);
+            }
+        }
+    }
+    if data_only && !missing.is_empty() {
+        return Err(Error::new(Kind::Blocked, "`--data-only` needs every table on the target")
+            .fact(format!("missing: {}", missing.join(", ")))
+            .state("nothing was written")
+            .hint("create them first with `--schema-only`, or leave them out with `--exclude`"));
+    }
+    Ok(matched)
+}
+
+// The one with the same name, else the only one with the same name in another case.
+fn find<'a, T>(name: &str, mut all: impl Iterator<Item = (&'a str, T)> + Clone) -> Option<T> {
+    if let Some((_, exact)) = all.clone().find(|(n, _)| *n == name) {
+        return Some(exact);
+    }
+    let folded = name.to_lowercase();
+    let (_, first) = all.by_ref().find(|(n, _)| n.to_lowercase() == folded)?;
+    all.all(|(n, _)| n.to_lowercase() != folded).then_some(first)
+}
+
+fn match_columns(table: &Table, names: &[String], target: &ExistingTable) -> Result<Matched> {
+    let mut columns = Vec::with_capacity(table.columns.len());
+    for (column, name) in table.columns.iter().zip(names) {
+        let candidates = target.columns.iter().map(|c| (c.name.as_str(), c));
+        let snake = Spelling::Snake.apply(name);
+        let found = find(name, candidates.clone()).or_else(|| find(&snake, candidates));
+        columns.push(found.filter(|c| !c.generated).map(|c| matched_column(table, column.name.as_str(), c)).transpose()?);
+    }
+    let filled = |c: &&ExistingColumn| !columns.iter().flatten().any(|m: &MatchedColumn| m.name == c.name);
+    let unfilled: Vec<&ExistingColumn> = target.columns.iter().filter(filled).filter(|c| !c.generated).collect();
+    if let Some(needed) = unfilled.iter().find(|c| c.not_null && !c.has_default) {
+        return Err(Error::new(
+            Kind::Blocked,
+            format!("`{}.{}` is NOT NULL without a default, and no column of the source fills it", target.name, needed.name),
+        )
+        .state("nothing was written")
+        .hint(format!("ALTER TABLE {} ALTER COLUMN {} SET DEFAULT …", target.name, needed.name)));
+    }
+    Ok(Matched {
+        target: target.name.clone(),
+        unfilled: unfilled.iter().map(|c| c.name.clone()).collect(),
+        primary_key: target.primary_key.clone(),
+        columns,
+    })
+}
+
+fn matched_column(table: &Table, source: &str, target: &ExistingColumn) -> Result<MatchedColumn> {
+    let Some(pg_type) = target.pg_type.clone() else {
+        return Err(Error::new(
+            Kind::Blocked,
+            format!("`{}.{source}` cannot be loaded into type {}", table.name, target.type_text),
+        )
+        .state("nothing was written")
+        .hint(format!("leave the table out with `--exclude '{}'`, or change the target column's type", table.name)));
+    };
+    Ok(MatchedColumn { name: target.name.clone(), pg_type, not_null: target.not_null })
+}
+
+/// The plan of a matched table: its rows, in the target's types.
+pub fn plan(
+    catalog: &Catalog,
+    position: usize,
+    matched: &Matched,
+    profile: &TableProfile,
+    remarks: &mut Vec<Remark>,
+) -> Result<TablePlan> {
+    let table = &catalog.tables[position];
+    let mut columns = Vec::new();
+    for (c, column) in table.columns.iter().enumerate() {
+        let Some(target) = &matched.columns[c] else {
+            let object = format!("{}.{}", table.name, column.name);
+            remarks.push(Remark::warning(object, format!("left out: `{}` has no such column", matched.target)));
+            continue;
+        };
+        let type_text = target.pg_type.to_string();
+        let trial = types::choose_existing(&table.name, column, &type_text, &profile.columns[c])?;
+        columns.push(ColumnPlan {
+            source: column.name.clone(),
+            declared: column.declared.clone(),
+            target: target.name.clone(),
+            pg_type: target.pg_type.clone(),
+            conversion: trial.conversion,
+            stand_ins: trial.stand_ins,
+            not_null: target.not_null,
+            default: None,
+            generated: None,
+            identity: None,
+            evidence: "the type that is there".to_owned(),
+        });
+    }
+    for column in &matched.unfilled {
+        remarks.push(Remark::note(format!("{}.{column}", matched.target), "not in the source: takes its default"));
+    }
+    let key = &matched.primary_key;
+    Ok(TablePlan {
+        source: table.name.clone(),
+        target: matched.target.clone(),
+        row_key: table.row_key.clone(),
+        existing: true,
+        columns,
+        primary_key: (!key.is_empty())
+            .then(|| KeyPlan { name: String::new(), columns: key.clone() }),
+        indexes: Vec::new(),
+        checks: Vec::new(),
+        foreign_keys: Vec::new(),
+        rows: profile.rows,
+        rows_exact: profile.complete,
+        bytes: profile.bytes(),
+        key_bounds: profile.key_bounds,
+    })
+}

@@ -1,0 +1,137 @@
+//! The choice of each column's type from what the rows were seen to hold.
+
+use super::groups::{ColumnId, Groups};
+use crate::error::{Error, Kind, Result};
+use crate::model::cell::Class;
+use crate::model::conversion::{Conversion, UuidSpelling};
+use crate::model::profile::{ColumnProfile, TableProfile, Trial};
+use crate::model::source::{Catalog, Column};
+use crate::profile::candidates::{Hint, TypeOptions};
+
+/// 32 hex digits without a declared uuid must be seen at least this often before their version bits count
+/// as evidence: one random digest in eight has them by chance.
+const HEX_UUIDS_MIN: u64 = 4;
+
+/// A column's rule and the words that explain it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Choice {
+    /// The rule.
+    pub conversion: Conversion,
+    /// Whether stand-ins are allowed.
+    pub stand_ins: bool,
+    /// Why this type.
+    pub evidence: String,
+    /// Foreign keys of this column compare it with another type, so they cannot be kept.
+    pub breaks_keys: bool,
+}
+
+/// Chooses for a column of a table that lite2pg creates.
+#[must_use]
+pub fn choose(
+    catalog: &Catalog,
+    profiles: &[TableProfile],
+    groups: &Groups,
+    at: ColumnId,
+    options: &TypeOptions,
+) -> Choice {
+    let column = &catalog.tables[at.0].columns[at.1];
+    let profile = &profiles[at.0].columns[at.1];
+    let members = groups.members(at);
+    let shared = (members.len() > 1).then(|| choose_for_group(catalog, profiles, members, options));
+    let (trial, breaks_keys) = match shared {
+        Some(Some(trial)) => (trial, false),
+        Some(None) => (choose_alone(column, profile, options), true),
+        None => (choose_alone(column, profile, options), false),
+    };
+    let evidence = evidence(column, &profiles[at.0], profile, &trial.conversion);
+    Choice { conversion: trial.conversion, stand_ins: trial.stand_ins, evidence, breaks_keys }
+}
+
+/// Chooses for a column of a table that was there: the first of its type's rules that took every cell.
+pub fn choose_existing(table: &str, column: &Column, pg_type: &str, profile: &ColumnProfile) -> Result<Trial> {
+    if let Some(trial) = profile.trials.iter().find(|t| t.failure.is_none()) {
+        return Ok(trial.clone());
+    }
+    let failure = profile.trials.iter().filter_map(|t| t.failure.as_ref()).max_by_key(|f| f.key.unsigned_abs());
+    let what = failure.and_then(|f| f.misfit).map_or("a value that it refuses", |m| m.phrase());
+    let at = failure.map_or(0, |f| f.key);
+    Err(Error::new(Kind::Blocked, format!("`{table}.{}` cannot be loaded into {pg_type}", column.name))
+        .fact(format!("the rows hold {what}, at key {at} (value hidden)"))
+        .fact(format!("declared {} in SQLite: a preference, not a rule", shown(&column.declared)))
+        .state("nothing was written")
+        .hint(format!("change the target column's type, or leave the table out with `--exclude '{table}'`")))
+}
+
+fn choose_alone(column: &Column, profile: &ColumnProfile, options: &TypeOptions) -> Trial {
+    let hint = Hint::of(&column.declared);
+    if profile.values() == 0 {
+        let conversion = hint.without_values(options);
+        let stand_ins = profile.trials.first().is_none_or(|t| t.stand_ins);
+        return Trial { conversion, stand_ins, failure: None };
+    }
+    let found = profile.trials.iter().find(|t| t.failure.is_none() && is_evidence(t, profile, hint));
+    found.cloned().unwrap_or(Trial {
+        conversion: Conversion::Bytea { all_classes: true },
+        stand_ins: false,
+        failure: None,
+    })
+}
+
+/// The first rule that every member's rows took. None where that would cost a rowid its number.
+fn choose_for_group(
+    catalog: &Catalog,
+    profiles: &[TableProfile],
+    members: &[ColumnId],
+    options: &TypeOptions,
+) -> Option<Trial> {
+    let with_values: Vec<&ColumnId> = members.iter().filter(|(t, c)| profiles[*t].columns[*c].values() > 0).collect();
+    let is_rowid = |(t, c): &ColumnId| catalog.tables[*t].rowid_column() == Some(*c);
+    let lead = members.iter().find(|m| is_rowid(m)).or(with_values.first().copied()).unwrap_or(&members[0]);
+    let lead_column = &catalog.tables[lead.0].columns[lead.1];
+    let lead_profile = &profiles[lead.0].columns[lead.1];
+    if with_values.is_empty() {
+        return Some(choose_alone(lead_column, lead_profile, options));
+    }
+    let taken_by_all = |conversion: &Conversion| {
+        with_values.iter().all(|(t, c)| {
+            let hint = Hint::of(&catalog.tables[*t].columns[*c].declared);
+            let profile = &profiles[*t].columns[*c];
+            profile.trials.iter().any(|trial| {
+                trial.conversion == *conversion && trial.failure.is_none() && is_evidence(trial, profile, hint)
+            })
+        })
+    };
+    lead_profile.trials.iter().find(|t| taken_by_all(&t.conversion)).cloned()
+}
+
+fn is_evidence(trial: &Trial, profile: &ColumnProfile, hint: Hint) -> bool {
+    match trial.conversion {
+        Conversion::Uuid(UuidSpelling::Hex | UuidSpelling::HexUpper) => {
+            hint.says_uuid() || profile.count(Class::Text) >= HEX_UUIDS_MIN
+        }
+        _ => true,
+    }
+}
+
+fn evidence(column: &Column, table: &TableProfile, profile: &ColumnProfile, chosen: &Conversion) -> String {
+    let classes = [Class::Integer, Class::Real, Class::Text, Class::Blob, Class::Null];
+    let seen: Vec<String> = classes
+        .into_iter()
+        .filter(|c| profile.count(*c) > 0)
+        .map(|c| format!("{} {}", profile.count(c), c.word()))
+        .collect();
+    let scope = if table.complete { "all rows" } else { "a spread sample" };
+    let mut words = match (seen.is_empty(), profile.values()) {
+        (true, _) => format!("declared {}; no rows", shown(&column.declared)),
+        (false, 0) => format!("declared {}; only NULL in {scope}", shown(&column.declared)),
+        _ => format!("declared {}; {} in {scope}", shown(&column.declared), seen.join(", ")),
+    };
+    if profile.only_zero_one && profile.count(Class::Integer) > 0 && matches!(chosen, Conversion::Int { .. }) {
+        words.push_str("; only 0 and 1: could be boolean");
+    }
+    words
+}
+
+fn shown(declared: &str) -> &str {
+    if declared.is_empty() { "without a type" } else { declared }
+}

@@ -1,0 +1,228 @@
+//! What the target already holds: relations, the columns of existing tables, keys, sequences, rows.
+
+use super::session::Session;
+use crate::error::Result;
+use crate::model::name::{qualified, quoted};
+use crate::model::pg_type::PgType;
+use std::collections::{HashMap, HashSet};
+
+/// A table that was there before.
+#[derive(Debug, Clone)]
+pub struct ExistingTable {
+    /// Its name.
+    pub name: String,
+    /// Its columns in order.
+    pub columns: Vec<ExistingColumn>,
+    /// The columns of its primary key, in key order.
+    pub primary_key: Vec<String>,
+    /// Tables of the same schema that its foreign keys point at, itself included where one does.
+    pub parents: Vec<String>,
+    /// Whether it holds a row.
+    pub has_rows: bool,
+}
+
+/// A column of a table that was there before.
+#[derive(Debug, Clone)]
+pub struct ExistingColumn {
+    /// Its name.
+    pub name: String,
+    /// Its type, where lite2pg can load it.
+    pub pg_type: Option<PgType>,
+    /// Its type as PostgreSQL prints it.
+    pub type_text: String,
+    /// NOT NULL
+    pub not_null: bool,
+    /// A value is there when none is given: a default, an identity.
+    pub has_default: bool,
+    /// Computed by the server.
+    pub generated: bool,
+}
+
+/// Names of all relations of a schema: tables, views, indexes, sequences, composite types.
+pub fn relations(session: &Session, schema: &str) -> Result<Vec<String>> {
+    let sql = "SELECT relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE nspname = $1";
+    Ok(session.query(sql, &[&schema])?.iter().map(|row| row.get(0)).collect())
+}
+
+/// The ordinary and partitioned tables of a schema among `names`.
+pub fn tables(session: &Session, schema: &str, names: &[String]) -> Result<Vec<ExistingTable>> {
+    let sql = "SELECT c.oid::int8, relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+               WHERE nspname = $1 AND relname = ANY ($2) AND relkind IN ('r', 'p') ORDER BY relname";
+    let mut tables = Vec::new();
+    for row in session.query(sql, &[&schema, &names])? {
+        let (oid, name): (i64, String) = (row.get(0), row.get(1));
+        tables.push(ExistingTable {
+            columns: columns(session, oid)?,
+            primary_key: primary_key(session, oid)?,
+            parents: parents(session, oid)?,
+            has_rows: session
+                .query_one(&format!("SELECT EXISTS (SELECT FROM {})", qualified(schema, &name)), &[])?
+                .get(0),
+            name,
+        });
+    }
+    Ok(tables)
+}
+
+fn columns(session: &Session, table: i64) -> Result<Vec<ExistingColumn>> {
+    // A domain is loaded as its base type: binary COPY sends the base type's bytes, the server checks.
+    let sql = "SELECT a.attname::text, format_type(a.atttypid, a.atttypmod), a.attnotnull, \
+                      a.atthasdef OR a.attidentity <> '', a.attgenerated <> '', \
+                      b.typname::text, CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END, b.typtype::text, \
+                      n.nspname::text \
+               FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid \
+               JOIN pg_type b ON b.oid = CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END \
+               JOIN pg_namespace n ON n.oid = b.typnamespace \
+               WHERE a.attrelid = $1::int8::oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum";
+    let rows = session.query(sql, &[&table])?;
+    Ok(rows
+        .iter()
+        .map(|row| {
+            let (name, modifier, kind): (String, i32, String) = (row.get(5), row.get(6), row.get(7));
+            let type_text: String = row.get(1);
+            let in_catalog = row.get::<_, String>(8) == "pg_catalog";
+            ExistingColumn {
+                name: row.get(0),
+                pg_type: pg_type(&name, modifier, &kind, in_catalog, &type_text),
+                type_text,
+                not_null: row.get(2),
+                has_default: row.get(3),
+                generated: row.get(4),
+            }
+        })
+        .collect())
+}
+
+fn pg_type(name: &str, modifier: i32, kind: &str, in_catalog: bool, shown: &str) -> Option<PgType> {
+    if kind == "e" || (name == "citext" && !in_catalog) {
+        return Some(PgType::TextLike(shown.to_owned()));
+    }
+    if !in_catalog {
+        return None;
+    }
+    // Modifiers carry the length word of their varlena header (typmod, src/include/catalog/pg_attribute.h).
+    let inner = u32::try_from(modifier - 4).ok();
+    Some(match name {
+        "bool" => PgType::Bool,
+        "int2" => PgType::Int2,
+        "int4" => PgType::Int4,
+        "int8" => PgType::Int8,
+        "float4" => PgType::Float4,
+        "float8" => PgType::Float8,
+        // Scale is 11 bits since PostgreSQL 15; a negative one cannot be checked digit by digit here.
+        "numeric" => match inner {
+            Some(m) if m & 0x400 != 0 => return None,
+            limit => PgType::Numeric(limit.map(|m| ((m >> 16) as u16, (m & 0x3ff) as u16))),
+        },
+        "text" => PgType::Text,
+        "varchar" => inner.map_or(PgType::Text, PgType::Varchar),
+        "bpchar" => inner.map_or(PgType::Text, PgType::Char),
+        "bytea" => PgType::Bytea,
+        "uuid" => PgType::Uuid,
+        "json" => PgType::Json,
+        "jsonb" => PgType::Jsonb,
+        "date" => PgType::Date,
+        // A precision would round silently in binary COPY.
+        "time" if modifier < 0 || modifier == 6 => PgType::Time,
+        "timestamp" if modifier < 0 || modifier == 6 => PgType::Timestamp,
+        "timestamptz" if modifier < 0 || modifier == 6 => PgType::TimestampTz,
+        _ => return None,
+    })
+}
+
+fn primary_key(session: &Session, table: i64) -> Result<Vec<String>> {
+    let sql = "SELECT a.attname::text FROM pg_index i, unnest(i.indkey) WITH ORDINALITY AS k(attnum, place), pg_attribute a \
+               WHERE i.indrelid = $1::int8::oid AND i.indisprimary AND a.attrelid = i.indrelid AND a.attnum = k.attnum \
+               ORDER BY k.place";
+    Ok(session.query(sql, &[&table])?.iter().map(|row| row.get(0)).collect())
+}
+
+fn parents(session: &Session, table: i64) -> Result<Vec<String>> {
+    let sql = "SELECT DISTINCT p.relname::text FROM pg_constraint c JOIN pg_class p ON p.oid = c.confrelid \
+               WHERE c.conrelid = $1::int8::oid AND c.contype = 'f'";
+    Ok(session.query(sql, &[&table])?.iter().map(|row| row.get(0)).collect())
+}
+
+/// Constraints of a table by name, each with whether it is validated.
+pub fn constraints(session: &Session, schema: &str, table: &str) -> Result<HashMap<String, bool>> {
+    let sql = "SELECT conname::text, convalidated FROM pg_constraint WHERE conrelid = $1::text::regclass";
+    let rows = session.query(sql, &[&qualified(schema, table)])?;
+    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+}
+
+/// Names of a schema's views.
+pub fn views(session: &Session, schema: &str) -> Result<HashSet<String>> {
+    let sql = "SELECT relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+               WHERE nspname = $1 AND relkind = 'v'";
+    Ok(session.query(sql, &[&schema])?.iter().map(|row| row.get(0)).collect())
+}
+
+/// A serial or identity column and the sequence behind it.
+#[derive(Debug, Clone)]
+pub struct OwnedSequence {
+    /// The column.
+    pub column: String,
+    /// The sequence, as `oid`, so that no quoting can go wrong.
+    pub sequence: i64,
+}
+
+/// The sequences that the columns of a table own, serial and identity alike.
+pub fn owned_sequences(session: &Session, schema: &str, table: &str) -> Result<Vec<OwnedSequence>> {
+    let sql = "SELECT a.attname::text, s.oid::int8 FROM pg_depend d \
+               JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S' \
+               JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid \
+               WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass \
+                 AND d.refobjid = $1::text::regclass AND d.deptype IN ('a', 'i') ORDER BY 1";
+    let rows = session.query(sql, &[&qualified(schema, table)])?;
+    Ok(rows.iter().map(|row| OwnedSequence { column: row.get(0), sequence: row.get(1) }).collect())
+}
+
+/// Where a sequence was left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SequenceState {
+    /// The largest number in the column; `None` without one.
+    pub max: Option<i64>,
+    /// The number that `nextval` gives next, where it still gives one.
+    pub next: i64,
+    /// The sequence's own end.
+    pub end: i64,
+}
+
+/// Sets a sequence behind the column's numbers and behind `last`, and reads it back.
+pub fn advance_sequence(
+    session: &Session,
+    schema: &str,
+    table: &str,
+    owned: &OwnedSequence,
+    last: Option<i64>,
+) -> Result<SequenceState> {
+    let column = quoted(&owned.column);
+    let max: Option<i64> =
+        session.query_one(&format!("SELECT max({column})::int8 FROM {}", qualified(schema, table)), &[])?.get(0);
+    let row = session.query_one(
+        "SELECT seqmin, seqmax, seqstart, seqincrement FROM pg_sequence WHERE seqrelid = $1::int8::oid",
+        &[&owned.sequence],
+    )?;
+    let (min, end, start, step): (i64, i64, i64, i64) = (row.get(0), row.get(1), row.get(2), row.get(3));
+    let used = max.max(last).filter(|&n| n >= min);
+    let (value, called) = used.map_or((start.max(min), false), |n| (n.min(end), true));
+    session
+        .query_one("SELECT setval($1::int8::oid::regclass, $2, $3)", &[&owned.sequence, &value, &called])?;
+    let row = session.query_one(
+        "SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) FROM pg_class c \
+         JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1::int8::oid",
+        &[&owned.sequence],
+    )?;
+    let relation: String = row.get(0);
+    // Read back from the sequence itself: this is the assertion, not the value that was just sent.
+    let row = session.query_one(&format!("SELECT last_value, is_called FROM {relation}"), &[])?;
+    let (last_value, is_called): (i64, bool) = (row.get(0), row.get(1));
+    let next = if is_called { last_value.saturating_add(step) } else { last_value };
+    Ok(SequenceState { max, next, end })
+}
+
+/// The rows of a table.
+pub fn count(session: &Session, schema: &str, table: &str) -> Result<u64> {
+    let row = session.query_one(&format!("SELECT count(*) FROM {}", qualified(schema, table)), &[])?;
+    Ok(row.get::<_, i64>(0) as u64)
+}

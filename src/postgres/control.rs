@@ -1,0 +1,309 @@
+//! The control schema `lite2pg` in the target: runs, their plans, and the checkpoints of their ranges.
+//!
+//! Owns that schema's SQL. Decides nothing: whether to resume is the run's business.
+
+use super::session::{Session, Transaction};
+use crate::error::{Error, Kind, Result};
+use crate::model::event::LedgerLine;
+use crate::model::name::qualified;
+use crate::model::plan::Plan;
+use crate::model::profile::TableProfile;
+use crate::model::range::Range;
+use std::collections::HashMap;
+use uuid::Uuid;
+
+/// The layout of a stored plan. A run of another format is not resumed.
+pub const FORMAT: i32 = 1;
+
+const DDL: &str = include_str!("control.sql");
+
+/// Where a run stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Rows are moving.
+    Copying,
+    /// All rows are there; keys, indexes and the rest are being built.
+    Finishing,
+    /// Everything is done.
+    Done,
+}
+
+impl State {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Copying => "copying",
+            Self::Finishing => "finishing",
+            Self::Done => "done",
+        }
+    }
+}
+
+/// What a run is, as the control schema keeps it.
+#[derive(Debug, Clone)]
+pub struct RunRecord {
+    /// Its id, a version 7 uuid.
+    pub id: Uuid,
+    /// The source as it was given.
+    pub source: String,
+    /// The source's content.
+    pub fingerprint: String,
+    /// The target schema.
+    pub schema: String,
+    /// The options that shape the result, as canonical text.
+    pub options: String,
+    /// The plan.
+    pub plan: Plan,
+    /// The evidence behind the plan.
+    pub profiles: Vec<TableProfile>,
+    /// Where it stands.
+    pub state: State,
+    /// Whether this version of the program can go on with it.
+    pub format: i32,
+}
+
+/// A range that is on the target.
+#[derive(Debug, Clone, Copy)]
+pub struct DoneRange {
+    /// Its keys.
+    pub range: Range,
+    /// Its rows.
+    pub rows: u64,
+    /// Bytes of their cells.
+    pub bytes: u64,
+    /// Time the lane spent.
+    pub ms: u64,
+}
+
+/// A cell that the target's type could not hold.
+#[derive(Debug, Clone)]
+pub struct Original {
+    /// The row's integer key.
+    pub key: i64,
+    /// The column on the target.
+    pub column: String,
+    /// Its storage class.
+    pub class: &'static str,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// Creates the control schema where it is missing.
+pub fn create(session: &Session) -> Result<()> {
+    session.batch(DDL).map_err(|e| {
+        e.context("the control schema `lite2pg` cannot be created on the target")
+            .hint("the role needs CREATE on the database: GRANT CREATE ON DATABASE … TO …")
+    })
+}
+
+/// Whether the control schema is there.
+pub fn exists(session: &Session) -> Result<bool> {
+    Ok(session.query_one("SELECT to_regclass('lite2pg.run') IS NOT NULL", &[])?.get(0))
+}
+
+/// Takes the lock of a target schema for as long as the session lives; false if another lite2pg holds it.
+pub fn try_lock(session: &Session, schema: &str) -> Result<bool> {
+    let hash = blake3::hash(schema.as_bytes());
+    let key = i32::from_be_bytes([hash.as_bytes()[0], hash.as_bytes()[1], hash.as_bytes()[2], hash.as_bytes()[3]]);
+    // The first number is "l2pg" in ASCII, so that our locks meet nobody else's.
+    Ok(session.query_one("SELECT pg_try_advisory_lock(1815244903, $1)", &[&key])?.get(0))
+}
+
+/// The latest run into a schema that was not abandoned.
+pub fn latest(session: &Session, schema: &str) -> Result<Option<RunRecord>> {
+    let sql = "SELECT id::text, source, fingerprint, options, plan::text, profiles::text, state, format \
+               FROM lite2pg.run WHERE target_schema = $1 AND state <> 'abandoned' ORDER BY id DESC LIMIT 1";
+    let Some(row) = session.query_opt(sql, &[&schema])? else { return Ok(None) };
+    let format: i32 = row.get(7);
+    let unreadable = |what: &str, cause: serde_json::Error| {
+        Error::new(Kind::Blocked, format!("the {what} of an earlier run cannot be read"))
+            .cause(cause)
+            .fact(format!("it was written in format {format}; this version reads format {FORMAT}"))
+            .hint("`--restart` drops what that run created and begins again")
+    };
+    let id: String = row.get(0);
+    Ok(Some(RunRecord {
+        id: id.parse().map_err(|e| Error::new(Kind::Bug, "a run's id is no uuid").cause(e))?,
+        source: row.get(1),
+        fingerprint: row.get(2),
+        schema: schema.to_owned(),
+        options: row.get(3),
+        plan: serde_json::from_str(row.get(4)).map_err(|e| unreadable("plan", e))?,
+        profiles: serde_json::from_str(row.get(5)).map_err(|e| unreadable("profile", e))?,
+        state: match row.get(6) {
+            "copying" => State::Copying,
+            "finishing" => State::Finishing,
+            _ => State::Done,
+        },
+        format,
+    }))
+}
+
+/// Writes a new run.
+pub fn insert(session: &Session, run: &RunRecord) -> Result<()> {
+    let (plan, profiles) = (json(&run.plan), json(&run.profiles));
+    session.execute(
+        "INSERT INTO lite2pg.run (id, format, tool_version, source, fingerprint, target_schema, options, plan, profiles, state) \
+         VALUES ($1::text::uuid, $2, $3, $4, $5, $6, $7, $8::text::jsonb, $9::text::jsonb, $10)",
+        &[
+            &run.id.to_string(),
+            &run.format,
+            &env!("CARGO_PKG_VERSION"),
+            &run.source,
+            &run.fingerprint,
+            &run.schema,
+            &run.options,
+            &plan,
+            &profiles,
+            &run.state.word(),
+        ],
+    )?;
+    Ok(())
+}
+
+/// Replaces the plan and its evidence, and forgets the ranges of the tables that are loaded again.
+pub fn replan(
+    tx: &Transaction<'_>,
+    run: Uuid,
+    plan: &Plan,
+    profiles: &[TableProfile],
+    tables: &[String],
+) -> Result<()> {
+    let id = run.to_string();
+    tx.execute(
+        "UPDATE lite2pg.run SET plan = $2::text::jsonb, profiles = $3::text::jsonb WHERE id = $1::text::uuid",
+        &[&id, &json(plan), &json(&profiles)],
+    )?;
+    for sql in [
+        "DELETE FROM lite2pg.range WHERE run = $1::text::uuid AND table_name = ANY ($2)",
+        "DELETE FROM lite2pg.original WHERE run = $1::text::uuid AND table_name = ANY ($2)",
+    ] {
+        tx.execute(sql, &[&id, &tables])?;
+    }
+    Ok(())
+}
+
+/// Moves a run to its next state.
+pub fn set_state(session: &Session, run: Uuid, state: State) -> Result<()> {
+    session.execute(
+        "UPDATE lite2pg.run SET state = $2, ended_at = CASE WHEN $2 = 'done' THEN now() END WHERE id = $1::text::uuid",
+        &[&run.to_string(), &state.word()],
+    )?;
+    Ok(())
+}
+
+/// Writes down that the run made a table or a view.
+pub fn record_object(tx: &Transaction<'_>, run: Uuid, kind: &str, name: &str) -> Result<()> {
+    tx.execute(
+        "INSERT INTO lite2pg.object (run, kind, name) VALUES ($1::text::uuid, $2, $3) ON CONFLICT DO NOTHING",
+        &[&run.to_string(), &kind, &name],
+    )?;
+    Ok(())
+}
+
+/// Names of what runs into this schema created, views first.
+pub fn objects(session: &Session, schema: &str) -> Result<Vec<(String, String)>> {
+    let sql = "SELECT DISTINCT o.kind, o.name FROM lite2pg.object o JOIN lite2pg.run r ON r.id = o.run \
+               WHERE r.target_schema = $1 AND r.state <> 'abandoned' ORDER BY o.kind DESC, o.name";
+    Ok(session.query(sql, &[&schema])?.iter().map(|row| (row.get(0), row.get(1))).collect())
+}
+
+/// Drops what the runs into this schema created, and sets those runs aside.
+pub fn abandon(session: &mut Session, schema: &str) -> Result<Vec<String>> {
+    let objects = objects(session, schema)?;
+    let tx = session.transaction()?;
+    for kind in ["view", "table"] {
+        let names: Vec<String> =
+            objects.iter().filter(|(k, _)| k == kind).map(|(_, name)| qualified(schema, name)).collect();
+        if !names.is_empty() {
+            // Without CASCADE: what somebody else built on top is theirs.
+            tx.batch(&format!("DROP {kind} IF EXISTS {}", names.join(", "))).map_err(|e| {
+                e.context("what the earlier run created cannot be dropped")
+                    .state("nothing was dropped")
+                    .hint("drop the objects that depend on it first, then run the same command again")
+            })?;
+        }
+    }
+    tx.execute("UPDATE lite2pg.run SET state = 'abandoned', ended_at = now() WHERE target_schema = $1", &[&schema])?;
+    tx.commit()?;
+    Ok(objects.into_iter().map(|(_, name)| name).collect())
+}
+
+/// Writes the checkpoint of a range, in the transaction of its rows.
+pub fn record_range(
+    tx: &Transaction<'_>,
+    run: Uuid,
+    table: &str,
+    done: &DoneRange,
+    ledger: &[LedgerLine],
+) -> Result<()> {
+    tx.execute(
+        "INSERT INTO lite2pg.range (run, table_name, lo, hi, rows, bytes, ms, ledger) \
+         VALUES ($1::text::uuid, $2, $3, $4, $5, $6, $7, $8::text::jsonb)",
+        &[
+            &run.to_string(),
+            &table,
+            &done.range.lo,
+            &done.range.hi,
+            &(done.rows as i64),
+            &(done.bytes as i64),
+            &(done.ms as i64),
+            &json(&ledger),
+        ],
+    )?;
+    Ok(())
+}
+
+/// Writes originals, in the transaction of their rows.
+pub fn record_originals(tx: &Transaction<'_>, run: Uuid, table: &str, originals: &[Original]) -> Result<()> {
+    let keys: Vec<i64> = originals.iter().map(|o| o.key).collect();
+    let columns: Vec<&str> = originals.iter().map(|o| o.column.as_str()).collect();
+    let classes: Vec<&str> = originals.iter().map(|o| o.class).collect();
+    let bytes: Vec<&[u8]> = originals.iter().map(|o| o.bytes.as_slice()).collect();
+    tx.execute(
+        "INSERT INTO lite2pg.original (run, table_name, key, column_name, class, bytes) \
+         SELECT $1::text::uuid, $2, * FROM unnest($3::bigint[], $4::text[], $5::text[], $6::bytea[])",
+        &[&run.to_string(), &table, &keys, &columns, &classes, &bytes],
+    )?;
+    Ok(())
+}
+
+/// The ranges of a run that are on the target, by table.
+pub fn ranges(session: &Session, run: Uuid) -> Result<HashMap<String, Vec<DoneRange>>> {
+    let sql = "SELECT table_name, lo, hi, rows, bytes, ms FROM lite2pg.range WHERE run = $1::text::uuid";
+    let mut all: HashMap<String, Vec<DoneRange>> = HashMap::new();
+    for row in session.query(sql, &[&run.to_string()])? {
+        let count = |i: usize| row.get::<_, i64>(i) as u64;
+        let done = DoneRange {
+            range: Range { lo: row.get(1), hi: row.get(2) },
+            rows: count(3),
+            bytes: count(4),
+            ms: count(5),
+        };
+        all.entry(row.get(0)).or_default().push(done);
+    }
+    Ok(all)
+}
+
+/// The ledger of a run, added up over its ranges.
+pub fn ledger(session: &Session, run: Uuid) -> Result<Vec<LedgerLine>> {
+    let sql = "SELECT r.table_name, l.\"column\", l.rule, sum(l.cells)::bigint, \
+                      (array_agg(k.key ORDER BY k.key) FILTER (WHERE k.key IS NOT NULL))[1:3] \
+               FROM lite2pg.range r, jsonb_to_recordset(r.ledger) AS l(\"column\" text, rule text, cells bigint, keys jsonb) \
+               LEFT JOIN LATERAL (SELECT value::bigint AS key FROM jsonb_array_elements_text(l.keys) LIMIT 1) k ON true \
+               WHERE r.run = $1::text::uuid GROUP BY 1, 2, 3 ORDER BY 1, 2, 3";
+    let rows = session.query(sql, &[&run.to_string()])?;
+    Ok(rows
+        .iter()
+        .map(|row| LedgerLine {
+            table: row.get(0),
+            column: row.get(1),
+            rule: row.get(2),
+            cells: row.get::<_, i64>(3) as u64,
+            keys: row.get::<_, Option<Vec<i64>>>(4).unwrap_or_default(),
+        })
+        .collect())
+}
+
+fn json<T: serde::Serialize + ?Sized>(value: &T) -> String {
+    serde_json::to_string(value).expect("plans, profiles and ledgers have string keys only")
+}

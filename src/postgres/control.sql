@@ -1,0 +1,51 @@
+-- What lite2pg keeps in the target about its runs. Every statement can be run again.
+CREATE SCHEMA IF NOT EXISTS lite2pg;
+COMMENT ON SCHEMA lite2pg IS 'Runs of lite2pg: plans, checkpoints, originals. May be dropped when no way back is wanted.';
+
+CREATE TABLE IF NOT EXISTS lite2pg.run (
+    id            uuid PRIMARY KEY,
+    format        integer NOT NULL,
+    tool_version  text NOT NULL,
+    source        text NOT NULL,
+    fingerprint   text NOT NULL,
+    target_schema text NOT NULL,
+    options       text NOT NULL,
+    plan          jsonb NOT NULL,
+    profiles      jsonb NOT NULL,
+    state         text NOT NULL CHECK (state IN ('copying', 'finishing', 'done', 'abandoned')),
+    started_at    timestamptz NOT NULL DEFAULT now(),
+    ended_at      timestamptz
+);
+
+-- One row for each range whose rows are on the target: written in the transaction that wrote them.
+CREATE TABLE IF NOT EXISTS lite2pg.range (
+    run          uuid NOT NULL REFERENCES lite2pg.run ON DELETE CASCADE,
+    table_name   text NOT NULL,
+    lo           bigint,
+    hi           bigint,
+    rows         bigint NOT NULL,
+    bytes        bigint NOT NULL,
+    ms           bigint NOT NULL,
+    ledger       jsonb NOT NULL DEFAULT '[]',
+    committed_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX IF NOT EXISTS range_run_table_name_idx ON lite2pg.range (run, table_name);
+
+-- Cells that the target's type cannot hold, as SQLite had them.
+CREATE TABLE IF NOT EXISTS lite2pg.original (
+    run         uuid NOT NULL REFERENCES lite2pg.run ON DELETE CASCADE,
+    table_name  text NOT NULL,
+    key         bigint NOT NULL,
+    column_name text NOT NULL,
+    class       text NOT NULL,
+    bytes       bytea NOT NULL
+);
+CREATE INDEX IF NOT EXISTS original_run_table_name_key_idx ON lite2pg.original (run, table_name, key);
+
+-- What the run created, so that --restart removes that and nothing else.
+CREATE TABLE IF NOT EXISTS lite2pg.object (
+    run  uuid NOT NULL REFERENCES lite2pg.run ON DELETE CASCADE,
+    kind text NOT NULL CHECK (kind IN ('table', 'view')),
+    name text NOT NULL,
+    PRIMARY KEY (run, kind, name)
+);

@@ -1,0 +1,180 @@
+//! Tries every rule on every cell that is shown, and remembers the first cell that each did not take.
+
+use crate::error::Result;
+use crate::model::cell::{Cell, Class};
+use crate::model::conversion::{Conversion, EpochUnit, Fit, Misfit, MomentForm, UuidSpelling};
+use crate::model::profile::{ColumnProfile, Failure, Trial};
+use crate::profile::candidates::Hint;
+use crate::transform::Compiled;
+
+/// The judge of one column.
+pub struct Judge {
+    profile: ColumnProfile,
+    compiled: Vec<Compiled>,
+    /// Positions of the trials that took every cell so far.
+    alive: Vec<usize>,
+    hint: Hint,
+    scratch: Vec<u8>,
+}
+
+impl Judge {
+    /// A judge that tries these rules.
+    pub fn new(declared: &str, trials: Vec<Trial>) -> Result<Self> {
+        let compiled = trials.iter().map(|t| Compiled::new(&t.conversion)).collect::<Result<_>>()?;
+        let alive = (0..trials.len()).filter(|&i| trials[i].failure.is_none()).collect();
+        Ok(Self {
+            profile: ColumnProfile { classes: [0; 5], only_zero_one: true, keep_values: false, trials },
+            compiled,
+            alive,
+            hint: Hint::of(declared),
+            scratch: Vec::new(),
+        })
+    }
+
+    /// Looks at one cell of the row with this key.
+    pub fn see(&mut self, key: i64, cell: Cell<'_>) {
+        self.profile.classes[cell.class() as usize] += 1;
+        if cell == Cell::Null {
+            return;
+        }
+        self.profile.only_zero_one &= matches!(cell, Cell::Integer(0 | 1));
+        let Self { profile, compiled, alive, hint, scratch } = self;
+        let mut cleanness = None;
+        alive.retain(|&i| {
+            let trial = &mut profile.trials[i];
+            let verdict = if is_plausible(&trial.conversion, cell, *hint) {
+                fit(&trial.conversion, &mut compiled[i], cell, scratch, &mut cleanness)
+            } else {
+                Err(Misfit::NotTime)
+            };
+            let failure = match verdict {
+                Ok(Fit::StandIn) if !trial.stand_ins => Failure { key, misfit: None },
+                Ok(_) => return true,
+                Err(misfit) => Failure { key, misfit: Some(misfit) },
+            };
+            trial.failure = Some(failure);
+            false
+        });
+    }
+
+    /// What was seen.
+    #[must_use]
+    pub fn finish(self) -> ColumnProfile {
+        self.profile
+    }
+}
+
+/// As the load would decide, but without writing out what only its class or cleanness decides: a profile
+/// of large cells copies none of them.
+fn fit(
+    conversion: &Conversion,
+    compiled: &mut Compiled,
+    cell: Cell<'_>,
+    scratch: &mut Vec<u8>,
+    cleanness: &mut Option<bool>,
+) -> Result<Fit, Misfit> {
+    match (conversion, cell) {
+        (Conversion::Bytea { all_classes }, _) => {
+            if *all_classes || cell.class() == Class::Blob { Ok(Fit::Exact) } else { Err(Misfit::Class) }
+        }
+        (Conversion::Text { chars_max: None, .. }, Cell::Text(bytes)) => {
+            let clean = *cleanness
+                .get_or_insert_with(|| memchr::memchr(0, bytes).is_none() && std::str::from_utf8(bytes).is_ok());
+            Ok(if clean { Fit::Exact } else { Fit::StandIn })
+        }
+        (Conversion::Text { .. } | Conversion::Uuid(_) | Conversion::Jsonb { .. }, Cell::Blob(_)) => {
+            Err(Misfit::Class)
+        }
+        _ => {
+            scratch.clear();
+            compiled.write(cell, scratch)
+        }
+    }
+}
+
+/// Beyond what a rule accepts, what it may be inferred from: a number counts as a time only within the years
+/// 1973 to 2100 of its unit (0 stands for "never" in many apps and is no evidence either way), and 32 hex
+/// digits count as a uuid only with the version and variant bits of RFC 9562, unless the type says uuid.
+fn is_plausible(conversion: &Conversion, cell: Cell<'_>, hint: Hint) -> bool {
+    match (conversion, cell) {
+        (Conversion::Moment { form: MomentForm::Epoch(unit), .. }, Cell::Integer(n)) => {
+            n == 0 || within(n as f64, *unit)
+        }
+        (Conversion::Moment { form: MomentForm::Epoch(unit), .. }, Cell::Real(n)) => n == 0.0 || within(n, *unit),
+        (Conversion::Moment { form: MomentForm::JulianDay, .. }, Cell::Integer(n)) => in_julian_days(n as f64),
+        (Conversion::Moment { form: MomentForm::JulianDay, .. }, Cell::Real(n)) => in_julian_days(n),
+        (Conversion::Uuid(UuidSpelling::Hex | UuidSpelling::HexUpper), Cell::Text(text)) => {
+            hint.says_uuid() || has_version_bits(text)
+        }
+        _ => true,
+    }
+}
+
+fn within(n: f64, unit: EpochUnit) -> bool {
+    let scale = match unit {
+        EpochUnit::Seconds => 1.0,
+        EpochUnit::Millis => 1e3,
+        EpochUnit::Micros => 1e6,
+        EpochUnit::Nanos => 1e9,
+    };
+    (1.0e8 * scale..4.2e9 * scale).contains(&n)
+}
+
+fn in_julian_days(n: f64) -> bool {
+    // 1900-01-01 to 2200-01-01.
+    (2_415_020.5..2_524_593.5).contains(&n)
+}
+
+fn has_version_bits(text: &[u8]) -> bool {
+    let (Some(version), Some(variant)) = (text.get(12), text.get(16)) else { return false };
+    (b'1'..=b'8').contains(version) && matches!(variant, b'8' | b'9' | b'a' | b'b' | b'A' | b'B')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::conversion::Conversion;
+    use crate::profile::candidates::{TypeOptions, for_new_column};
+
+    fn first_alive(declared: &str, cells: &[Cell<'_>]) -> String {
+        let mut judge = Judge::new(declared, for_new_column(declared, false, &TypeOptions::default())).unwrap();
+        for (key, cell) in cells.iter().enumerate() {
+            judge.see(key as i64, *cell);
+        }
+        let profile = judge.finish();
+        let trial = profile.trials.iter().find(|t| t.failure.is_none()).expect("the last rule takes all");
+        match &trial.conversion {
+            Conversion::Moment { form, .. } => format!("{form:?}"),
+            other => other.pg_type().to_string(),
+        }
+    }
+
+    #[test]
+    fn the_rows_decide_the_type_and_the_declared_type_is_a_hint() {
+        let text = |t: &'static str| Cell::Text(t.as_bytes());
+        for (declared, cells, want) in [
+            ("INTEGER", vec![Cell::Integer(1), Cell::Integer(i64::MIN)], "bigint"),
+            ("INTEGER", vec![Cell::Integer(1), Cell::Real(1.5)], "double precision"),
+            ("INTEGER", vec![Cell::Integer((1 << 53) + 1), Cell::Real(1.5)], "numeric"),
+            ("INTEGER", vec![Cell::Integer(1), text("toto")], "text"),
+            ("TEXT", vec![text("a"), Cell::Blob(b"b")], "bytea"),
+            ("TEXT", vec![Cell::Blob(b"b")], "bytea"),
+            ("BLOB", vec![text("abc")], "text"),
+            ("BLOB", vec![text("a\0c")], "bytea"),
+            ("TEXT", vec![text("a\0c")], "text"),
+            ("BOOLEAN", vec![Cell::Integer(0), text("true")], "boolean"),
+            ("BOOLEAN", vec![Cell::Integer(2)], "bigint"),
+            ("DECIMAL(10,2)", vec![Cell::Real(0.99), Cell::Integer(7)], "numeric(10,2)"),
+            ("DECIMAL(10,2)", vec![Cell::Real(0.999)], "numeric"),
+            ("DECIMAL(10,2)", vec![Cell::Real(f64::INFINITY)], "double precision"),
+            ("DATETIME", vec![Cell::Integer(1_600_000_000_000), Cell::Integer(0)], "Epoch(Millis)"),
+            ("DATETIME", vec![Cell::Integer(12)], "bigint"),
+            ("TEXT", vec![text(r#"{"a":1}"#), text("[]")], "jsonb"),
+            ("TEXT", vec![text("12")], "text"),
+            ("TEXT", vec![text("2024-01-02")], "date"),
+            ("", vec![Cell::Integer(1), text("x"), Cell::Blob(b"")], "bytea"),
+        ] {
+            assert_eq!(first_alive(declared, &cells), want, "{declared} {cells:?}");
+        }
+    }
+}

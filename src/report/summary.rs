@@ -1,0 +1,93 @@
+//! The result of a run: a table for people, JSON for programs.
+
+use super::figures::{bytes, count, duration, per_second, plural};
+use crate::model::event::{Phase, Summary};
+use crate::model::plan::Level;
+use comfy_table::{CellAlignment, Table, presets};
+use std::fmt::Write as _;
+
+/// Rewritten values are listed for this many columns; the control schema has them all.
+const LEDGER_LINES_MAX: usize = 20;
+
+/// The summary as text: tables, phases, ledger, one line of totals.
+#[must_use]
+pub fn text(summary: &Summary) -> String {
+    let mut out = String::new();
+    if summary.finished_before {
+        out.push_str("this run had finished before; rows were counted again\n");
+    }
+    if !summary.tables.is_empty() {
+        let _ = writeln!(out, "{}\n", tables(summary));
+    }
+    ledger(summary, &mut out);
+    phases(summary, &mut out);
+    let rows: u64 = summary.tables.iter().map(|t| t.rows).sum();
+    let size: u64 = summary.tables.iter().map(|t| t.bytes).sum();
+    let copy = summary.phases.iter().find(|(p, _)| *p == Phase::Copy).map_or(0, |(_, ms)| *ms);
+    let warnings = summary.remarks.iter().filter(|r| r.level == Level::Warning).count();
+    let _ = write!(
+        out,
+        "{}, {}, {} in {}",
+        plural(summary.tables.len() as u64, "table"),
+        plural(rows, "row"),
+        bytes(size),
+        duration(summary.ms)
+    );
+    if copy > 0 && rows > 0 {
+        let _ = write!(out, " (copy {}/s, {} rows/s)", bytes(per_second(size, copy)), count(per_second(rows, copy)));
+    }
+    if let Some(peak) = summary.peak_memory_bytes {
+        let _ = write!(out, ", peak memory {}", bytes(peak));
+    }
+    let _ = writeln!(out, ", {}", plural(warnings as u64, "warning"));
+    out
+}
+
+/// The summary as one JSON object.
+#[must_use]
+pub fn json(summary: &Summary) -> String {
+    serde_json::to_string_pretty(summary).expect("a summary has string keys only")
+}
+
+fn tables(summary: &Summary) -> Table {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING);
+    table.set_header(["table", "rows", "bytes", "copy", "index", "warnings"]);
+    for t in &summary.tables {
+        table.add_row([
+            t.table.replace(['\n', '\r'], " "),
+            count(t.rows),
+            bytes(t.bytes),
+            duration(t.copy_ms),
+            duration(t.index_ms),
+            if t.warnings == 0 { String::new() } else { t.warnings.to_string() },
+        ]);
+    }
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}
+
+fn ledger(summary: &Summary, out: &mut String) {
+    if summary.ledger.is_empty() {
+        return;
+    }
+    out.push_str("rewritten on the way (same value, other spelling, unless it says lost)\n");
+    for line in summary.ledger.iter().take(LEDGER_LINES_MAX) {
+        let _ = writeln!(out, "  {}.{}: {} {}", line.table, line.column, count(line.cells), line.rule);
+    }
+    if summary.ledger.len() > LEDGER_LINES_MAX {
+        let more = summary.ledger.len() - LEDGER_LINES_MAX;
+        let _ = writeln!(out, "  and {more} more: SELECT table_name, ledger FROM lite2pg.range");
+    }
+    out.push('\n');
+}
+
+fn phases(summary: &Summary, out: &mut String) {
+    let spent: Vec<String> =
+        summary.phases.iter().map(|(phase, ms)| format!("{} {}", phase.word(), duration(*ms))).collect();
+    if !spent.is_empty() {
+        let _ = writeln!(out, "{}", spent.join(" · "));
+    }
+}
