@@ -35,6 +35,24 @@ pub const PROFILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// SQLite's page cache of one connection.
 pub const SQLITE_CACHE_BYTES: usize = 2 * 1024 * 1024;
 
+/// Prepared statements that one SQLite connection keeps; a lane works on a few tables at a time.
+pub const SQLITE_STATEMENTS: usize = 32;
+
+/// Pages that one step of a hot backup copies, between looks at the clock.
+pub const BACKUP_PAGES_STEP: u16 = 1024;
+
+/// Times that a file is copied again because it changed under the copy.
+pub const SOURCE_COPY_TRIES: u32 = 3;
+
+/// A source up to this size is fingerprinted whole; writers wait meanwhile, so that it must stay a moment.
+pub const FINGERPRINT_WHOLE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// Places in a larger source that its fingerprint reads.
+pub const FINGERPRINT_SPOTS: u64 = 64;
+
+/// Bytes that the fingerprint reads in each place.
+pub const FINGERPRINT_SPOT_BYTES: u64 = 64 * 1024;
+
 /// How long SQLite waits for another process's lock.
 pub const SQLITE_BUSY: Duration = Duration::from_secs(30);
 

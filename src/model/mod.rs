@@ -2,6 +2,7 @@
 //!
 //! Owns no connection, no file, no clock. Stages of a run meet only here.
 
+pub mod affinity;
 pub mod bounds;
 pub mod cell;
 pub mod conversion;
