@@ -16,6 +16,13 @@ impl Range {
     /// All keys.
     pub const ALL: Self = Self { lo: None, hi: None };
 
+    /// The keys that both hold; `None` without any.
+    #[must_use]
+    pub fn and(self, other: Self) -> Option<Self> {
+        let ((a, b), (c, d)) = (self.wide(), other.wide());
+        Self::narrow(a.max(c), b.min(d))
+    }
+
     /// What of `self` is left when every range of `done` is taken away, in key order.
     #[must_use]
     pub fn minus(self, done: &[Self]) -> Vec<Self> {
@@ -82,6 +89,13 @@ mod tests {
         );
         assert_eq!(Range::ALL.minus(&[r(Some(i64::MIN), Some(i64::MAX))]), []);
         assert_eq!(r(Some(1), Some(5)).minus(&[r(Some(3), Some(9))]), [r(Some(1), Some(2))]);
+    }
+
+    #[test]
+    fn what_two_ranges_share_is_in_both() {
+        assert_eq!(Range::ALL.and(r(Some(1), None)), Some(r(Some(1), None)));
+        assert_eq!(r(None, Some(5)).and(r(Some(3), Some(9))), Some(r(Some(3), Some(5))));
+        assert_eq!(r(None, Some(5)).and(r(Some(6), None)), None);
     }
 
     #[test]

@@ -200,6 +200,12 @@ pub fn record_object(tx: &Transaction<'_>, run: Uuid, kind: &str, name: &str) ->
     Ok(())
 }
 
+/// Forgets that the run made a table, in the transaction that drops it.
+pub fn forget_object(tx: &Transaction<'_>, run: Uuid, name: &str) -> Result<()> {
+    tx.execute("DELETE FROM lite2pg.object WHERE run = $1::text::uuid AND name = $2", &[&run.to_string(), &name])?;
+    Ok(())
+}
+
 /// Names of what runs into this schema created, views first.
 pub fn objects(session: &Session, schema: &str) -> Result<Vec<(String, String)>> {
     let sql = "SELECT DISTINCT o.kind, o.name FROM lite2pg.object o JOIN lite2pg.run r ON r.id = o.run \

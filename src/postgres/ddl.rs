@@ -34,6 +34,18 @@ pub fn create_table(schema: &str, table: &TablePlan) -> String {
     sql
 }
 
+/// `DROP TABLE`
+#[must_use]
+pub fn drop_table(schema: &str, table: &str) -> String {
+    format!("DROP TABLE {}", qualified(schema, table))
+}
+
+/// `ANALYZE`
+#[must_use]
+pub fn analyze(schema: &str, table: &str) -> String {
+    format!("ANALYZE {}", qualified(schema, table))
+}
+
 /// `COPY … FROM STDIN (FORMAT binary)` of the loaded columns; `freeze` needs the table to be new in the
 /// same transaction.
 #[must_use]

@@ -4,10 +4,14 @@
 //! [`Session`] and the throw-away server ([`Embedded`]). The driver is named only in here. Knows nothing
 //! of SQLite, plans or rows.
 
+pub mod catalog;
 mod connect;
 mod conninfo;
+pub mod control;
 mod copy;
+pub mod ddl;
 mod embedded;
+pub mod encode;
 mod environment;
 mod passfile;
 mod programs;
@@ -21,7 +25,7 @@ pub use connect::{Pool, PoolSettings};
 pub use copy::{CopyIn, CopyOut};
 pub use embedded::{Embedded, EmbeddedOptions, Kept};
 pub use environment::Environment;
-pub use refusal::is_server_gone;
+pub use refusal::{is_server_gone, refused_column};
 pub use session::{CancelHandle, ServerInfo, Session, Transaction};
 pub use target::{Endpoint, SslMode, Target};
 

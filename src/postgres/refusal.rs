@@ -18,6 +18,15 @@ pub fn is_server_gone(error: &Error) -> bool {
     error.kind() == Kind::Target
 }
 
+/// The column whose value the server refused in a COPY, where it tells one: its context ends in
+/// `COPY t, line 3, column c` (CopyFromErrorCallback in copyfrom.c).
+#[must_use]
+pub fn refused_column(error: &Error) -> Option<String> {
+    let place = error.facts().iter().find_map(|f| f.strip_prefix("where: COPY "))?;
+    let (_, column) = place.lines().next()?.split_once(", column ")?;
+    Some(column.split_once(':').map_or(column, |(name, _)| name).to_owned())
+}
+
 /// An error of a statement. `sql` is shown by its first line; it never holds values of rows.
 pub(super) fn refused(error: tokio_postgres::Error, sql: &str) -> Error {
     let Some(db) = error.as_db_error() else { return not_said_by_the_server(error, sql) };

@@ -225,8 +225,9 @@ impl Transaction<'_> {
         self.session.batch("ROLLBACK").inspect_err(|_| self.session.spoiled.store(true, Ordering::Relaxed))
     }
 
-    /// Begins `COPY … FROM STDIN` in this transaction.
-    pub fn copy_in(&mut self, sql: &str) -> Result<CopyIn<'_>> {
+    /// Begins `COPY … FROM STDIN` in this transaction. Until it is finished or dropped, the transaction's other
+    /// statements wait for ever: the connection is in the middle of the COPY.
+    pub fn copy_in(&self, sql: &str) -> Result<CopyIn<'_>> {
         CopyIn::start(self.session, sql)
     }
 

@@ -1,0 +1,101 @@
+//! What a person asks of a migration.
+
+use crate::load::Conflict;
+use crate::model::name::Spelling;
+use crate::plan::PlanOptions;
+use crate::profile::candidates::TypeOptions;
+use crate::sqlite::SnapshotChoice;
+use std::path::PathBuf;
+
+/// Everything that shapes a migration besides its source and target.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The SQLite file, as typed.
+    pub source: PathBuf,
+    /// The target schema.
+    pub schema: String,
+    /// How names change.
+    pub spelling: Spelling,
+    /// Globs of tables to take; empty takes all.
+    pub include: Vec<String>,
+    /// Globs of tables to leave out.
+    pub exclude: Vec<String>,
+    /// Lanes: readers and connections at work at once.
+    pub jobs: usize,
+    /// What to carry over.
+    pub scope: Scope,
+    /// Options of types.
+    pub types: TypeOptions,
+    /// How the source is held still.
+    pub snapshot: SnapshotChoice,
+    /// Empty the target's tables first.
+    pub truncate: bool,
+    /// What to do about rows that are there.
+    pub conflict: Conflict,
+    /// Drop what an earlier run created, and begin again.
+    pub restart: bool,
+}
+
+/// What of the source is carried over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// Tables, rows, keys and the rest.
+    #[default]
+    All,
+    /// Everything but the rows.
+    SchemaOnly,
+    /// Rows, into tables that are there.
+    DataOnly,
+}
+
+impl Options {
+    /// A migration of everything with the defaults of the command line.
+    #[must_use]
+    pub fn new(source: impl Into<PathBuf>) -> Self {
+        Self {
+            source: source.into(),
+            schema: "public".to_owned(),
+            spelling: Spelling::Preserve,
+            include: Vec::new(),
+            exclude: Vec::new(),
+            jobs: default_jobs(),
+            scope: Scope::All,
+            types: TypeOptions::default(),
+            snapshot: SnapshotChoice::Auto,
+            truncate: false,
+            conflict: Conflict::Fail,
+            restart: false,
+        }
+    }
+
+    pub(super) fn plan_options(&self) -> PlanOptions {
+        PlanOptions {
+            schema: self.schema.clone(),
+            spelling: self.spelling,
+            types: self.types.clone(),
+            data_only: self.scope == Scope::DataOnly,
+        }
+    }
+
+    /// The options that shape the result, in a form that can be compared: a run is resumed only under the same.
+    pub(super) fn shape(&self) -> String {
+        serde_json::json!({
+            "schema": self.schema,
+            "identifiers": self.spelling,
+            "include": self.include,
+            "exclude": self.exclude,
+            "scope": self.scope,
+            "assume_tz": self.types.assume_tz,
+            "narrow_integers": self.types.narrow_integers,
+            "conflict": self.conflict,
+        })
+        .to_string()
+    }
+}
+
+/// Two lanes keep a local server busy, four a remote one; more only wait for it.
+#[must_use]
+pub fn default_jobs() -> usize {
+    std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 4)
+}

@@ -1,0 +1,149 @@
+//! The server is asked about every definition before a row moves: everything is created in one transaction
+//! that is rolled back. What it refuses leaves the plan and becomes a remark.
+
+use crate::error::{Error, Kind, Result};
+use crate::model::plan::{Plan, Remark, TablePlan};
+use crate::postgres::{Session, Transaction, ddl};
+
+/// Takes out of the plan what the server refuses.
+pub fn probe(session: &mut Session, plan: &mut Plan) -> Result<()> {
+    let tx = session.transaction()?;
+    tx.batch(&ddl::create_schema(&plan.schema)).map_err(|e| {
+        e.context(format!("schema `{}` cannot be created", plan.schema))
+            .hint("create it first, or let the role: GRANT CREATE ON DATABASE … TO …")
+    })?;
+    let Plan { schema, tables, views, remarks, .. } = plan;
+    for table in tables.iter_mut().filter(|t| !t.existing) {
+        columns(&tx, schema, table, remarks)?;
+    }
+    for table in tables.iter_mut().filter(|t| !t.existing) {
+        keys(&tx, schema, table, remarks)?;
+    }
+    for table in tables.iter_mut().filter(|t| !t.existing) {
+        constraints(&tx, schema, table, remarks)?;
+    }
+    let mut kept = Vec::with_capacity(views.len());
+    for view in views.drain(..) {
+        match ask(&tx, &ddl::create_view(schema, &view))? {
+            None => kept.push(view),
+            Some(refusal) => remarks.push(
+                Remark::warning(&view.source, format!("view not created: {}", refusal.message()))
+                    .with_sql(ddl::create_view(schema, &view)),
+            ),
+        }
+    }
+    *views = kept;
+    tx.rollback()
+}
+
+// The table with its defaults and generated columns; where the server refuses that, one by one.
+fn columns(tx: &Transaction<'_>, schema: &str, table: &mut TablePlan, remarks: &mut Vec<Remark>) -> Result<()> {
+    let Some(whole) = ask(tx, &ddl::create_table(schema, table))? else { return Ok(()) };
+    let mut bare = table.clone();
+    for column in &mut bare.columns {
+        column.default = None;
+        column.generated = None;
+    }
+    if let Some(refusal) = ask(tx, &ddl::create_table(schema, &bare))? {
+        return Err(refusal
+            .context(format!("`{}` cannot be created", table.target))
+            .state("nothing was written")
+            .hint(format!("leave it out with `--exclude '{}'`", table.source)));
+    }
+    for i in 0..table.columns.len() {
+        let column = table.columns[i].clone();
+        if column.default.is_none() && column.generated.is_none() {
+            continue;
+        }
+        let mut with = bare.clone();
+        with.columns[i] = column.clone();
+        tx.batch(&ddl::drop_table(schema, &table.target))?;
+        if let Some(refusal) = ask(tx, &ddl::create_table(schema, &with))? {
+            let (what, text) = match &column.generated {
+                Some(text) => ("generated column becomes a plain one, its values kept", text),
+                None => ("default not created", column.default.as_ref().expect("one of the two is there")),
+            };
+            let object = format!("{}.{}", table.source, column.source);
+            remarks.push(Remark::warning(object, format!("{what}: {}", refusal.message())).with_sql(text.clone()));
+            tx.batch(&ddl::create_table(schema, &bare))?;
+        } else {
+            bare = with;
+        }
+    }
+    if bare == *table {
+        // Each is fine alone, so the whole is refused for another reason.
+        return Err(whole.context(format!("`{}` cannot be created", table.target)).state("nothing was written"));
+    }
+    *table = bare;
+    Ok(())
+}
+
+fn keys(tx: &Transaction<'_>, schema: &str, table: &mut TablePlan, remarks: &mut Vec<Remark>) -> Result<()> {
+    if let Some(key) = table.primary_key.clone() {
+        let sql = format!("{}; {}", ddl::create_key_index(schema, table, &key), ddl::add_primary_key(schema, table, &key));
+        if let Some(refusal) = ask(tx, &sql)? {
+            let text = format!("primary key not created: {}", refusal.message());
+            remarks.push(Remark::warning(&table.source, text).with_sql(format!("{sql};")));
+            table.primary_key = None;
+        }
+    }
+    let mut kept = Vec::with_capacity(table.indexes.len());
+    for mut index in std::mem::take(&mut table.indexes) {
+        let sql = ddl::create_index(schema, table, &index);
+        if let Some(refusal) = ask(tx, &sql)? {
+            let text = format!("index `{}` not created: {}", index.name, refusal.message());
+            remarks.push(Remark::warning(&table.source, text).with_sql(format!("{sql};")));
+            continue;
+        }
+        if index.constraint && ask(tx, &ddl::add_unique(schema, table, &index))?.is_some() {
+            index.constraint = false;
+        }
+        kept.push(index);
+    }
+    table.indexes = kept;
+    Ok(())
+}
+
+fn constraints(tx: &Transaction<'_>, schema: &str, table: &mut TablePlan, remarks: &mut Vec<Remark>) -> Result<()> {
+    let mut checks = Vec::with_capacity(table.checks.len());
+    for check in std::mem::take(&mut table.checks) {
+        let sql = ddl::add_check(schema, table, &check);
+        match ask(tx, &sql)? {
+            None => checks.push(check),
+            Some(refusal) => remarks.push(
+                Remark::warning(&table.source, format!("check not created: {}", refusal.message()))
+                    .with_sql(format!("{sql};")),
+            ),
+        }
+    }
+    table.checks = checks;
+    let mut keys = Vec::with_capacity(table.foreign_keys.len());
+    for key in std::mem::take(&mut table.foreign_keys) {
+        let sql = ddl::add_foreign_key(schema, table, &key);
+        match ask(tx, &sql)? {
+            None => keys.push(key),
+            Some(refusal) => remarks.push(
+                Remark::warning(&table.source, format!("foreign key not created: {}", refusal.message()))
+                    .with_sql(format!("{sql};")),
+            ),
+        }
+    }
+    table.foreign_keys = keys;
+    Ok(())
+}
+
+// Runs a statement; the server's refusal is an answer, anything else an error.
+fn ask(tx: &Transaction<'_>, sql: &str) -> Result<Option<Error>> {
+    tx.batch("SAVEPOINT lite2pg_probe")?;
+    match tx.batch(sql) {
+        Ok(()) => {
+            tx.batch("RELEASE SAVEPOINT lite2pg_probe")?;
+            Ok(None)
+        }
+        Err(error) if error.kind() == Kind::Failed && error.sqlstate().is_some() => {
+            tx.batch("ROLLBACK TO SAVEPOINT lite2pg_probe; RELEASE SAVEPOINT lite2pg_probe")?;
+            Ok(Some(error))
+        }
+        Err(error) => Err(error),
+    }
+}
