@@ -1,1 +1,3 @@
 //! (module head)
+
+pub mod encode;
