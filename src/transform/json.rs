@@ -389,8 +389,8 @@ fn hex4(digits: &[u8]) -> Option<u32> {
 pub(super) struct Keys {
     has_duplicates: bool,
     // The keys of the objects that are open, outermost first.
-    keys: Vec<Key>,
-    // Where in `keys` each open object begins.
+    open: Vec<Key>,
+    // Where in `open` each open object begins.
     objects: Vec<u32>,
     // Keys that were written with escapes, without them.
     unescaped: Vec<u8>,
@@ -413,8 +413,8 @@ const KEYS_KEPT: usize = 16 * 1024;
 impl Keys {
     fn clear(&mut self) {
         self.has_duplicates = false;
-        self.keys.clear();
-        self.keys.shrink_to(KEYS_KEPT);
+        self.open.clear();
+        self.open.shrink_to(KEYS_KEPT);
         self.objects.clear();
         self.unescaped.clear();
         self.unescaped.shrink_to(KEYS_KEPT);
@@ -424,7 +424,7 @@ impl Keys {
 impl Watch for Keys {
     #[inline]
     fn open(&mut self) {
-        self.objects.push(self.keys.len() as u32);
+        self.objects.push(self.open.len() as u32);
     }
 
     #[inline]
@@ -434,7 +434,7 @@ impl Watch for Keys {
             return;
         }
         let key = &text[start..end];
-        self.keys.push(if has_escapes {
+        self.open.push(if has_escapes {
             let start = self.unescaped.len();
             unescape(key, &mut self.unescaped);
             let key = &self.unescaped[start..];
@@ -456,7 +456,7 @@ impl Watch for Keys {
             let place = if key.length & IN_UNESCAPED == 0 { text } else { unescaped.as_slice() };
             &place[start..start + length]
         };
-        let keys = &mut self.keys[from..];
+        let keys = &mut self.open[from..];
         let is_same = |a: &Key, b: &Key| a.hash == b.hash && bytes(a) == bytes(b);
         self.has_duplicates = if keys.len() <= KEYS_COMPARED {
             keys.iter().enumerate().any(|(at, key)| keys[..at].iter().any(|other| is_same(key, other)))
@@ -465,7 +465,7 @@ impl Watch for Keys {
             keys.sort_unstable_by(|a, b| a.hash.cmp(&b.hash).then_with(|| bytes(a).cmp(bytes(b))));
             keys.windows(2).any(|pair| is_same(&pair[0], &pair[1]))
         };
-        self.keys.truncate(from);
+        self.open.truncate(from);
     }
 }
 

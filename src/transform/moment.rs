@@ -69,9 +69,8 @@ impl Rule {
             return Err(Misfit::NotTime);
         }
         let (offset, fit) = match (&self.clock, written.offset) {
-            (Clock::AsWritten, None) => (0, Fit::Exact),
             (Clock::AsWritten, Some(_)) => return Err(Misfit::NotTime),
-            (_, Some(0)) => (0, Fit::Exact),
+            (Clock::AsWritten, None) | (_, Some(0)) => (0, Fit::Exact),
             (_, Some(offset)) => (offset, Fit::Rewritten(Rewrite::OffsetDropped)),
             (Clock::Utc, None) => (0, Fit::Rewritten(Rewrite::ZoneAssumed)),
             (Clock::Zone(zone), None) => (offset_in(zone, written)?, Fit::Rewritten(Rewrite::ZoneAssumed)),
