@@ -1,0 +1,664 @@
+//! JSON as PostgreSQL reads it: one pass over the bytes, without recursion, that also finds what `jsonb` refuses
+//! and which objects hold a key twice.
+//!
+//! The grammar is RFC 8259's, as `src/common/jsonapi.c` of PostgreSQL 15 reads it. What `jsonb` takes of it
+//! stands on <https://www.postgresql.org/docs/15/datatype-json.html> and in `jsonb_util.c`. Where the server's
+//! limit depends on its memory or settings, this one is narrower: what is taken here, the server takes too.
+
+use crate::model::bounds::{JSON_DEPTH_MAX, NUMERIC_FRACTION_DIGITS_MAX, NUMERIC_INTEGER_DIGITS_MAX};
+use crate::model::cell::Cell;
+use crate::model::conversion::{Fit, Misfit, Rewrite};
+use crate::postgres::encode;
+
+pub(super) fn write_jsonb(cell: Cell<'_>, scalars: bool, keys: &mut Keys, out: &mut Vec<u8>) -> Result<Fit, Misfit> {
+    let Cell::Text(text) = cell else { return Err(Misfit::Class) };
+    keys.clear();
+    let found = read(text, keys)?;
+    if found.is_scalar && !scalars {
+        return Err(Misfit::JsonScalar);
+    }
+    if !found.is_jsonb {
+        return Err(Misfit::JsonNotJsonb);
+    }
+    encode::jsonb(text, out);
+    Ok(Fit::Rewritten(if keys.has_duplicates { Rewrite::JsonDuplicateKeys } else { Rewrite::JsonNormalised }))
+}
+
+pub(super) fn write_json(cell: Cell<'_>, out: &mut Vec<u8>) -> Result<Fit, Misfit> {
+    let Cell::Text(text) = cell else { return Err(Misfit::Class) };
+    read(text, &mut NoKeys)?;
+    encode::json(text, out);
+    Ok(Fit::Exact)
+}
+
+/// What a JSON text holds.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Found {
+    /// The whole text is one string, number, `true`, `false` or `null`.
+    pub(super) is_scalar: bool,
+    /// `jsonb` takes it.
+    pub(super) is_jsonb: bool,
+}
+
+/// Reads a text to its end. [`Misfit::NotJson`] if it is none; [`Misfit::JsonNotJsonb`] where it nests too
+/// deep to be read on.
+pub(super) fn read(text: &[u8], keys: &mut impl Watch) -> Result<Found, Misfit> {
+    // UTF-8 once for all: inside strings the reader then looks only for quotes, backslashes and control bytes.
+    if std::str::from_utf8(text).is_err() {
+        return Err(Misfit::NotJson);
+    }
+    let mut reader = Reader { text, at: 0, is_jsonb: fits_jsonb(text), containers: Containers::default() };
+    let is_scalar = reader.document(keys)?;
+    Ok(Found { is_scalar, is_jsonb: reader.is_jsonb })
+}
+
+/// Who is told of objects and their keys.
+pub(super) trait Watch {
+    /// An object begins.
+    fn open(&mut self);
+    /// A key stands between `start` and `end`, its quotes not included.
+    fn key(&mut self, text: &[u8], start: usize, end: usize, has_escapes: bool);
+    /// The innermost object ends.
+    fn close(&mut self, text: &[u8]);
+}
+
+/// Watches nothing.
+pub(super) struct NoKeys;
+
+impl Watch for NoKeys {
+    fn open(&mut self) {}
+    fn key(&mut self, _: &[u8], _: usize, _: usize, _: bool) {}
+    fn close(&mut self, _: &[u8]) {}
+}
+
+// jsonb counts sizes in 28 bits (`JENTRY_OFFLENMASK`), and the server gathers an object's pairs and an array's
+// elements in one allocation below 1 GB that doubles (2^23 pairs, 2^24 elements). A text up to this size meets
+// none of it: `[1,1,…]` grows most, from 2 bytes to 12 for an element.
+const JSONB_TEXT_SURE: usize = 32 << 20;
+const JSONB_SIZE_MAX: usize = 0x0fff_ffff;
+const JSONB_PAIRS_MAX: usize = 1 << 23;
+// A header, an entry, the alignment and a numeric's own head: the most that a value adds to its text.
+const JSONB_VALUE_OVERHEAD: usize = 20;
+
+fn fits_jsonb(text: &[u8]) -> bool {
+    if text.len() <= JSONB_TEXT_SURE {
+        return true;
+    }
+    // Those inside strings are counted too: a text of this size may be refused by mistake, never taken by one.
+    let structural = text.iter().filter(|b| matches!(b, b',' | b':' | b'[' | b'{')).count();
+    structural < JSONB_PAIRS_MAX && text.len() + structural * JSONB_VALUE_OVERHEAD <= JSONB_SIZE_MAX
+}
+
+// The open containers, a bit for each: whether it is an object.
+#[derive(Default)]
+struct Containers {
+    is_object: [u64; JSON_DEPTH_MAX / 64],
+    depth: usize,
+}
+
+impl Containers {
+    fn push(&mut self, is_object: bool) -> Result<(), Misfit> {
+        if self.depth == JSON_DEPTH_MAX {
+            return Err(Misfit::JsonNotJsonb);
+        }
+        let (word, bit) = (self.depth / 64, self.depth % 64);
+        self.is_object[word] = self.is_object[word] & !(1 << bit) | u64::from(is_object) << bit;
+        self.depth += 1;
+        Ok(())
+    }
+
+    fn top(&self) -> Option<Container> {
+        let last = self.depth.checked_sub(1)?;
+        let is_object = self.is_object[last / 64] >> (last % 64) & 1 == 1;
+        Some(if is_object { Container::Object } else { Container::Array })
+    }
+}
+
+enum Container {
+    Array,
+    Object,
+}
+
+struct Reader<'a> {
+    text: &'a [u8],
+    at: usize,
+    is_jsonb: bool,
+    containers: Containers,
+}
+
+impl Reader<'_> {
+    // Returns whether the document is a scalar.
+    fn document(&mut self, keys: &mut impl Watch) -> Result<bool, Misfit> {
+        let is_scalar = !matches!(self.skip_blanks(), Some(b'{' | b'['));
+        loop {
+            if self.value(keys)? && self.after_value(keys)? {
+                return Ok(is_scalar);
+            }
+        }
+    }
+
+    // Reads a scalar, an empty container or the beginning of another; returns whether a value has ended.
+    fn value(&mut self, keys: &mut impl Watch) -> Result<bool, Misfit> {
+        match self.skip_blanks().ok_or(Misfit::NotJson)? {
+            b'"' => self.string().map(|_| true),
+            b'-' | b'0'..=b'9' => self.number().map(|()| true),
+            b'{' => {
+                self.at += 1;
+                self.containers.push(true)?;
+                keys.open();
+                if self.skip_blanks() == Some(b'}') {
+                    return Ok(true);
+                }
+                self.key(keys).map(|()| false)
+            }
+            b'[' => {
+                self.at += 1;
+                self.containers.push(false)?;
+                Ok(self.skip_blanks() == Some(b']'))
+            }
+            b't' => self.word(b"true"),
+            b'f' => self.word(b"false"),
+            b'n' => self.word(b"null"),
+            _ => Err(Misfit::NotJson),
+        }
+    }
+
+    // Reads on to where the next value begins; returns true if there is none left. A closing bracket ends the
+    // value before it, if there is one, and the container with it.
+    fn after_value(&mut self, keys: &mut impl Watch) -> Result<bool, Misfit> {
+        loop {
+            let next = self.skip_blanks();
+            let Some(container) = self.containers.top() else {
+                return if next.is_none() { Ok(true) } else { Err(Misfit::NotJson) };
+            };
+            self.at += 1;
+            match (next, container) {
+                (Some(b','), Container::Array) => return Ok(false),
+                (Some(b','), Container::Object) => {
+                    self.key(keys)?;
+                    return Ok(false);
+                }
+                (Some(b']'), Container::Array) => {}
+                (Some(b'}'), Container::Object) => keys.close(self.text),
+                _ => return Err(Misfit::NotJson),
+            }
+            self.containers.depth -= 1;
+        }
+    }
+
+    fn key(&mut self, keys: &mut impl Watch) -> Result<(), Misfit> {
+        if self.skip_blanks() != Some(b'"') {
+            return Err(Misfit::NotJson);
+        }
+        let start = self.at + 1;
+        let has_escapes = self.string()?;
+        keys.key(self.text, start, self.at - 1, has_escapes);
+        if self.skip_blanks() != Some(b':') {
+            return Err(Misfit::NotJson);
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    #[inline]
+    fn peek(&self) -> Option<u8> {
+        self.text.get(self.at).copied()
+    }
+
+    #[inline]
+    fn skip_blanks(&mut self) -> Option<u8> {
+        loop {
+            match self.peek() {
+                Some(b' ' | b'\t' | b'\n' | b'\r') => self.at += 1,
+                other => return other,
+            }
+        }
+    }
+
+    fn word(&mut self, word: &[u8]) -> Result<bool, Misfit> {
+        if !self.text[self.at..].starts_with(word) {
+            return Err(Misfit::NotJson);
+        }
+        self.at += word.len();
+        Ok(true)
+    }
+
+    // Reads a string, both quotes included; returns whether it has escapes.
+    #[inline]
+    fn string(&mut self) -> Result<bool, Misfit> {
+        self.at += 1;
+        let mut has_escapes = false;
+        loop {
+            self.at += plain_bytes(&self.text[self.at..]);
+            match self.peek() {
+                Some(b'"') => {
+                    self.at += 1;
+                    return Ok(has_escapes);
+                }
+                Some(b'\\') => {
+                    self.escape()?;
+                    has_escapes = true;
+                }
+                _ => return Err(Misfit::NotJson),
+            }
+        }
+    }
+
+    // `json` takes any four digits after \u; `jsonb` must make a character of them.
+    fn escape(&mut self) -> Result<(), Misfit> {
+        let (escape, length) = Escape::at(&self.text[self.at..]).ok_or(Misfit::NotJson)?;
+        self.at += length;
+        self.is_jsonb &= !matches!(escape, Escape::Nul | Escape::LoneSurrogate);
+        Ok(())
+    }
+
+    fn number(&mut self) -> Result<(), Misfit> {
+        self.at += usize::from(self.peek() == Some(b'-'));
+        let integer = match self.peek() {
+            Some(b'0') => {
+                self.at += 1;
+                0
+            }
+            _ => self.digits()?,
+        };
+        let mut fraction = 0;
+        if self.peek() == Some(b'.') {
+            self.at += 1;
+            fraction = self.digits()?;
+        }
+        let mut exponent = 0;
+        if let Some(b'e' | b'E') = self.peek() {
+            self.at += 1;
+            let sign = self.peek().filter(|b| matches!(b, b'+' | b'-'));
+            self.at += usize::from(sign.is_some());
+            let start = self.at;
+            self.digits()?;
+            exponent = small_integer(&self.text[start..self.at]);
+            if sign == Some(b'-') {
+                exponent = -exponent;
+            }
+        }
+        self.is_jsonb &= fits_numeric(integer, fraction, exponent);
+        Ok(())
+    }
+
+    // Skips digits, at least one, and returns how many.
+    #[inline]
+    fn digits(&mut self) -> Result<usize, Misfit> {
+        let start = self.at;
+        while self.peek().is_some_and(|b| b.is_ascii_digit()) {
+            self.at += 1;
+        }
+        if self.at == start { Err(Misfit::NotJson) } else { Ok(self.at - start) }
+    }
+}
+
+// Far beyond numeric's limits, and small enough to add digits to.
+const EXPONENT_BEYOND: i64 = 1_000_000_000;
+
+fn small_integer(digits: &[u8]) -> i64 {
+    digits.iter().fold(0, |value, b| (value * 10 + i64::from(b - b'0')).min(EXPONENT_BEYOND))
+}
+
+// By the digits as written: `0.000001e131077` has room in numeric, and is refused.
+fn fits_numeric(integer: usize, fraction: usize, exponent: i64) -> bool {
+    integer as i64 + exponent <= NUMERIC_INTEGER_DIGITS_MAX as i64
+        && fraction as i64 - exponent <= NUMERIC_FRACTION_DIGITS_MAX as i64
+}
+
+const ONES: u64 = 0x0101_0101_0101_0101;
+const HIGHS: u64 = ONES << 7;
+
+// How many bytes stand before the first quote, backslash or control byte: eight at a time, because most strings are
+// too short for a search that has to be set up first.
+#[inline]
+fn plain_bytes(text: &[u8]) -> usize {
+    let mut at = 0;
+    while let Some(chunk) = text[at..].first_chunk::<8>() {
+        let found = special_bytes(u64::from_le_bytes(*chunk));
+        if found != 0 {
+            return at + found.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    at + text[at..].iter().take_while(|b| !matches!(b, b'"' | b'\\' | 0..0x20)).count()
+}
+
+// The high bit of each byte that is a quote, a backslash or below 0x20. Subtracting borrows from the byte above, so
+// that only the lowest bit found is sure: the one that is used.
+#[inline]
+const fn special_bytes(word: u64) -> u64 {
+    const fn below(word: u64, end: u64) -> u64 {
+        word.wrapping_sub(ONES * end) & !word
+    }
+    let quote = below(word ^ (ONES * b'"' as u64), 1);
+    let backslash = below(word ^ (ONES * b'\\' as u64), 1);
+    (quote | backslash | below(word, 0x20)) & HIGHS
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Escape {
+    Char(char),
+    Nul,
+    LoneSurrogate,
+}
+
+impl Escape {
+    // The escape that `text` begins with, and its length: a pair of surrogates is one.
+    fn at(text: &[u8]) -> Option<(Self, usize)> {
+        let simple = |c| Some((Self::Char(c), 2));
+        match text.get(1)? {
+            b'"' => simple('"'),
+            b'\\' => simple('\\'),
+            b'/' => simple('/'),
+            b'b' => simple('\u{8}'),
+            b'f' => simple('\u{c}'),
+            b'n' => simple('\n'),
+            b'r' => simple('\r'),
+            b't' => simple('\t'),
+            b'u' => Self::unicode(text),
+            _ => None,
+        }
+    }
+
+    fn unicode(text: &[u8]) -> Option<(Self, usize)> {
+        let first = hex4(text.get(2..6)?)?;
+        if first == 0 {
+            return Some((Self::Nul, 6));
+        }
+        if let Some(c) = char::from_u32(first) {
+            return Some((Self::Char(c), 6));
+        }
+        let second = text.get(6..12).filter(|t| t.starts_with(b"\\u")).and_then(|t| hex4(&t[2..]));
+        match second {
+            Some(low @ 0xdc00..=0xdfff) if first < 0xdc00 => {
+                let c = char::from_u32(0x1_0000 + ((first - 0xd800) << 10) + (low - 0xdc00))?;
+                Some((Self::Char(c), 12))
+            }
+            _ => Some((Self::LoneSurrogate, 6)),
+        }
+    }
+}
+
+fn hex4(digits: &[u8]) -> Option<u32> {
+    digits.iter().try_fold(0, |value, b| Some(value << 4 | char::from(*b).to_digit(16)?))
+}
+
+/// The keys of the open objects, and whether any object held one twice. Kept from cell to cell for its memory.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Keys {
+    has_duplicates: bool,
+    // The keys of the objects that are open, outermost first.
+    open: Vec<Key>,
+    // Where in `open` each open object begins.
+    objects: Vec<u32>,
+    // Keys that were written with escapes, without them.
+    unescaped: Vec<u8>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Key {
+    hash: u32,
+    start: u32,
+    // The highest bit says that it stands in `unescaped`.
+    length: u32,
+}
+
+const IN_UNESCAPED: u32 = 1 << 31;
+// Most objects have fewer keys than this: comparing each with each is then cheaper than sorting.
+const KEYS_COMPARED: usize = 12;
+// What one large cell needed is given back.
+const KEYS_KEPT: usize = 16 * 1024;
+
+impl Keys {
+    fn clear(&mut self) {
+        self.has_duplicates = false;
+        self.open.clear();
+        self.open.shrink_to(KEYS_KEPT);
+        self.objects.clear();
+        self.unescaped.clear();
+        self.unescaped.shrink_to(KEYS_KEPT);
+    }
+}
+
+impl Watch for Keys {
+    #[inline]
+    fn open(&mut self) {
+        self.objects.push(self.open.len() as u32);
+    }
+
+    #[inline]
+    fn key(&mut self, text: &[u8], start: usize, end: usize, has_escapes: bool) {
+        // Texts beyond jsonb's size are refused, so that positions need no more than 32 bits.
+        if self.has_duplicates || text.len() > JSONB_SIZE_MAX {
+            return;
+        }
+        let key = &text[start..end];
+        self.open.push(if has_escapes {
+            let start = self.unescaped.len();
+            unescape(key, &mut self.unescaped);
+            let key = &self.unescaped[start..];
+            Key { hash: hash(key), start: start as u32, length: key.len() as u32 | IN_UNESCAPED }
+        } else {
+            Key { hash: hash(key), start: start as u32, length: key.len() as u32 }
+        });
+    }
+
+    #[inline]
+    fn close(&mut self, text: &[u8]) {
+        let from = self.objects.pop().unwrap_or(0) as usize;
+        if self.has_duplicates {
+            return;
+        }
+        let unescaped = &self.unescaped;
+        let bytes = |key: &Key| {
+            let (start, length) = (key.start as usize, (key.length & !IN_UNESCAPED) as usize);
+            let place = if key.length & IN_UNESCAPED == 0 { text } else { unescaped.as_slice() };
+            &place[start..start + length]
+        };
+        let keys = &mut self.open[from..];
+        let is_same = |a: &Key, b: &Key| a.hash == b.hash && bytes(a) == bytes(b);
+        self.has_duplicates = if keys.len() <= KEYS_COMPARED {
+            keys.iter().enumerate().any(|(at, key)| keys[..at].iter().any(|other| is_same(key, other)))
+        } else {
+            // By the bytes too, so that made-up keys with one hash cost no more than a sort.
+            keys.sort_unstable_by(|a, b| a.hash.cmp(&b.hash).then_with(|| bytes(a).cmp(bytes(b))));
+            keys.windows(2).any(|pair| is_same(&pair[0], &pair[1]))
+        };
+        self.open.truncate(from);
+    }
+}
+
+// Appends what the escapes stand for. The key was read before: what is no character makes the text no jsonb.
+fn unescape(mut key: &[u8], out: &mut Vec<u8>) {
+    while let Some(at) = memchr::memchr(b'\\', key) {
+        out.extend_from_slice(&key[..at]);
+        let Some((escape, length)) = Escape::at(&key[at..]) else { break };
+        if let Escape::Char(c) = escape {
+            out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+        }
+        key = &key[at + length..];
+    }
+    out.extend_from_slice(key);
+}
+
+// Fast, not strong: equal hashes are compared byte by byte.
+#[inline]
+fn hash(key: &[u8]) -> u32 {
+    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mix = |hash: u64, word: u64| (hash ^ word).wrapping_mul(FACTOR).rotate_left(29);
+    let (chunks, rest) = key.as_chunks::<8>();
+    let hash = chunks.iter().fold(key.len() as u64, |hash, chunk| mix(hash, u64::from_le_bytes(*chunk)));
+    let rest = rest.iter().fold(0, |word, b| word << 8 | u64::from(*b));
+    (mix(hash, rest).wrapping_mul(FACTOR) >> 32) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::conversion::Conversion::{Json, Jsonb};
+    use crate::transform::tests::check;
+
+    const ANY: crate::model::conversion::Conversion = Jsonb { scalars: true };
+
+    #[track_caller]
+    fn takes(text: &str, rewrite: Rewrite) {
+        let payload = [b"\x01", text.as_bytes()].concat();
+        check(&ANY, Cell::Text(text.as_bytes()), Ok((Fit::Rewritten(rewrite), &payload)));
+        check(&Json, Cell::Text(text.as_bytes()), Ok((Fit::Exact, text.as_bytes())));
+    }
+
+    #[test]
+    fn json_is_taken_with_its_blanks_and_escapes() {
+        for text in [
+            "{}",
+            "[]",
+            " [ 1 , 2.50 , -0 , 1e5 , 1E-5 , 0.0 ]\r\n\t",
+            r#"{"a":{"b":[true,false,null,""]},"c":"\"\\\/\b\f\n\r\té"}"#,
+            r#"["\ud83d\ude00","😀","\uFFFF"]"#,
+            "\"a string longer than eight bytes, é\"",
+            "0",
+            "null",
+            "[[],{},[{}]]",
+            "[1e131071, 1e-16383]",
+        ] {
+            takes(text, Rewrite::JsonNormalised);
+        }
+    }
+
+    #[test]
+    fn what_is_no_json_is_refused() {
+        for text in [
+            "",
+            " ",
+            "{",
+            "[",
+            "]",
+            "}",
+            "[1,]",
+            "[,1]",
+            "{\"a\"}",
+            "{\"a\":}",
+            "{\"a\":1,}",
+            "{a:1}",
+            "{'a':1}",
+            "[1 2]",
+            "01",
+            "-",
+            "+1",
+            "1.",
+            ".5",
+            "1e",
+            "1e+",
+            "0x1",
+            "NaN",
+            "Infinity",
+            "nul",
+            "nulll",
+            "True",
+            "\"",
+            "\"\\\"",
+            "\"\\x\"",
+            "\"\\u12\"",
+            "\"\\u12G4\"",
+            "\"\t\"",
+            "\"\0\"",
+            "[1]]",
+            "{}{}",
+            "{\"a\":1]",
+            "[1}",
+            "\u{feff}{}",
+            "\u{a0}{}",
+            "[\"\\u+123\"]",
+            "1 2",
+            "\"a\" :",
+            "{\"a\":1 \"b\":2}",
+            "/**/{}",
+        ] {
+            check(&ANY, Cell::Text(text.as_bytes()), Err(Misfit::NotJson));
+            check(&Json, Cell::Text(text.as_bytes()), Err(Misfit::NotJson));
+        }
+        check(&ANY, Cell::Text(b"[\"\xff\"]"), Err(Misfit::NotJson));
+        check(&ANY, Cell::Text(b"[\"\xed\xa0\x80\"]"), Err(Misfit::NotJson));
+        check(&ANY, Cell::Blob(b"{}"), Err(Misfit::Class));
+    }
+
+    #[test]
+    fn what_jsonb_cannot_hold_is_json_still() {
+        for text in [
+            r#"["\u0000"]"#,
+            r#"{"\u0000":1}"#,
+            r#"["\ud83d"]"#,
+            r#"["\ude00\ud83d"]"#,
+            r#"["\ud83dx"]"#,
+            r#"["\ud83d\n"]"#,
+            r#"["\ud83d\ud83d\ude00"]"#,
+            "[1e131072]",
+            "[1e-16384]",
+            "[1e99999999999999999999]",
+            "[1e-99999999999999999999]",
+        ] {
+            check(&ANY, Cell::Text(text.as_bytes()), Err(Misfit::JsonNotJsonb));
+            check(&Json, Cell::Text(text.as_bytes()), Ok((Fit::Exact, text.as_bytes())));
+        }
+        check(&ANY, Cell::Text(br#"["\u0000","#), Err(Misfit::NotJson));
+    }
+
+    #[test]
+    fn depth_has_a_bound() {
+        let nested = |depth: usize| "[{\"a\":".repeat(depth / 2) + "1" + &"}]".repeat(depth / 2);
+        takes(&nested(512), Rewrite::JsonNormalised);
+        check(&ANY, Cell::Text(nested(514).as_bytes()), Err(Misfit::JsonNotJsonb));
+        check(&ANY, Cell::Text("[".repeat(10_000_000).as_bytes()), Err(Misfit::JsonNotJsonb));
+    }
+
+    #[test]
+    fn scalars_are_taken_only_when_told_to() {
+        let containers = Jsonb { scalars: false };
+        for text in ["1", " \"a\"", "null", r#""\u0000""#] {
+            check(&containers, Cell::Text(text.as_bytes()), Err(Misfit::JsonScalar));
+        }
+        check(&containers, Cell::Text(b"word"), Err(Misfit::NotJson));
+    }
+
+    #[test]
+    fn a_key_twice_is_found_in_its_own_object_only() {
+        for text in [
+            r#"{"a":1,"a":1}"#,
+            r#"{"":1,"":2}"#,
+            r#"{"x":{"a":1,"b":2,"a":3},"y":1}"#,
+            r#"[{"x":1},{"é":1,"\u00e9":2}]"#,
+            r#"{"\ud83d\ude00":1,"😀":2}"#,
+            r#"{"\/":1,"/":2}"#,
+        ] {
+            takes(text, Rewrite::JsonDuplicateKeys);
+        }
+        for text in [
+            r#"{"a":{"a":{"a":1}},"b":{"a":1}}"#,
+            r#"[{"a":1},{"a":2}]"#,
+            r#"{"a":"a","A":1,"aa":1,"\\u0061":1}"#,
+            r#"{"a":["b","b"],"b":1}"#,
+        ] {
+            takes(text, Rewrite::JsonNormalised);
+        }
+        let many = |last: &str| {
+            let keys: Vec<String> = (0..1000).map(|k| format!("\"k{k}\":{{\"k{k}\":0}}")).collect();
+            format!("{{{},\"{last}\":1}}", keys.join(","))
+        };
+        takes(&many("k1000"), Rewrite::JsonNormalised);
+        takes(&many("k500"), Rewrite::JsonDuplicateKeys);
+    }
+
+    #[test]
+    fn strings_are_scanned_to_the_right_byte_wherever_it_stands() {
+        for special in [b'"', b'\\', 0, 0x1f] {
+            for at in 0..20 {
+                for filler in [b'a', b' ', b'!', 0x7f, 0xc3, 0xa2, 0x80, b'#', b'['] {
+                    let mut text = vec![filler; 24];
+                    text[at] = special;
+                    assert_eq!(plain_bytes(&text), at, "{special} {filler}");
+                }
+            }
+        }
+    }
+}
