@@ -6,7 +6,7 @@ use super::kind::Kind;
 use super::term::Term;
 use crate::model::name;
 
-const UTC: &str = "now() AT TIME ZONE 'UTC'";
+pub(super) const UTC: &str = "now() AT TIME ZONE 'UTC'";
 
 /// A date function's call; `None` where the name is not one of them.
 pub(super) fn call(translator: &Translator<'_>, name: &str, args: &[&Term]) -> Result<Option<Term>, Untranslatable> {

@@ -377,7 +377,7 @@ pub(super) fn refuse<T>(reason: &str) -> Result<T, Untranslatable> {
 
 // The affinity of a generated column converts its value as well; only conversions that are the same in
 // both are done.
-fn value_for(term: &Term, pg_type: &PgType) -> Result<Term, Untranslatable> {
+pub(super) fn value_for(term: &Term, pg_type: &PgType) -> Result<Term, Untranslatable> {
     if let Some(doubt) = &term.doubt {
         return refuse(&doubt.reason);
     }

@@ -84,13 +84,13 @@ fn blob(token: &str) -> Option<Vec<u8>> {
     (0..hex.len() / 2).map(|i| u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).ok()).collect()
 }
 
-/// `bytes` as a bytea literal that reads the same under any `standard_conforming_strings`.
+/// `bytes` as a bytea literal.
 pub(super) fn bytea(bytes: &[u8]) -> String {
-    let mut sql = String::from("'");
+    let mut hex = String::from("\\x");
     for byte in bytes {
-        write!(sql, "{byte:02x}").expect("writing to a string cannot fail");
+        write!(hex, "{byte:02x}").expect("writing to a string cannot fail");
     }
-    format!("decode({sql}', 'hex')")
+    format!("{}::bytea", name::literal(&hex))
 }
 
 /// Whether a numeric affinity might take the text as a number. Errs towards yes.

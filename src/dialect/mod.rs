@@ -18,6 +18,7 @@ mod datetime;
 mod function;
 mod json_path;
 mod literal;
+mod moment;
 mod operator;
 mod parse;
 mod pattern;
