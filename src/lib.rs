@@ -17,6 +17,7 @@ pub mod transform;
 
 pub mod run;
 
+pub mod cli;
 pub mod report;
 
 pub use error::{Error, Kind, Result};

@@ -217,7 +217,7 @@ impl Draft {
         let default = if is_rowid || column.generated.is_some() {
             None
         } else {
-            default_of(column, &pg_type, &object, remarks)
+            default_of(column, &pg_type, &choice.conversion, &object, remarks)
         };
         let holds_null = null_columns.contains(&at.1);
         if column.not_null && holds_null {
@@ -277,7 +277,7 @@ impl Draft {
     fn relation(&self, position: usize, columns: &[ColumnPlan], target: &str) -> Relation {
         let table = &self.catalog.tables[position];
         let sql = self.sql[position].as_ref();
-        let columns = columns
+        let columns: Vec<dialect::Column> = columns
             .iter()
             .map(|c| {
                 let collation = sql.and_then(|s| s.column(&c.source)).and_then(|s| s.collation.clone());
@@ -289,7 +289,7 @@ impl Draft {
             })
             .collect();
         let rowid = table.rowid_column().map(|r| &table.columns[r].name);
-        let rowid = rowid.and_then(|name| columns.iter().position(|c: &dialect::Column| c.source == *name));
+        let rowid = rowid.and_then(|name| columns.iter().position(|c| c.source == *name));
         Relation::new(&table.name, &self.options.schema, target, columns).rowid(rowid)
     }
 
@@ -319,9 +319,9 @@ fn hint(module: &str) -> &'static str {
     }
 }
 
-fn default_of(column: &Column, pg_type: &PgType, object: &str, remarks: &mut Vec<Remark>) -> Option<String> {
+fn default_of(column: &Column, pg_type: &PgType, conversion: &Conversion, object: &str, remarks: &mut Vec<Remark>) -> Option<String> {
     let text = column.default.as_deref()?;
-    default::translate(text, pg_type).unwrap_or_else(|e| {
+    default::translate(text, pg_type, Some(conversion)).unwrap_or_else(|e| {
         let remark = Remark::warning(object, format!("default not translated: {}", e.reason));
         remarks.push(remark.with_sql(format!("DEFAULT {text}")));
         None

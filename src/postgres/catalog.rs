@@ -226,3 +226,29 @@ pub fn count(session: &Session, schema: &str, table: &str) -> Result<u64> {
     let row = session.query_one(&format!("SELECT count(*) FROM {}", qualified(schema, table)), &[])?;
     Ok(row.get::<_, i64>(0) as u64)
 }
+
+/// Foreign keys of a table that some of its rows break, with the number of those rows.
+pub fn orphans(session: &Session, schema: &str, table: &str) -> Result<Vec<(String, i64)>> {
+    let sql = "SELECT c.conname::text, c.confrelid::regclass::text, \
+                      string_agg(format('p.%I = c.%I', pa.attname, ca.attname), ' AND ' ORDER BY k.place), \
+                      string_agg(format('c.%I IS NOT NULL', ca.attname), ' AND ' ORDER BY k.place) \
+               FROM pg_constraint c, unnest(c.conkey, c.confkey) WITH ORDINALITY AS k(child, parent, place), \
+                    pg_attribute ca, pg_attribute pa \
+               WHERE c.conrelid = $1::text::regclass AND c.contype = 'f' \
+                 AND ca.attrelid = c.conrelid AND ca.attnum = k.child \
+                 AND pa.attrelid = c.confrelid AND pa.attnum = k.parent \
+               GROUP BY 1, 2";
+    let relation = qualified(schema, table);
+    let mut found = Vec::new();
+    for row in session.query(sql, &[&relation])? {
+        let (parent, join, set): (String, String, String) = (row.get(1), row.get(2), row.get(3));
+        let count = format!(
+            "SELECT count(*) FROM {relation} c WHERE {set} AND NOT EXISTS (SELECT FROM {parent} p WHERE {join})"
+        );
+        let orphans: i64 = session.query_one(&count, &[])?.get(0);
+        if orphans > 0 {
+            found.push((row.get(0), orphans));
+        }
+    }
+    Ok(found)
+}

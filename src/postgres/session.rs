@@ -140,6 +140,11 @@ impl Session {
         CancelHandle { token: self.client().cancel_token(), tls: self.pool.tls.clone(), pool: self.pool.clone() }
     }
 
+    /// Another connection of the same pool; waits while all are taken.
+    pub fn another(&self) -> Result<Session> {
+        super::connect::Pool(self.pool.clone()).session()
+    }
+
     /// What the server says of itself.
     pub fn server_info(&self) -> Result<ServerInfo> {
         let row = self.query_one(

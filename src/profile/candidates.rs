@@ -87,7 +87,7 @@ impl Hint {
                 Affinity::Integer => Conversion::Int { bytes: if options.narrow_integers { 4 } else { 8 } },
                 Affinity::Real => Conversion::Float8,
                 Affinity::Numeric => Conversion::Numeric { limit: None, text: false },
-                Affinity::Text | Affinity::Any => TEXT,
+                Affinity::Text => TEXT,
                 Affinity::Blob => BYTES,
             },
         }

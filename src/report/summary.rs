@@ -51,7 +51,7 @@ pub fn json(summary: &Summary) -> String {
 
 fn tables(summary: &Summary) -> Table {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING);
+    table.load_style(presets::NOTHING);
     table.set_header(["table", "rows", "bytes", "copy", "index", "warnings"]);
     for t in &summary.tables {
         table.add_row([

@@ -2,12 +2,17 @@
 
 use crate::error::Result;
 use crate::load::interrupted;
-use crate::postgres::{Pool, Session};
+use crate::postgres::{CancelHandle, Pool, Session};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// How soon a statement that runs is cancelled after a person asked the run to end.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Gives each task to the next free of `hands` sessions, in the list's order; returns the results in that
-/// order too. The first error ends the work; tasks under way are finished.
+/// order too. The first error ends the work; tasks under way are finished. When `stop` is set, statements under
+/// way are cancelled.
 pub fn each<T: Sync, R: Send>(
     pool: &Pool,
     hands: usize,
@@ -17,13 +22,16 @@ pub fn each<T: Sync, R: Send>(
 ) -> Result<Vec<R>> {
     let next = Mutex::new(0usize);
     let failed = AtomicBool::new(false);
+    let running: Mutex<Vec<CancelHandle>> = Mutex::default();
+    let over = AtomicBool::new(false);
     let claim = || {
-        let mut next = next.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut next = lock(&next);
         *next += 1;
         *next - 1
     };
     let hand = || -> Result<Vec<(usize, R)>> {
         let mut session = pool.session()?;
+        lock(&running).push(session.cancel_handle());
         let mut done = Vec::new();
         while !failed.load(Ordering::Relaxed) {
             let i = claim();
@@ -32,23 +40,41 @@ pub fn each<T: Sync, R: Send>(
                 failed.store(true, Ordering::Relaxed);
                 return Err(interrupted());
             }
-            let result = work(&mut session, task).inspect_err(|_| failed.store(true, Ordering::Relaxed))?;
+            let result = work(&mut session, task).map_err(|error| {
+                failed.store(true, Ordering::Relaxed);
+                if stop.load(Ordering::Relaxed) { interrupted() } else { error }
+            })?;
             done.push((i, result));
         }
         Ok(done)
     };
-    let mut results = std::thread::scope(|scope| {
+    let ended = std::thread::scope(|scope| {
+        let watch = scope.spawn(|| cancel_on(stop, &over, &running));
         let threads: Vec<_> = (0..hands.min(tasks.len())).map(|_| scope.spawn(hand)).collect();
-        let mut all = Vec::with_capacity(tasks.len());
-        let mut first_error = None;
-        for thread in threads {
-            match thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)) {
-                Ok(done) => all.extend(done),
-                Err(error) => first_error = first_error.or(Some(error)),
-            }
-        }
-        first_error.map_or(Ok(all), Err)
-    })?;
+        let ended: Vec<_> = threads.into_iter().map(std::thread::ScopedJoinHandle::join).collect();
+        over.store(true, Ordering::Relaxed);
+        watch.thread().unpark();
+        ended
+    });
+    let mut results = Vec::with_capacity(tasks.len());
+    for end in ended {
+        results.extend(end.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
+    }
     results.sort_by_key(|(i, _)| *i);
     Ok(results.into_iter().map(|(_, result)| result).collect())
+}
+
+fn cancel_on(stop: &AtomicBool, over: &AtomicBool, running: &Mutex<Vec<CancelHandle>>) {
+    while !over.load(Ordering::Relaxed) {
+        if stop.load(Ordering::Relaxed) {
+            // One that cannot be cancelled ends by itself; the hands wait for it either way.
+            lock(running).drain(..).for_each(|handle| drop(handle.cancel()));
+            return;
+        }
+        std::thread::park_timeout(LOOK_EVERY);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

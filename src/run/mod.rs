@@ -1,1 +1,400 @@
-//! (module head)
+//! A migration from the first look to the last count: the stages composed, in the order of [`migrate`].
+
+mod clock;
+mod crew;
+mod evidence;
+mod finish;
+mod memory;
+mod options;
+mod probe;
+mod rows;
+mod start;
+
+pub use options::{Options, Scope, default_jobs};
+
+use crate::error::{Error, Kind, Result};
+use crate::model::event::{Event, LedgerLine, Observer, Phase, Summary, TableSummary};
+use crate::model::plan::{Level, Plan, Remark};
+use crate::model::source::Catalog;
+use crate::plan::Draft;
+use crate::plan::select::Selection;
+use crate::postgres::control::{self, DoneRange, RunRecord, State};
+use crate::postgres::{Pool, PoolSettings, Session, Target, catalog, ddl};
+use crate::profile::Depth;
+use crate::sqlite::{Reader, Source};
+use clock::Clock;
+use rows::Planned;
+use start::Start;
+use std::collections::HashMap;
+use std::sync::atomic::AtomicBool;
+use uuid::Uuid;
+
+/// What the steps of a run share.
+pub struct Context<'a> {
+    options: &'a Options,
+    observer: &'a dyn Observer,
+    stop: &'a AtomicBool,
+    pool: &'a Pool,
+    /// The session that holds the schema's lock.
+    control: &'a Session,
+    run: Uuid,
+    /// Whether lanes may load without triggers and foreign keys being asked.
+    replica_role: bool,
+    /// For tables that were there: the tables that their foreign keys point at.
+    parents: HashMap<String, Vec<String>>,
+}
+
+/// A plan that was made and not carried out.
+pub struct DryRun {
+    /// The plan.
+    pub plan: Plan,
+    /// How the source would be held still, in words.
+    pub snapshot: String,
+    /// All DDL, in order.
+    pub script: String,
+}
+
+/// The source, held still.
+struct Opened {
+    readers: Vec<Reader>,
+    catalog: Catalog,
+    snapshot: String,
+    fingerprint: String,
+}
+
+/// Moves a SQLite database into PostgreSQL. `stop` may be set from a signal handler: the run then ends with
+/// [`Kind::Interrupted`], and the same call goes on with it.
+pub fn migrate(options: &Options, target: &Target, observer: &dyn Observer, stop: &AtomicBool) -> Result<Summary> {
+    let mut clock = Clock::new(observer);
+    let mut opened = clock.phase(Phase::Open, 1, || open(options))?;
+    observer.event(&Event::Info { text: format!("source: {}", opened.snapshot) });
+    let pool = Pool::connect(target, options.jobs + 2, &PoolSettings::default())?;
+    let mut control = pool.session()?;
+    start::check_server(&control)?;
+    let found = start::look(&mut control, options, &opened.fingerprint)?;
+    let (mut planned, run, resumed) = match found {
+        Start::Finished(run) => return finished(*run, &opened, &pool, options, observer, stop, clock),
+        Start::Resume(run) => resume(*run, &opened, &control, options, observer)?,
+        Start::Fresh => {
+            let planned = prepare(options, &mut opened, &control, observer, stop, &mut clock)?;
+            let run = begin(options, &opened, &planned, &mut control)?;
+            (planned, run, false)
+        }
+    };
+    let parents = parents_of_existing(&control, options, &planned)?;
+    let replica_role = !parents.is_empty() && may_be_replica(&control);
+    let context =
+        Context { options, observer, stop, pool: &pool, control: &control, run: run.id, replica_role, parents };
+    if options.scope == Scope::SchemaOnly {
+        clock.phase(Phase::Create, planned.plan.tables.len(), || create_all(&context, &planned.plan))?;
+    } else {
+        clock.phase(Phase::Copy, planned.plan.tables.len(), || rows::copy(&context, &mut opened.readers, &mut planned))?;
+    }
+    // The readers hold locks on the source; nothing below needs it.
+    opened.readers.clear();
+    finish(&context, &planned.plan, opened.snapshot, resumed, clock)
+}
+
+/// Makes the plan and asks the server about it, without leaving anything behind. Without a target, or where the
+/// control schema is missing, nothing is asked.
+pub fn dry_run(
+    options: &Options,
+    target: Option<&Target>,
+    observer: &dyn Observer,
+    stop: &AtomicBool,
+) -> Result<DryRun> {
+    let mut clock = Clock::new(observer);
+    let mut opened = clock.phase(Phase::Open, 1, || open(options))?;
+    let planned = match target {
+        Some(target) => {
+            let pool = Pool::connect(target, 2, &PoolSettings::default())?;
+            let control = pool.session()?;
+            start::check_server(&control)?;
+            prepare(options, &mut opened, &control, observer, stop, &mut clock)?
+        }
+        None => {
+            let draft = Draft::new(opened.catalog.clone(), options.plan_options(), &[], &[])?;
+            plan_rows(draft, &mut opened, observer, stop, &mut clock)?
+        }
+    };
+    let script = ddl::script(&planned.plan);
+    Ok(DryRun { plan: planned.plan, snapshot: opened.snapshot, script })
+}
+
+fn open(options: &Options) -> Result<Opened> {
+    let source = Source::open(&options.source, options.snapshot)?;
+    let snapshot = source.snapshot(options.jobs)?;
+    let mut catalog = snapshot.readers[0].catalog()?;
+    let selection = Selection::new(&options.include, &options.exclude)?;
+    let all = catalog.tables.len();
+    catalog.tables.retain(|t| selection.takes(&t.name));
+    catalog.triggers.retain(|t| selection.takes(&t.table));
+    if catalog.tables.is_empty() && all > 0 {
+        return Err(Error::new(Kind::Usage, "no table is left to migrate")
+            .fact(format!("the source has {all} tables; `--include` and `--exclude` leave none"))
+            .state("nothing was written"));
+    }
+    Ok(Opened {
+        readers: snapshot.readers,
+        catalog,
+        snapshot: snapshot.kind.to_string(),
+        fingerprint: snapshot.fingerprint.to_string(),
+    })
+}
+
+// Everything up to the first write: names, evidence, plan, and the server's word on it.
+fn prepare(
+    options: &Options,
+    opened: &mut Opened,
+    control: &Session,
+    observer: &dyn Observer,
+    stop: &AtomicBool,
+    clock: &mut Clock<'_>,
+) -> Result<Planned> {
+    let existing = start::existing_tables(control, options, &opened.catalog)?;
+    let taken = start::taken(control, &options.schema, None)?;
+    let draft = Draft::new(opened.catalog.clone(), options.plan_options(), &taken, &existing)?;
+    let mut planned = plan_rows(draft, opened, observer, stop, clock)?;
+    let mut session = control.another()?;
+    clock.phase(Phase::Create, planned.plan.tables.len(), || probe::probe(&mut session, &mut planned.plan))?;
+    for remark in &planned.plan.remarks {
+        observer.event(&Event::Remark(remark.clone()));
+    }
+    Ok(planned)
+}
+
+fn plan_rows(
+    draft: Draft,
+    opened: &mut Opened,
+    observer: &dyn Observer,
+    stop: &AtomicBool,
+    clock: &mut Clock<'_>,
+) -> Result<Planned> {
+    let tables: Vec<usize> = (0..draft.catalog().tables.len()).collect();
+    let profiles = clock.phase(Phase::Profile, tables.len(), || {
+        evidence::gather(&draft, &mut opened.readers, &tables, Depth::Sample, observer, stop)
+    })?;
+    let plan = clock.phase(Phase::Plan, tables.len(), || draft.plan(&profiles))?;
+    Ok(Planned { draft, profiles, plan })
+}
+
+// The first durable step: the run with its plan, and emptied tables where that was asked for.
+fn begin(options: &Options, opened: &Opened, planned: &Planned, control: &mut Session) -> Result<RunRecord> {
+    let run = RunRecord {
+        id: Uuid::now_v7(),
+        source: options.source.display().to_string(),
+        fingerprint: opened.fingerprint.clone(),
+        schema: options.schema.clone(),
+        options: options.shape(),
+        plan: planned.plan.clone(),
+        profiles: planned.profiles.clone(),
+        state: State::Copying,
+        format: control::FORMAT,
+    };
+    let tx = control.transaction()?;
+    tx.batch(&ddl::create_schema(&options.schema))?;
+    let existing: Vec<&str> = planned.plan.tables.iter().filter(|t| t.existing).map(|t| t.target.as_str()).collect();
+    if options.truncate && !existing.is_empty() {
+        tx.batch(&ddl::truncate(&options.schema, &existing)).map_err(|e| {
+            e.context("the target's tables cannot be emptied")
+                .state("nothing was written")
+                .hint("tables outside this run refer to them; empty those first, or include them")
+        })?;
+    }
+    control::insert(&tx, &run)?;
+    tx.commit()?;
+    Ok(run)
+}
+
+fn resume(
+    run: RunRecord,
+    opened: &Opened,
+    control: &Session,
+    options: &Options,
+    observer: &dyn Observer,
+) -> Result<(Planned, RunRecord, bool)> {
+    let text = format!("going on with run {}: finished ranges are not copied again", run.id);
+    observer.event(&Event::Info { text });
+    let names: Vec<String> = run.plan.tables.iter().filter(|t| t.existing).map(|t| t.target.clone()).collect();
+    let existing = catalog::tables(control, &options.schema, &names)?;
+    let taken = start::taken(control, &options.schema, Some(&run.plan))?;
+    let draft = Draft::new(opened.catalog.clone(), options.plan_options(), &taken, &existing)?;
+    let planned = Planned { draft, profiles: run.profiles.clone(), plan: run.plan.clone() };
+    Ok((planned, run, true))
+}
+
+fn finished(
+    run: RunRecord,
+    opened: &Opened,
+    pool: &Pool,
+    options: &Options,
+    observer: &dyn Observer,
+    stop: &AtomicBool,
+    mut clock: Clock<'_>,
+) -> Result<Summary> {
+    let control = pool.session()?;
+    let context = Context {
+        options,
+        observer,
+        stop,
+        pool,
+        control: &control,
+        run: run.id,
+        replica_role: false,
+        parents: HashMap::new(),
+    };
+    let done = control::ranges(&control, run.id)?;
+    let counts = clock.phase(Phase::Analyze, run.plan.tables.len(), || finish::count(&context, &run.plan))?;
+    if options.scope != Scope::SchemaOnly {
+        check_counts(&run.plan, &done, &counts, options)?;
+    }
+    let tables = table_summaries(&run.plan, &done, &counts, &HashMap::new(), &run.plan.remarks);
+    let ledger = control::ledger(&control, run.id)?;
+    let mut summary = summary(&context, run.plan.remarks, tables, ledger, opened.snapshot.clone(), clock);
+    summary.finished_before = true;
+    Ok(summary)
+}
+
+fn create_all(context: &Context<'_>, plan: &Plan) -> Result<()> {
+    let there = control::objects(context.control, &plan.schema)?;
+    for table in plan.tables.iter().filter(|t| !t.existing && !there.iter().any(|(_, name)| *name == t.target)) {
+        rows::create_table(context, plan, table)?;
+    }
+    Ok(())
+}
+
+// Everything after the rows.
+fn finish(
+    context: &Context<'_>,
+    plan: &Plan,
+    snapshot: String,
+    resumed: bool,
+    mut clock: Clock<'_>,
+) -> Result<Summary> {
+    control::set_state(context.control, context.run, State::Finishing)?;
+    let builds = plan.tables.iter().map(|t| t.indexes.len() + usize::from(t.primary_key.is_some())).sum();
+    let (index_ms, mut found) = clock.phase(Phase::Index, builds, || finish::indexes(context, plan))?;
+    let constraints = plan.tables.iter().map(|t| t.checks.len() + t.foreign_keys.len()).sum::<usize>();
+    found.extend(clock.phase(Phase::Constrain, constraints + plan.views.len(), || {
+        let mut remarks = finish::constraints(context, plan)?;
+        remarks.extend(finish::sequences(context, plan)?);
+        remarks.extend(finish::views(context, plan)?);
+        remarks.extend(unchecked_keys(context, plan)?);
+        Ok(remarks)
+    })?);
+    for remark in &found {
+        context.observer.event(&Event::Remark(remark.clone()));
+    }
+    let counts = clock.phase(Phase::Analyze, plan.tables.len(), || finish::count(context, plan))?;
+    let done = control::ranges(context.control, context.run)?;
+    if context.options.scope != Scope::SchemaOnly {
+        check_counts(plan, &done, &counts, context.options)?;
+    }
+    control::set_state(context.control, context.run, State::Done)?;
+    let remarks: Vec<Remark> = plan.remarks.iter().cloned().chain(found).collect();
+    let tables = table_summaries(plan, &done, &counts, &index_ms, &remarks);
+    let ledger = control::ledger(context.control, context.run)?;
+    let mut summary = summary(context, remarks, tables, ledger, snapshot, clock);
+    summary.resumed = resumed;
+    Ok(summary)
+}
+
+// Rows acknowledged by COPY against rows that are there.
+fn check_counts(
+    plan: &Plan,
+    done: &HashMap<String, Vec<DoneRange>>,
+    counts: &[u64],
+    options: &Options,
+) -> Result<()> {
+    for (table, &there) in plan.tables.iter().zip(counts) {
+        let sent: u64 = done.get(&table.target).map_or(0, |d| d.iter().map(|d| d.rows).sum());
+        // A table that was there may have held rows, and a conflict policy may have left rows out.
+        let shared = table.existing && !options.truncate;
+        if there == sent || (shared && there > 0) || (shared && sent == 0) {
+            continue;
+        }
+        return Err(Error::new(Kind::Failed, format!("`{}` does not hold the rows that were copied", table.target))
+            .fact(format!("{sent} rows were acknowledged, {there} are there"))
+            .state("the run is not marked as done")
+            .hint("did something else write to the target? `--restart` begins again"));
+    }
+    Ok(())
+}
+
+fn table_summaries(
+    plan: &Plan,
+    done: &HashMap<String, Vec<DoneRange>>,
+    counts: &[u64],
+    index_ms: &finish::IndexMs,
+    remarks: &[Remark],
+) -> Vec<TableSummary> {
+    let of = |t: usize| {
+        let table = &plan.tables[t];
+        let ranges = done.get(&table.target).map_or(&[][..], Vec::as_slice);
+        let is_about = |r: &&Remark| {
+            r.level == Level::Warning && (r.object == table.source || r.object.starts_with(&format!("{}.", table.source)))
+        };
+        TableSummary {
+            table: table.target.clone(),
+            rows: counts[t],
+            bytes: ranges.iter().map(|d| d.bytes).sum(),
+            copy_ms: ranges.iter().map(|d| d.ms).sum(),
+            index_ms: index_ms.get(&t).copied().unwrap_or(0),
+            warnings: remarks.iter().filter(is_about).count(),
+        }
+    };
+    (0..plan.tables.len()).map(of).collect()
+}
+
+fn summary(
+    context: &Context<'_>,
+    remarks: Vec<Remark>,
+    tables: Vec<TableSummary>,
+    ledger: Vec<LedgerLine>,
+    snapshot: String,
+    clock: Clock<'_>,
+) -> Summary {
+    let ms = clock.ms();
+    Summary {
+        run: Some(context.run.to_string()),
+        finished_before: false,
+        resumed: false,
+        tables,
+        phases: clock.into_spent(),
+        remarks,
+        ledger,
+        ms,
+        peak_memory_bytes: memory::peak_bytes(),
+        snapshot,
+    }
+}
+
+fn parents_of_existing(session: &Session, options: &Options, planned: &Planned) -> Result<HashMap<String, Vec<String>>> {
+    let names: Vec<String> =
+        planned.plan.tables.iter().filter(|t| t.existing).map(|t| t.target.clone()).collect();
+    if names.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let tables = catalog::tables(session, &options.schema, &names)?;
+    Ok(tables.into_iter().filter(|t| !t.parents.is_empty()).map(|t| (t.name, t.parents)).collect())
+}
+
+// Superusers may, and since PostgreSQL 15 those it was granted to.
+fn may_be_replica(session: &Session) -> bool {
+    let allowed = session.batch("SET session_replication_role = replica").is_ok();
+    allowed && session.batch("RESET session_replication_role").is_ok()
+}
+
+// Rows that were loaded with foreign keys switched off are looked at afterwards.
+fn unchecked_keys(context: &Context<'_>, plan: &Plan) -> Result<Vec<Remark>> {
+    let mut remarks = Vec::new();
+    if context.replica_role {
+        for table in plan.tables.iter().filter(|t| t.existing) {
+            for (key, orphans) in catalog::orphans(context.control, &plan.schema, &table.target)? {
+                let text = format!("foreign key `{key}`: {orphans} rows have no parent");
+                remarks.push(Remark::warning(&table.source, text));
+            }
+        }
+    }
+    Ok(remarks)
+}

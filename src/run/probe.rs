@@ -36,6 +36,18 @@ pub fn probe(session: &mut Session, plan: &mut Plan) -> Result<()> {
     tx.rollback()
 }
 
+/// Asks about the columns of these tables only, and leaves nothing of it in the transaction.
+pub fn columns_of(tx: &Transaction<'_>, plan: &mut Plan, tables: &[usize]) -> Result<()> {
+    tx.batch("SAVEPOINT lite2pg_columns")?;
+    let Plan { schema, tables: all, remarks, .. } = plan;
+    for &t in tables {
+        if !all[t].existing {
+            columns(tx, schema, &mut all[t], remarks)?;
+        }
+    }
+    tx.batch("ROLLBACK TO SAVEPOINT lite2pg_columns; RELEASE SAVEPOINT lite2pg_columns")
+}
+
 // The table with its defaults and generated columns; where the server refuses that, one by one.
 fn columns(tx: &Transaction<'_>, schema: &str, table: &mut TablePlan, remarks: &mut Vec<Remark>) -> Result<()> {
     let Some(whole) = ask(tx, &ddl::create_table(schema, table))? else { return Ok(()) };

@@ -1,7 +1,6 @@
 //! The rows of all tables: rounds of lanes, until nothing disproves the plan any more.
 
-use super::evidence;
-use super::{Context, clock::millis};
+use super::{Context, clock::millis, evidence, probe};
 use crate::error::{Error, Kind, Result};
 use crate::load::queue::Item;
 use crate::load::{Disproof, Load};
@@ -70,16 +69,17 @@ fn round(context: &Context<'_>, readers: &mut Vec<Reader>, planned: &Planned) ->
 // Each lane is a thread with a reader and a session of its own.
 fn lanes(context: &Context<'_>, readers: &mut [Reader], load: &Load<'_>) -> Result<()> {
     let first_error = Mutex::new(None::<Error>);
+    let errors = &first_error;
     std::thread::scope(|scope| {
         for reader in readers.iter_mut() {
-            scope.spawn(|| {
+            scope.spawn(move || {
                 let result = context.pool.session().and_then(|mut session| {
                     prepare_lane(context, &session)?;
                     load.lane(reader, &mut session)
                 });
                 if let Err(error) = result {
                     load.queue.close();
-                    let mut first = first_error.lock().unwrap_or_else(PoisonError::into_inner);
+                    let mut first = errors.lock().unwrap_or_else(PoisonError::into_inner);
                     // An interruption is how the others end after the first real error.
                     if first.as_ref().is_none_or(|f| f.kind() == Kind::Interrupted) {
                         *first = Some(error);
@@ -227,7 +227,7 @@ fn replan(
         let why = words(table, disproof);
         context.observer.event(&Event::Widened { table: table.target.clone(), why });
     }
-    empty(context, &planned.plan, &plan, &changed, &planned.profiles)?;
+    empty(context, &planned.plan, &mut plan, &changed, &planned.profiles)?;
     context.observer.event(&Event::Info { text: format!("planned again in {} ms", millis(started)) });
     planned.plan = plan;
     Ok(())
@@ -254,12 +254,18 @@ fn keep_probed(old: &Plan, new: &mut Plan) {
             (new.rows, new.rows_exact, new.bytes) = rows;
         }
     }
+    new.views.retain(|view| old.views.iter().any(|o| o.source == view.source));
+    for remark in &old.remarks {
+        if !new.remarks.contains(remark) {
+            new.remarks.push(remark.clone());
+        }
+    }
 }
 
 fn empty(
     context: &Context<'_>,
     old: &Plan,
-    new: &Plan,
+    new: &mut Plan,
     changed: &[usize],
     profiles: &[TableProfile],
 ) -> Result<()> {
@@ -273,6 +279,7 @@ fn empty(
         tx.batch(&ddl::drop_table(&new.schema, table))?;
         control::forget_object(&tx, context.run, table)?;
     }
+    probe::columns_of(&tx, new, changed)?;
     control::replan(&tx, context.run, new, profiles, &made)?;
     tx.commit()
 }

@@ -1,0 +1,114 @@
+//! Before anything is written: is there a run to go on with, and may the target be written to?
+
+use super::options::Options;
+use crate::error::{Error, Kind, Result};
+use crate::load::Conflict;
+use crate::model::plan::Plan;
+use crate::model::source::Catalog;
+use crate::postgres::catalog::{self, ExistingTable};
+use crate::postgres::control::{self, RunRecord, State};
+use crate::postgres::Session;
+use std::collections::HashSet;
+
+/// What a start finds.
+pub enum Start {
+    /// Nothing to go on with.
+    Fresh,
+    /// A run of the same source under the same options that did not end.
+    Resume(Box<RunRecord>),
+    /// A run of the same source under the same options that ended.
+    Finished(Box<RunRecord>),
+}
+
+/// Refuses servers that cannot be migrated to.
+pub fn check_server(session: &Session) -> Result<()> {
+    let info = session.server_info()?;
+    if info.is_standby {
+        return Err(Error::new(Kind::Blocked, "the server is a standby: nothing can be written to it")
+            .state("nothing was written")
+            .hint("connect to the primary, or let libpq find it: target_session_attrs=read-write"));
+    }
+    if info.encoding != "UTF8" {
+        return Err(Error::new(
+            Kind::Blocked,
+            format!("database `{}` is encoded in {}, which does not hold every text", info.dbname, info.encoding),
+        )
+        .state("nothing was written")
+        .hint("createdb --encoding=UTF8 --template=template0 NAME"));
+    }
+    Ok(())
+}
+
+/// Looks for a run to go on with. The session holds the schema's lock from here on.
+pub fn look(session: &mut Session, options: &Options, fingerprint: &str) -> Result<Start> {
+    control::create(session)?;
+    if !control::try_lock(session, &options.schema)? {
+        return Err(Error::new(Kind::Blocked, format!("another lite2pg is at work on schema `{}`", options.schema))
+            .state("this one has written nothing")
+            .hint("wait for it to end; `SELECT * FROM pg_stat_activity WHERE application_name = 'lite2pg'` shows it"));
+    }
+    if options.restart {
+        control::abandon(session, &options.schema)?;
+        return Ok(Start::Fresh);
+    }
+    let Some(run) = control::latest(session, &options.schema)? else { return Ok(Start::Fresh) };
+    let same = run.fingerprint == fingerprint && run.options == options.shape() && run.format == control::FORMAT;
+    match (run.state, same) {
+        (State::Done, true) if !options.truncate && options.conflict == Conflict::Fail => {
+            Ok(Start::Finished(Box::new(run)))
+        }
+        (State::Done, _) => Ok(Start::Fresh),
+        (_, true) => Ok(Start::Resume(Box::new(run))),
+        (_, false) => Err(unfinished(&run, options, fingerprint)),
+    }
+}
+
+fn unfinished(run: &RunRecord, options: &Options, fingerprint: &str) -> Error {
+    let mut error = Error::new(Kind::Blocked, format!("an earlier run into schema `{}` did not end", run.schema))
+        .fact(format!("it reads `{}`", run.source));
+    if run.fingerprint != fingerprint {
+        error = error.fact("the source has changed since, so the two halves would not fit");
+    }
+    if run.options != options.shape() {
+        error = error.fact(format!("it was started with {}", run.options));
+    }
+    error
+        .state("nothing was written by this start; the earlier run's rows are on the target")
+        .hint("the command that started it goes on with it; `--restart` drops what it created and begins again")
+}
+
+/// The tables of the target that the run would load into; refuses those that hold rows, unless told.
+pub fn existing_tables(session: &Session, options: &Options, catalog: &Catalog) -> Result<Vec<ExistingTable>> {
+    let wanted: HashSet<String> =
+        catalog.tables.iter().map(|t| options.spelling.apply(&t.name).to_lowercase()).collect();
+    let relations = catalog::relations(session, &options.schema)?;
+    let names: Vec<String> = relations.into_iter().filter(|r| wanted.contains(&r.to_lowercase())).collect();
+    let tables = catalog::tables(session, &options.schema, &names)?;
+    let full: Vec<String> = tables.iter().filter(|t| t.has_rows).map(|t| format!("`{}`", t.name)).collect();
+    let told = options.truncate || options.conflict != Conflict::Fail;
+    if !full.is_empty() && !told && options.scope != super::Scope::SchemaOnly {
+        return Err(Error::new(Kind::Blocked, format!("the target holds rows already in schema `{}`", options.schema))
+            .fact(format!("in {}", full.join(", ")))
+            .state("nothing was written")
+            .hint(
+                "`--truncate` empties them first, `--on-conflict skip|update` keeps them, `--schema NAME` goes \
+                 elsewhere, `--restart` drops what an earlier lite2pg created",
+            ));
+    }
+    Ok(tables)
+}
+
+/// Names of the schema's relations that a fresh plan must not take, without those that a resumed plan made.
+pub fn taken(session: &Session, schema: &str, resumed: Option<&Plan>) -> Result<Vec<String>> {
+    let mut relations = catalog::relations(session, schema)?;
+    if let Some(plan) = resumed {
+        let mut ours: HashSet<&str> = plan.views.iter().map(|v| v.target.as_str()).collect();
+        for table in plan.tables.iter().filter(|t| !t.existing) {
+            ours.insert(&table.target);
+            ours.extend(table.primary_key.iter().map(|k| k.name.as_str()));
+            ours.extend(table.indexes.iter().map(|i| i.name.as_str()));
+        }
+        relations.retain(|r| !ours.contains(r.as_str()));
+    }
+    Ok(relations)
+}
