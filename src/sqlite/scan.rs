@@ -137,29 +137,29 @@ impl TableScan {
     }
 
     fn sql(&self, range: Range, limit: Option<u64>) -> (String, Vec<i64>) {
-        let mut sql = self.select.clone();
+        let mut sql = vec![self.select.clone()];
         let mut bound = Vec::new();
         if let Some((key, exactness)) = &self.key {
-            let mut word = " WHERE";
+            let mut word = "WHERE";
             if let Some(lo) = range.lo {
-                sql += &format!("{word} {key} >= ?");
+                sql.push(format!("{word} {key} >= ?"));
                 bound.push(lo);
-                word = " AND";
+                word = "AND";
             }
             if let Some(hi) = range.hi {
                 // A key of 1.5 lies in the range that ends with 1, so that it is in no gap.
                 let next = hi.checked_add(1).filter(|_| *exactness == Exactness::Anything);
                 let operator = if next.is_some() { "<" } else { "<=" };
-                sql += &format!("{word} {key} {operator} ?");
+                sql.push(format!("{word} {key} {operator} ?"));
                 bound.push(next.unwrap_or(hi));
             }
-            sql += &format!(" ORDER BY {key}");
+            sql.push(format!("ORDER BY {key}"));
         }
         if let Some(limit) = limit {
-            sql += " LIMIT ?";
+            sql.push("LIMIT ?".to_owned());
             bound.push(i64::try_from(limit).unwrap_or(i64::MAX));
         }
-        (sql, bound)
+        (sql.join(" "), bound)
     }
 }
 
@@ -229,8 +229,8 @@ impl Reader {
         Ok(SampleEnd { rows: sampler.rows, whole: false })
     }
 
-    /// The smallest and the largest integer key; `None` in an empty table and one without an integer key. Keys that
-    /// are no integers count as [`scan`](Self::scan) says, text and blobs not at all.
+    /// The smallest and the largest integer key; `None` in an empty table and one without an integer key. A fraction
+    /// counts as the next lower integer; text, blobs and numbers beyond 64 bits do not count.
     pub fn key_bounds(&self, scan: &TableScan) -> Result<Option<(i64, i64)>> {
         let Some((key, _)) = &scan.key else { return Ok(None) };
         let from = from(&scan.table);
@@ -319,11 +319,20 @@ struct Sampler<'a, F> {
 impl<F: FnMut(i64, &RowRef<'_>) -> Result<Flow>> Sampler<'_, F> {
     fn run(&mut self, spots: u64) -> Result<()> {
         let tail = self.tail_key()?;
-        let Some(last) = self.read(Range { lo: None, hi: tail.checked_sub(1) })? else { return Ok(()) };
+        let before_tail = tail.checked_sub(1);
+        let first = match before_tail {
+            Some(hi) => self.read(Range { lo: None, hi: Some(hi) })?,
+            None => None,
+        };
+        if self.stopped {
+            return Ok(());
+        }
         self.read(Range { lo: Some(tail), hi: None })?;
+        // No row before the tail: so many rows share its key that no place lies apart from it.
+        let Some(last) = first else { return Ok(()) };
         // Gaps that were not read, halved breadth first. Where the upper half of one holds no row, its lower
         // half is tried: keys may sit in one corner of their span. That costs a search in the b-tree, no rows.
-        let mut gaps: VecDeque<(i64, i64)> = gap(last.checked_add(1), tail.checked_sub(1)).into_iter().collect();
+        let mut gaps: VecDeque<(i64, i64)> = gap(last.checked_add(1), before_tail).into_iter().collect();
         let mut left = spots.saturating_sub(2);
         while let Some((lo, hi)) = gaps.pop_front() {
             if left == 0 || self.stopped {

@@ -175,10 +175,11 @@ impl Source {
         let begin = || {
             let guard = connection::writer(&self.path, self.busy)?;
             guard.execute_batch("BEGIN IMMEDIATE")?;
-            Ok(guard)
+            // On a file that may only be read, SQLite opens it so and then quietly begins without the lock.
+            Ok(Some(guard).filter(|guard| guard.is_readonly("main") == Ok(false)))
         };
         match begin() {
-            Ok(guard) => Ok(Some(guard)),
+            Ok(guard) => Ok(guard),
             Err(e) if may_not_write(&e) => Ok(None),
             Err(e) => Err(e),
         }
