@@ -472,10 +472,14 @@ fn a_user_who_may_only_read_sees_the_same_rows_and_leaves_nothing() {
     // A copy, because another user may not reach the build's own directory.
     let program = dir.path().join("reads");
     fs::copy(std::env::current_exe().expect("this test program"), &program).expect("a copy");
+    let room = dir.path().join("room");
+    fs::create_dir(&room).expect("a directory");
+    mode(&room, 0o777);
     let reads = |path: &Path| {
         let said = std::process::Command::new(&program)
             .args(["--exact", "another_user_reads", "--ignored", "--nocapture"])
             .env("LITE2PG_TEST_READS", path)
+            .env("TMPDIR", &room)
             .current_dir("/")
             .uid(65534)
             .gid(65534)
@@ -505,6 +509,7 @@ fn a_user_who_may_only_read_sees_the_same_rows_and_leaves_nothing() {
     writer.execute_batch("INSERT INTO t(v) VALUES('d')").expect("a commit");
     assert_eq!(reads(&path).as_deref(), Some("Backup 4"), "under the locks of the program at work");
     assert_eq!(names(&dir.path().join("WAL")), ["a.db", "a.db-shm", "a.db-wal"]);
+    assert!(names(&room).is_empty());
     drop(writer);
 }
 
