@@ -149,8 +149,15 @@ impl Asker<'_> {
     ) -> rusqlite::Result<Table> {
         let name = &entry.name;
         let (columns, primary_key) = self.columns(name)?;
-        let indexes = self.indexes(name, index_sql)?;
+        let mut indexes = self.indexes(name, index_sql)?;
         let row_key = row_key(&columns, &primary_key, &indexes, listed);
+        if let RowKey::Rowid { column: Some(rowid), .. } = row_key {
+            // An index on the INTEGER PRIMARY KEY lists the rowid, which has a name here.
+            for part in indexes.iter_mut().flat_map(|i| &mut i.columns).filter(|c| c.column.is_none() && !c.expression)
+            {
+                part.column = Some(rowid);
+            }
+        }
         for column in columns.iter().filter(|c| c.generated.is_some()) {
             let sql = format!("SELECT s.{} FROM main.{} AS s", quoted(&column.name), quoted(name));
             if let Err(e) = self.0.prepare(&sql) {
@@ -351,9 +358,9 @@ fn row_key(columns: &[Column], primary_key: &[usize], indexes: &[Index], listed:
             split: primary_key.first().copied().filter(|&i| affinity(i) == Affinity::Integer),
         };
     }
-    let indexed = indexes.iter().any(|i| i.origin == IndexOrigin::PrimaryKey);
+    let own_index = indexes.iter().any(|i| i.origin == IndexOrigin::PrimaryKey);
     let column = match primary_key {
-        [only] if !indexed => Some(*only),
+        [only] if !own_index => Some(*only),
         _ => None,
     };
     let free = |name: &&str| !columns.iter().any(|c| c.name.eq_ignore_ascii_case(name));
