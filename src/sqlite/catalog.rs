@@ -75,10 +75,8 @@ impl Asker<'_> {
                         let table = self.table(entry, l, &index_sql, &mut catalog.remarks)?;
                         catalog.tables.push(table);
                     }
-                    None => catalog.remarks.push(format!(
-                        "table `{}` cannot be read: SQLite does not understand its CREATE statement",
-                        entry.name
-                    )),
+                    // SQLite does not understand its CREATE statement.
+                    None => catalog.unreadable.push(entry.name.clone()),
                 },
                 "view" => {
                     if let Err(e) = self.0.prepare(&format!("SELECT * FROM main.{} LIMIT 0", quoted(&entry.name))) {
@@ -148,7 +146,7 @@ impl Asker<'_> {
         remarks: &mut Vec<String>,
     ) -> rusqlite::Result<Table> {
         let name = &entry.name;
-        let (columns, primary_key) = self.columns(name)?;
+        let (mut columns, primary_key) = self.columns(name)?;
         let mut indexes = self.indexes(name, index_sql)?;
         let row_key = row_key(&columns, &primary_key, &indexes, listed);
         if let RowKey::Rowid { column: Some(rowid), .. } = row_key {
@@ -158,10 +156,11 @@ impl Asker<'_> {
                 part.column = Some(rowid);
             }
         }
-        for column in columns.iter().filter(|c| c.generated.is_some()) {
+        for column in columns.iter_mut().filter(|c| c.generated.is_some()) {
             let sql = format!("SELECT s.{} FROM main.{} AS s", quoted(&column.name), quoted(name));
             if let Err(e) = self.0.prepare(&sql) {
-                remarks.push(format!("generated column `{name}.{}` cannot be computed: {e}", column.name));
+                remarks.push(format!("generated column `{name}.{}` cannot be computed and stays NULL: {e}", column.name));
+                column.broken = true;
             }
         }
         Ok(Table {
@@ -193,6 +192,7 @@ impl Asker<'_> {
                     3 => Some(Generated::Stored),
                     _ => None,
                 },
+                broken: false,
             };
             Ok((column, row.get::<_, u32>(5)?))
         })?;
