@@ -1,4 +1,5 @@
 //! The embedded server: it starts as whoever runs the tests, and nothing of it is left behind.
+#![allow(clippy::unwrap_used, reason = "where a test fails is what it says")]
 
 mod support;
 
@@ -39,7 +40,10 @@ fn settings_are_taken_and_throw_away_data_is_not_synced() {
     let server = Embedded::start(&EmbeddedOptions { settings, ..EmbeddedOptions::default() }).unwrap();
     let session = session(&server.target());
     let show = |name: &str| session.query_one(&format!("SHOW {name}"), &[]).unwrap().get::<_, String>(0);
-    assert_eq!((show("work_mem"), show("fsync"), show("listen_addresses")), ("7MB".into(), "off".into(), "".into()));
+    assert_eq!(
+        (show("work_mem"), show("fsync"), show("listen_addresses")),
+        ("7MB".into(), "off".into(), String::new())
+    );
     assert_eq!(show("cluster_name"), r"it's \");
 }
 
@@ -79,8 +83,7 @@ fn holder() {
 fn a_kept_server_runs_on_until_it_is_stopped_and_keeps_its_data() {
     let parent = tempfile::Builder::new().prefix("kept").tempdir_in("/tmp").unwrap();
     std::fs::set_permissions(parent.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
-    let options =
-        EmbeddedOptions { keep: true, dir: Some(parent.path().to_owned()), ..EmbeddedOptions::default() };
+    let options = EmbeddedOptions { keep: true, dir: Some(parent.path().to_owned()), ..EmbeddedOptions::default() };
     let server = Embedded::start(&options).unwrap();
     session(&server.target()).batch("CREATE TABLE stays (id int)").unwrap();
     let kept = server.keep().unwrap();
@@ -103,7 +106,8 @@ fn a_path_too_long_for_a_socket_gets_another_directory_for_it() {
     let parent = tempfile::Builder::new().prefix(&"x".repeat(90)).tempdir_in("/tmp").unwrap();
     std::fs::set_permissions(parent.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
     let server =
-        Embedded::start(&EmbeddedOptions { dir: Some(parent.path().to_owned()), ..EmbeddedOptions::default() }).unwrap();
+        Embedded::start(&EmbeddedOptions { dir: Some(parent.path().to_owned()), ..EmbeddedOptions::default() })
+            .unwrap();
     let (dir, socket_dir) = (server.dir().to_owned(), PathBuf::from(server.target().host()));
     assert!(dir.starts_with(parent.path()) && !socket_dir.starts_with(parent.path()));
     session(&server.target()).batch("SELECT 1").unwrap();

@@ -338,36 +338,39 @@ impl Target {
     /// A command that opens this target in psql. It holds no password; psql finds or asks for it.
     #[must_use]
     pub fn psql(&self) -> String {
-        let plain = |text: &str| {
-            let safe = |b: u8| b.is_ascii_alphanumeric() || b"-_./:".contains(&b);
-            !text.is_empty() && !text.starts_with('-') && text.bytes().all(safe)
-        };
-        let (host, port) = (self.endpoints().map(Endpoint::host), self.endpoints().map(Endpoint::port));
-        let host = host.collect::<Vec<_>>().join(",");
+        let list = |parts: Vec<String>| parts.join(",");
+        let host = list(self.endpoints().map(Endpoint::host).collect());
         let is_simple = self.endpoints.len() == 1
             && matches!(self.tls.mode, SslMode::Prefer | SslMode::Disable)
-            && [&host, &self.user, &self.dbname].iter().all(|t| plain(t));
+            && [&host, &self.user, &self.dbname].iter().all(|text| is_plain(text));
         if is_simple {
             let port = if self.port() == PORT { String::new() } else { format!(" -p {}", self.port()) };
             return format!("psql -h {host}{port} -U {} -d {}", self.user, self.dbname);
         }
         let quoted = |text: &str| {
-            if plain(text) { text.to_owned() } else { format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'")) }
+            let escaped = || format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"));
+            if is_plain(text) { text.to_owned() } else { escaped() }
         };
-        let mut conninfo = format!("host={}", if host.contains(',') { host } else { quoted(&host) });
-        let ports: Vec<_> = port.map(|p| p.to_string()).collect();
-        for (key, value) in [("port", ports.join(",")), ("user", quoted(&self.user)), ("dbname", quoted(&self.dbname))]
-        {
-            conninfo.push_str(&format!(" {key}={value}"));
-        }
-        conninfo.push_str(&format!(" sslmode={}", self.tls.mode.word()));
+        let mut pairs = vec![
+            format!("host={}", quoted(&host)),
+            format!("port={}", list(self.endpoints().map(|e| e.port().to_string()).collect())),
+            format!("user={}", quoted(&self.user)),
+            format!("dbname={}", quoted(&self.dbname)),
+            format!("sslmode={}", self.tls.mode.word()),
+        ];
         match &self.tls.roots {
-            Roots::System => conninfo.push_str(" sslrootcert=system"),
-            Roots::Named(path) => conninfo.push_str(&format!(" sslrootcert={}", quoted(&path.display().to_string()))),
+            Roots::System => pairs.push("sslrootcert=system".to_owned()),
+            Roots::Named(path) => pairs.push(format!("sslrootcert={}", quoted(&path.display().to_string()))),
             Roots::Default(_) => {}
         }
-        format!("psql '{}'", conninfo.replace('\'', r"'\''"))
+        format!("psql '{}'", pairs.join(" ").replace('\'', r"'\''"))
     }
+}
+
+/// Whether neither the shell nor libpq sees more than a word in it.
+fn is_plain(text: &str) -> bool {
+    let is_safe = |b: u8| b.is_ascii_alphanumeric() || b"-_./:,".contains(&b);
+    !text.is_empty() && !text.starts_with('-') && text.bytes().all(is_safe)
 }
 
 impl fmt::Display for Target {
@@ -407,14 +410,12 @@ const SSL_MODES: [(&str, SslMode); 6] = [
 /// The meaning of a setting that takes one of a few words.
 fn word<T: Copy>(settings: &Settings, key: &str, words: &[(&str, T)]) -> Result<Option<T>> {
     let Some(value) = settings.get(key) else { return Ok(None) };
-    match words.iter().find(|(word, _)| word == value) {
-        Some((_, meaning)) => Ok(Some(*meaning)),
-        None => {
-            let all: Vec<_> = words.iter().map(|(word, _)| *word).collect();
-            Err(Error::new(Kind::Usage, format!("`{key}` has a value that it does not know"))
-                .hint(format!("{key} is one of {}", all.join(", "))))
-        }
+    if let Some((_, meaning)) = words.iter().find(|(word, _)| word == value) {
+        return Ok(Some(*meaning));
     }
+    let all: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+    Err(Error::new(Kind::Usage, format!("`{key}` has a value that it does not know"))
+        .hint(format!("{key} is one of {}", all.join(", "))))
 }
 
 fn number<T: std::str::FromStr>(settings: &Settings, key: &str) -> Result<Option<T>> {
@@ -523,9 +524,12 @@ fn tls_settings(settings: &Settings, env: &Environment) -> Result<TlsSettings> {
     }
     let default_mode = if roots == Roots::System { SslMode::VerifyFull } else { SslMode::Prefer };
     let mode = mode.unwrap_or(default_mode);
-    let negotiation =
-        word(settings, "sslnegotiation", &[("postgres", SslNegotiation::Postgres), ("direct", SslNegotiation::Direct)])?
-            .unwrap_or_default();
+    let negotiation = word(
+        settings,
+        "sslnegotiation",
+        &[("postgres", SslNegotiation::Postgres), ("direct", SslNegotiation::Direct)],
+    )?
+    .unwrap_or_default();
     if negotiation == SslNegotiation::Direct && matches!(mode, SslMode::Allow | SslMode::Prefer | SslMode::Disable) {
         return Err(Error::new(Kind::Usage, format!("`sslnegotiation=direct` contradicts `sslmode={}`", mode.word()))
             .hint("sslmode=require, verify-ca or verify-full"));
