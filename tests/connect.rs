@@ -66,6 +66,7 @@ fn what_cannot_be_read_is_a_usage_error_with_a_way_out() {
         ("host=db databse=x", "the connection string has an unknown key `databse` (at character 9)"),
         ("host=db zzz=x", "the connection string has an unknown key (at character 9)"),
         ("postgres://db?sslmod=x", "the connection string has an unknown key `sslmod` (after the `?`)"),
+        ("postgres://db/app?schema=x", "the connection string has the key `schema`, which is not PostgreSQL's"),
         ("host=db sslmode=on", "`sslmode` has a value that it does not know"),
         ("host=db port=0", "`port` is no number between 1 and 65535"),
         ("host=a,b port=1,2,3", "`port` has to have one entry, or as many as `host`: 2"),
@@ -426,9 +427,18 @@ mod tls {
     }
 
     #[test]
+    fn a_role_that_does_not_exist_is_named_with_the_way_to_make_it() {
+        let place = guarded().server.target().host();
+        let error = connect(&format!("host={place} hostaddr='' user=stranger")).unwrap_err();
+        let message = format!("the server at `{place}/.s.PGSQL.{}` does not let `stranger` in", guarded().port);
+        assert_eq!(error.message(), message);
+        assert!(error.way_out().unwrap().contains("CREATE ROLE \"stranger\" LOGIN"));
+    }
+
+    #[test]
     fn a_socket_needs_no_tls_whatever_is_asked_for() {
         let text =
-            format!("host={} port={} user=postgres sslmode=require", guarded().server.target().host(), guarded().port);
+            format!("host={} port={} user=postgres sslmode=verify-full", guarded().server.target().host(), guarded().port);
         let target = Target::parse(&text, &env()).unwrap();
         assert_eq!(session(&target).server_info().unwrap().user, "postgres");
     }

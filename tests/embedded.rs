@@ -6,7 +6,7 @@ mod support;
 use lite2pg::Kind;
 use lite2pg::postgres::{Embedded, EmbeddedOptions};
 use std::io::{BufRead, BufReader};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -24,6 +24,7 @@ fn it_starts_answers_and_leaves_nothing_behind() {
     let server = Embedded::start(&EmbeddedOptions::default()).unwrap();
     let dir = server.dir().to_owned();
     assert_eq!(dir.metadata().unwrap().permissions().mode() & 0o777, 0o700);
+    assert_ne!(dir.join("data/PG_VERSION").metadata().unwrap().uid(), 0, "PostgreSQL does not run as root");
 
     let info = session(&server.target()).server_info().unwrap();
     assert_eq!((info.encoding.as_str(), info.is_superuser), ("UTF8", true));
@@ -81,7 +82,7 @@ fn holder() {
 
 #[test]
 fn a_kept_server_runs_on_until_it_is_stopped_and_keeps_its_data() {
-    let parent = tempfile::Builder::new().prefix("kept").tempdir_in("/tmp").unwrap();
+    let parent = tempfile::Builder::new().prefix("it's kept ").tempdir_in("/tmp").unwrap();
     std::fs::set_permissions(parent.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
     let options = EmbeddedOptions { keep: true, dir: Some(parent.path().to_owned()), ..EmbeddedOptions::default() };
     let server = Embedded::start(&options).unwrap();
@@ -93,8 +94,12 @@ fn a_kept_server_runs_on_until_it_is_stopped_and_keeps_its_data() {
     assert_eq!(fsync, "on");
     again.batch("SELECT * FROM stays").unwrap();
     drop(again);
-    assert!(kept.psql.starts_with("psql -h /tmp/kept"), "{}", kept.psql);
+    assert!(kept.psql.starts_with("psql '"), "{}", kept.psql);
 
+    if Command::new("psql").arg("--version").output().is_ok() {
+        let asked = Command::new("sh").arg("-c").arg(format!("{} -Atc 'TABLE stays'", kept.psql)).output().unwrap();
+        assert!(asked.status.success(), "{}: {}", kept.psql, String::from_utf8_lossy(&asked.stderr));
+    }
     let stopped = Command::new("sh").arg("-c").arg(&kept.stop).output().unwrap();
     assert!(stopped.status.success(), "{}", String::from_utf8_lossy(&stopped.stderr));
     assert!(!answers(&kept.dir));

@@ -138,7 +138,7 @@ impl Embedded {
             dir.disable_cleanup(true);
         }
         let data = self.dir.path().join("data");
-        let pg_ctl = format!("{} -D {} stop -m fast", self.bin.join("pg_ctl").display(), data.display());
+        let pg_ctl = format!("{} -D {} stop -m fast", for_shell(&self.bin.join("pg_ctl")), for_shell(&data));
         Ok(Kept {
             target: self.target.clone(),
             dir: self.dir.path().to_owned(),
@@ -201,6 +201,13 @@ impl Drop for Embedded {
             self.dir.disable_cleanup(true);
         }
     }
+}
+
+/// A path as one word of a shell command.
+fn for_shell(path: &Path) -> String {
+    let path = path.display().to_string();
+    let is_plain = path.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_./".contains(&b));
+    if is_plain { path } else { format!("'{}'", path.replace('\'', r"'\''")) }
 }
 
 /// An empty directory that only its owner may enter, and the owner where that is not us.

@@ -201,6 +201,10 @@ fn not_let_in(db: &DbError, target: &Target, endpoint: &Endpoint) -> Error {
                 "pg_hba.conf on the server decides by user, database, address and TLS".to_owned()
             },
         ),
+        "28000" if db.message().starts_with("Peer authentication") => (
+            format!("the server at `{endpoint}` lets `{user}` in only for the system's user of that name"),
+            format!("sudo -u {user} …, or connect by host=localhost with a password"),
+        ),
         "28000" => (
             format!("the server at `{endpoint}` does not let `{user}` in"),
             format!("does the role exist? psql: CREATE ROLE \"{user}\" LOGIN"),
