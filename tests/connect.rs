@@ -437,8 +437,11 @@ mod tls {
 
     #[test]
     fn a_socket_needs_no_tls_whatever_is_asked_for() {
-        let text =
-            format!("host={} port={} user=postgres sslmode=verify-full", guarded().server.target().host(), guarded().port);
+        let text = format!(
+            "host={} port={} user=postgres sslmode=verify-full",
+            guarded().server.target().host(),
+            guarded().port
+        );
         let target = Target::parse(&text, &env()).unwrap();
         assert_eq!(session(&target).server_info().unwrap().user, "postgres");
     }
