@@ -1,1 +1,29 @@
-//! (module head)
+//! The PostgreSQL side: where the server is, how to reach it, how to speak with it, how to start one.
+//!
+//! Owns the connection string's rules ([`Target`]), TLS, the [`Pool`] with its runtime, the blocking
+//! [`Session`] and the throw-away server ([`Embedded`]). The driver is named only in here. Knows nothing
+//! of SQLite, plans or rows.
+
+mod connect;
+mod conninfo;
+mod copy;
+mod embedded;
+mod environment;
+mod passfile;
+mod programs;
+mod refusal;
+mod service;
+mod session;
+mod target;
+mod tls;
+
+pub use connect::{Pool, PoolSettings};
+pub use copy::{CopyIn, CopyOut};
+pub use embedded::{Embedded, EmbeddedOptions, Kept};
+pub use environment::Environment;
+pub use refusal::is_server_gone;
+pub use session::{CancelHandle, ServerInfo, Session, Transaction};
+pub use target::{Endpoint, SslMode, Target};
+
+pub use tokio_postgres::Row;
+pub use tokio_postgres::types::{self, ToSql};

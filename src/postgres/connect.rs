@@ -1,0 +1,329 @@
+//! The pool: connections to one target, all in the same known state, and the runtime that drives them.
+//!
+//! Owns the order in which servers and TLS are tried, the settings that every session begins with, and the
+//! two threads that talk to sockets. Does not know what the sessions are for.
+
+use super::refusal::{refused, unreachable};
+use super::session::Session;
+use super::target::{Endpoint, Keepalive, SslMode, Target};
+use super::tls;
+use crate::error::{Error, Kind, Result};
+use crate::model::name::literal;
+use deadpool_postgres::{
+    ClientWrapper, Connect, Hook, HookError, Manager, ManagerConfig, PoolError, RecyclingMethod, Runtime as PoolRuntime,
+};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::runtime::{Handle, Runtime};
+use tokio::task::JoinHandle;
+use tokio_postgres::config::{LoadBalanceHosts, SslMode as DriverSslMode};
+use tokio_postgres::{Client, Config, SimpleQueryMessage};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+/// The oldest server that is supported: 12 is the first whose `extra_float_digits` prints floats that read
+/// back the same by default, and has generated columns and `REINDEX CONCURRENTLY`.
+const VERSION_NUM_MIN: i32 = 120_000;
+
+/// Threads that move bytes between sockets and lanes.
+const RUNTIME_THREADS: usize = 2;
+
+/// What the sessions of a pool have in common.
+#[derive(Debug, Clone)]
+pub struct PoolSettings {
+    /// The `application_name`, unless the target states one.
+    pub application_name: String,
+    /// How long a statement waits for a lock. None waits for ever, which is right for a load: sessions of
+    /// one run wait for each other while indexes are built.
+    pub lock_timeout: Option<Duration>,
+}
+
+impl Default for PoolSettings {
+    fn default() -> Self {
+        Self { application_name: "lite2pg".to_owned(), lock_timeout: None }
+    }
+}
+
+/// A bounded set of connections to one target. Clones share it. Each session begins in the same state,
+/// whatever the one before it did: outside a transaction, without advisory locks, with these settings:
+/// UTC, ISO dates and intervals, floats that read back the same, no timeouts but the lock's, and
+/// `search_path` as the server has it.
+#[derive(Clone)]
+pub struct Pool(pub(super) Arc<Shared>);
+
+/// What a pool and its sessions share.
+pub(super) struct Shared {
+    pool: deadpool_postgres::Pool,
+    failure: Failure,
+    pub target: Target,
+    pub tls: MakeRustlsConnect,
+    /// None once the last of them is gone.
+    runtime: Option<Runtime>,
+}
+
+/// Why the last connection could not be made. The pool's own errors have no room for it.
+type Failure = Arc<Mutex<Option<Error>>>;
+
+impl Pool {
+    /// Connects to `target` and keeps up to `size` connections; the first is made at once, so that a wrong
+    /// password or an old server is known here.
+    pub fn connect(target: &Target, size: usize, settings: &PoolSettings) -> Result<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(RUNTIME_THREADS)
+            .thread_name("lite2pg-net")
+            .enable_all()
+            .build()
+            .map_err(|e| Error::new(Kind::Failed, "no threads for the network can be started").cause(e))?;
+        let tls = tls::connector(&target.tls)?;
+        let failure = Failure::default();
+        let connector =
+            Connector { target: target.clone(), settings: settings.clone(), tls: tls.clone(), failure: failure.clone() };
+        let opening = opening_statements(settings);
+        let manager = Manager::from_connect(
+            Config::new(),
+            connector,
+            ManagerConfig { recycling_method: RecyclingMethod::Custom(format!("ROLLBACK; RESET ALL; {opening}")) },
+        );
+        let (hook_failure, hook_target) = (failure.clone(), target.clone());
+        let pool = deadpool_postgres::Pool::builder(manager)
+            .max_size(size)
+            .runtime(PoolRuntime::Tokio1)
+            .create_timeout(target.connect_timeout.map(|t| t * attempts_max(target)))
+            .post_create(Hook::async_fn(move |client: &mut ClientWrapper, _| {
+                let (sql, failure, target) = (opening.clone(), hook_failure.clone(), hook_target.clone());
+                Box::pin(async move { open(client, &sql, &target, &failure).await })
+            }))
+            .build()
+            .map_err(|e| Error::new(Kind::Bug, "the connection pool cannot be built").cause(e))?;
+        let pool = Self(Arc::new(Shared { pool, failure, target: target.clone(), tls, runtime: Some(runtime) }));
+        drop(pool.session()?);
+        Ok(pool)
+    }
+
+    /// A connection of the pool; waits while all are taken.
+    pub fn session(&self) -> Result<Session> {
+        let client = self.0.handle().block_on(self.0.pool.get()).map_err(|e| self.0.not_connected(e))?;
+        Ok(Session::new(client, self.0.clone()))
+    }
+
+    /// The target that the pool is connected to.
+    #[must_use]
+    pub fn target(&self) -> &Target {
+        &self.0.target
+    }
+}
+
+impl std::fmt::Debug for Pool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Pool({})", self.0.target)
+    }
+}
+
+impl Shared {
+    pub fn handle(&self) -> &Handle {
+        self.runtime.as_ref().expect("the runtime is only taken by drop").handle()
+    }
+
+    fn not_connected(&self, error: PoolError) -> Error {
+        if let Some(known) = self.failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            return known;
+        }
+        let places: Vec<_> = self.target.endpoints().map(|e| format!("`{e}`")).collect();
+        match error {
+            PoolError::Timeout(_) => Error::new(Kind::Target, format!("no answer from {} in time", places.join(", ")))
+                .hint("connect_timeout=SECONDS in the connection string waits longer"),
+            PoolError::PostCreateHook(HookError::Backend(e)) => refused(e, "session settings"),
+            other => Error::new(Kind::Target, format!("no connection to {}", places.join(", "))).cause(other),
+        }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.pool.close();
+        // Waiting for its tasks would wait for name look-ups as well, and nothing here depends on them.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// The statements that every session begins with, as one message; the last gives the server's version.
+fn opening_statements(settings: &PoolSettings) -> String {
+    let lock_ms = settings.lock_timeout.map_or(0, |t| t.as_millis().max(1));
+    // Of the timeouts that end sessions, some are not known to every version. Lanes are idle in their
+    // transactions while they read the source, and a COPY may take hours.
+    let timeouts = ["statement_timeout", "idle_in_transaction_session_timeout", "idle_session_timeout"];
+    let timeouts: Vec<_> = timeouts.iter().chain(&["transaction_timeout"]).map(|name| literal(name)).collect();
+    format!(
+        "SET client_min_messages = warning; SET standard_conforming_strings = on; SET TimeZone = 'UTC'; \
+         SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'iso_8601'; SET extra_float_digits = 1; \
+         SET bytea_output = 'hex'; SET lock_timeout = {lock_ms}; SELECT pg_advisory_unlock_all(); \
+         SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN ({}); \
+         SELECT current_setting('server_version_num')",
+        timeouts.join(", ")
+    )
+}
+
+/// Brings a new connection into the state that sessions begin with, and refuses old servers.
+async fn open(
+    client: &mut ClientWrapper,
+    sql: &str,
+    target: &Target,
+    failure: &Failure,
+) -> std::result::Result<(), HookError> {
+    let messages = client.simple_query(sql).await.map_err(HookError::Backend)?;
+    let version = messages.iter().rev().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.get(0)?.parse::<i32>().ok(),
+        _ => None,
+    });
+    if version.is_some_and(|v| v >= VERSION_NUM_MIN) {
+        return Ok(());
+    }
+    let (major, oldest) = (version.unwrap_or(0) / 10_000, VERSION_NUM_MIN / 10_000);
+    let error = Error::new(Kind::Target, format!("the server is PostgreSQL {major}; lite2pg needs {oldest} or later"))
+        .fact(target.redacted())
+        .hint("name a newer server, or upgrade this one first");
+    note(failure, error);
+    Err(HookError::message("server too old"))
+}
+
+fn note(failure: &Failure, error: Error) {
+    *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+}
+
+fn attempts_max(target: &Target) -> u32 {
+    // Two ways (with TLS and without) for each server, and names with a few addresses.
+    2 * target.endpoints.len().max(1) as u32
+}
+
+/// Makes connections: tries the target's servers in order.
+struct Connector {
+    target: Target,
+    settings: PoolSettings,
+    tls: MakeRustlsConnect,
+    failure: Failure,
+}
+
+type Connected = std::result::Result<(Client, JoinHandle<()>), tokio_postgres::Error>;
+
+impl Connect for Connector {
+    fn connect(&self, _: &Config) -> Pin<Box<dyn Future<Output = Connected> + Send + '_>> {
+        Box::pin(self.any_server())
+    }
+}
+
+impl Connector {
+    async fn any_server(&self) -> Connected {
+        let count = self.target.endpoints.len();
+        let first = match self.target.load_balance {
+            // The clock's last digits spread clients well enough over a handful of servers.
+            LoadBalanceHosts::Random => SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |t| t.subsec_nanos()),
+            _ => 0,
+        } as usize;
+        let mut before: Vec<String> = Vec::new();
+        let mut last = Err(no_server());
+        for i in 0..count {
+            let (endpoint, password) = &self.target.endpoints[(first + i) % count];
+            let config = self.config(endpoint, password.as_ref().map(super::target::Secret::reveal));
+            match self.one_server(endpoint, config).await {
+                Ok(connected) => return Ok(connected),
+                Err(e) => {
+                    let (for_pool, error) = describe(e, &self.target, endpoint);
+                    let shown = error.to_string();
+                    note(&self.failure, before.iter().fold(error, |error, fact| error.fact(format!("before: {fact}"))));
+                    before.push(shown);
+                    last = Err(for_pool);
+                }
+            }
+        }
+        last
+    }
+
+    /// One server, by the ways that the `sslmode` allows.
+    async fn one_server(&self, endpoint: &Endpoint, mut config: Config) -> Connected {
+        let ways: &[DriverSslMode] = match (endpoint, self.target.tls.mode) {
+            // A socket has no TLS, and libpq does not ask for it there.
+            (Endpoint::Socket { .. }, _) | (_, SslMode::Disable) => &[DriverSslMode::Disable],
+            (_, SslMode::Allow) => &[DriverSslMode::Disable, DriverSslMode::Require],
+            (_, SslMode::Prefer) => &[DriverSslMode::Prefer, DriverSslMode::Disable],
+            _ => &[DriverSslMode::Require],
+        };
+        let mut first_error = None;
+        for way in ways {
+            let result = config.ssl_mode(*way).connect(self.tls.clone()).await;
+            match result {
+                Ok((client, connection)) => {
+                    // How a connection ends is told by the statement that notices it.
+                    let driver = tokio::spawn(async move { drop(connection.await) });
+                    return Ok((client, driver));
+                }
+                // Another way helps only if TLS, or its absence, was what the two disagreed on.
+                Err(e) if first_error.is_none() && is_about_tls(&e) => first_error = Some(e),
+                Err(e) => return Err(first_error.unwrap_or(e)),
+            }
+        }
+        Err(first_error.unwrap_or_else(no_server))
+    }
+
+    fn config(&self, endpoint: &Endpoint, password: Option<&str>) -> Config {
+        let target = &self.target;
+        let mut config = Config::new();
+        config.user(&target.user).dbname(&target.dbname).port(endpoint.port());
+        match endpoint {
+            Endpoint::Socket { dir, .. } => config.host_path(dir),
+            Endpoint::Tcp { host, .. } => config.host(host),
+        };
+        if let Endpoint::Tcp { addr: Some(addr), .. } = endpoint {
+            config.hostaddr(*addr);
+        }
+        if let Some(password) = password {
+            config.password(password);
+        }
+        config.application_name(target.application_name.as_ref().unwrap_or(&self.settings.application_name));
+        if let Some(options) = &target.options {
+            config.options(options);
+        }
+        if let Some(timeout) = target.connect_timeout {
+            config.connect_timeout(timeout);
+        }
+        config
+            .target_session_attrs(target.session_attrs)
+            .channel_binding(target.channel_binding)
+            .load_balance_hosts(target.load_balance)
+            .ssl_negotiation(target.tls.negotiation);
+        keep_alive(&mut config, &target.keepalive);
+        config
+    }
+}
+
+fn keep_alive(config: &mut Config, settings: &Keepalive) {
+    config.keepalives(!settings.off);
+    if let Some(idle) = settings.idle {
+        config.keepalives_idle(idle);
+    }
+    if let Some(interval) = settings.interval {
+        config.keepalives_interval(interval);
+    }
+    if let Some(count) = settings.count {
+        config.keepalives_retries(count);
+    }
+    if let Some(timeout) = settings.user_timeout {
+        config.tcp_user_timeout(timeout);
+    }
+}
+
+fn is_about_tls(error: &tokio_postgres::Error) -> bool {
+    error.to_string().starts_with("error performing TLS") || error.code().is_some_and(|c| c.code() == "28000")
+}
+
+/// The error in our words, and one that the pool can carry.
+fn describe(error: tokio_postgres::Error, target: &Target, endpoint: &Endpoint) -> (tokio_postgres::Error, Error) {
+    (no_server(), unreachable(error, target, endpoint))
+}
+
+/// An error of the driver's type that says nothing: the pool hands on only these, and ours stands beside it.
+fn no_server() -> tokio_postgres::Error {
+    "port=none".parse::<Config>().expect_err("`none` is no port")
+}

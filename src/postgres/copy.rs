@@ -1,0 +1,124 @@
+//! COPY, both ways: bytes to the server and bytes from it.
+//!
+//! Owns the conversation, not the format: what the bytes mean is up to the caller. A COPY into the server
+//! that is dropped is aborted.
+
+use super::refusal::refused;
+use super::session::Session;
+use crate::error::Result;
+use crate::model::bounds::COPY_MESSAGE_BYTES_MAX;
+use bytes::Bytes;
+use futures_util::{SinkExt, Stream};
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::atomic::Ordering;
+use std::task::Poll;
+use tokio_postgres::{CopyInSink, CopyOutStream};
+
+/// Bytes that are fetched from the driver in one go; it gives one piece per row.
+const COPY_OUT_BYTES: usize = 256 * 1024;
+
+/// Rows on their way into a table. Dropped before [`CopyIn::finish`], it is aborted: the server discards
+/// the rows and the transaction around it fails.
+pub struct CopyIn<'a> {
+    session: &'a Session,
+    sink: Pin<Box<CopyInSink<Bytes>>>,
+    sql: String,
+}
+
+impl<'a> CopyIn<'a> {
+    pub(super) fn start(session: &'a Session, sql: &str) -> Result<Self> {
+        let sink = session.block_on(session.client().copy_in(sql)).map_err(|e| refused(e, sql))?;
+        Ok(Self { session, sink: Box::pin(sink), sql: sql.to_owned() })
+    }
+
+    /// Sends bytes, waiting while the server has not taken the ones before. Large ones are sent in pieces
+    /// that share their memory.
+    ///
+    /// A row that the server refuses is reported by [`CopyIn::finish`]: until the end it only discards what
+    /// comes. An error here means that the connection is gone.
+    pub fn send(&mut self, mut bytes: Bytes) -> Result<()> {
+        let sink = &mut self.sink;
+        let sent = self.session.block_on(async {
+            while bytes.len() > COPY_MESSAGE_BYTES_MAX {
+                sink.feed(bytes.split_to(COPY_MESSAGE_BYTES_MAX)).await?;
+            }
+            if bytes.is_empty() { Ok(()) } else { sink.feed(bytes).await }
+        });
+        match sent {
+            Ok(()) => Ok(()),
+            // The driver only knows that its queue is closed; the end of the conversation may know why.
+            Err(closed) => Err(match self.session.block_on(self.sink.as_mut().finish()) {
+                Err(e) if e.as_db_error().is_some() => refused(e, &self.sql),
+                _ => refused(closed, &self.sql),
+            }),
+        }
+    }
+
+    /// Ends the COPY; gives the number of rows that the server took.
+    pub fn finish(mut self) -> Result<u64> {
+        self.session.block_on(self.sink.as_mut().finish()).map_err(|e| refused(e, &self.sql))
+    }
+}
+
+/// Rows on their way out. Dropped before its end, the connection is closed: the server would send the rest.
+pub struct CopyOut<'a> {
+    session: &'a Session,
+    stream: Pin<Box<CopyOutStream>>,
+    ready: VecDeque<Bytes>,
+    is_done: bool,
+    sql: String,
+}
+
+impl<'a> CopyOut<'a> {
+    pub(super) fn start(session: &'a Session, sql: &str) -> Result<Self> {
+        let stream = session.block_on(session.client().copy_out(sql)).map_err(|e| refused(e, sql))?;
+        Ok(Self { session, stream: Box::pin(stream), ready: VecDeque::new(), is_done: false, sql: sql.to_owned() })
+    }
+
+    /// The next piece, in order, or None at the end. The server sends a piece per row, with the binary
+    /// format's header in front of the first and its trailer as the last; neither is promised by the protocol.
+    #[allow(clippy::should_implement_trait, reason = "an iterator of results invites to skip errors")]
+    pub fn next(&mut self) -> Result<Option<Bytes>> {
+        if self.ready.is_empty() && !self.is_done {
+            self.fetch()?;
+        }
+        Ok(self.ready.pop_front())
+    }
+
+    /// Takes what the driver has; waits only for the first piece.
+    fn fetch(&mut self) -> Result<()> {
+        let (stream, ready, is_done) = (&mut self.stream, &mut self.ready, &mut self.is_done);
+        let mut bytes = 0;
+        let fetched = std::future::poll_fn(|cx| {
+            while bytes < COPY_OUT_BYTES {
+                match stream.as_mut().poll_next(cx) {
+                    Poll::Ready(Some(Ok(piece))) => {
+                        bytes += piece.len();
+                        ready.push_back(piece);
+                    }
+                    Poll::Ready(Some(Err(e))) => {
+                        *is_done = true;
+                        return Poll::Ready(Err(e));
+                    }
+                    Poll::Ready(None) => {
+                        *is_done = true;
+                        break;
+                    }
+                    Poll::Pending if ready.is_empty() => return Poll::Pending,
+                    Poll::Pending => break,
+                }
+            }
+            Poll::Ready(Ok(()))
+        });
+        self.session.block_on(fetched).map_err(|e| refused(e, &self.sql))
+    }
+}
+
+impl Drop for CopyOut<'_> {
+    fn drop(&mut self) {
+        if !self.is_done {
+            self.session.spoiler().store(true, Ordering::Relaxed);
+        }
+    }
+}

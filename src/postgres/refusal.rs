@@ -1,0 +1,297 @@
+//! The driver's errors in our words.
+//!
+//! Owns the way from a `tokio_postgres::Error` to an [`Error`]: what the server said, with the values of
+//! rows taken out, and why a connection could not be made. Does not know what was being done.
+
+use super::target::{Endpoint, SslMode, Target};
+use crate::error::{Error, Kind};
+use std::error::Error as StdError;
+use std::io;
+use tokio_postgres::error::{DbError, ErrorPosition};
+
+/// Characters of a statement that a message shows.
+const STATEMENT_CHARS_MAX: usize = 100;
+
+/// Whether the error says that the server stopped answering, so that a new connection may help.
+#[must_use]
+pub fn is_server_gone(error: &Error) -> bool {
+    error.kind() == Kind::Target
+}
+
+/// An error of a statement. `sql` is shown by its first line; it never holds values of rows.
+pub(super) fn refused(error: tokio_postgres::Error, sql: &str) -> Error {
+    let Some(db) = error.as_db_error() else { return not_said_by_the_server(error, sql) };
+    let code = db.code().code();
+    let kind = if says_goodbye(code) { Kind::Target } else { Kind::Failed };
+    let mut out = Error::new(kind, format!("the server refused a statement: {}", message_of(db))).with_sqlstate(code);
+    for fact in facts(db, sql) {
+        out = out.fact(fact);
+    }
+    match db.hint() {
+        Some(hint) => out.hint(hint),
+        None => out,
+    }
+}
+
+fn not_said_by_the_server(error: tokio_postgres::Error, sql: &str) -> Error {
+    let text = error.to_string();
+    let is_io = error.source().is_some_and(|cause| cause.is::<io::Error>());
+    if error.is_closed() || is_io && !text.starts_with("error deserializing") {
+        return Error::new(Kind::Target, "the connection to the server was lost")
+            .hint("the server's log says why; if it restarted, run the same command again")
+            .cause(error);
+    }
+    let out = Error::new(Kind::Failed, format!("a statement could not be carried out: {text}")).cause(error);
+    match shown(sql) {
+        Some(line) => out.fact(line),
+        None => out,
+    }
+}
+
+/// SQLSTATEs after which the connection is of no more use: connection exceptions (08), a server that
+/// shuts down or starts up (57P0x), crashed or is out of slots.
+fn says_goodbye(code: &str) -> bool {
+    code.starts_with("08") || (code.starts_with("57P") && code != "57P04") || code == "53300"
+}
+
+/// Lines of facts: severity and code, the statement, and all that the server added.
+fn facts(db: &DbError, sql: &str) -> Vec<String> {
+    let mut facts = vec![format!("{} {}", db.severity(), db.code().code())];
+    facts.extend(shown(sql));
+    match db.position() {
+        Some(ErrorPosition::Original(at)) => facts.push(format!("at character {at} of the statement")),
+        Some(ErrorPosition::Internal { position, query }) => {
+            facts.push(format!("at character {position} of {}", first_line(query)));
+        }
+        None => {}
+    }
+    let place = [("schema", db.schema()), ("table", db.table()), ("column", db.column())];
+    let rest = [("type", db.datatype()), ("constraint", db.constraint())];
+    let named: Vec<_> =
+        place.iter().chain(&rest).filter_map(|(what, name)| Some(format!("{what} `{}`", (*name)?))).collect();
+    if !named.is_empty() {
+        facts.push(named.join(", "));
+    }
+    facts.extend(db.detail().map(|detail| format!("detail: {}", without_row(detail, db.code().code()))));
+    facts.extend(db.where_().map(|context| format!("where: {}", without_data(context))));
+    facts
+}
+
+fn shown(sql: &str) -> Option<String> {
+    let hides = |word: &str| sql.to_ascii_lowercase().contains(word);
+    if sql.is_empty() || hides("password") {
+        return None;
+    }
+    Some(format!("statement: {}", first_line(sql)))
+}
+
+fn first_line(sql: &str) -> String {
+    let line = sql.trim_start().lines().next().unwrap_or_default();
+    match line.char_indices().nth(STATEMENT_CHARS_MAX) {
+        Some((end, _)) => format!("{} …", &line[..end]),
+        None => line.to_owned(),
+    }
+}
+
+/// The server's message. Class 22 (data exceptions) quotes the value that it stumbled over.
+fn message_of(db: &DbError) -> String {
+    let message = db.message();
+    if !db.code().code().starts_with("22") {
+        return message.to_owned();
+    }
+    match message.find(": \"") {
+        Some(at) => format!("{}: (value hidden)", &message[..at]),
+        None => match (message.find("value \""), message.rfind('"')) {
+            (Some(start), Some(end)) if end > start + 6 => {
+                format!("{}value (hidden){}", &message[..start], &message[end + 1..])
+            }
+            _ => message.to_owned(),
+        },
+    }
+}
+
+/// A detail without the row's values: `Key (id)=(42) already exists.` and `Failing row contains (…).`
+fn without_row(detail: &str, code: &str) -> String {
+    if !code.starts_with("22") && !code.starts_with("23") {
+        return detail.to_owned();
+    }
+    let opening = detail.find(")=(").map(|at| at + 3).or_else(|| detail.find("contains (").map(|at| at + 10));
+    if let (Some(start), Some(end)) = (opening, detail.rfind(')')) {
+        return format!("{}values hidden{}", &detail[..start.min(end)], &detail[end..]);
+    }
+    match (detail.find('"'), detail.rfind('"')) {
+        (Some(start), Some(end)) if end > start => format!("{}(hidden){}", &detail[..start], &detail[end + 1..]),
+        _ => detail.to_owned(),
+    }
+}
+
+/// A context without the data that COPY and the JSON reader quote after a colon.
+fn without_data(context: &str) -> String {
+    let lines = context.lines().map(|line| match line.split_once(": ") {
+        Some((place, _)) if line.starts_with("COPY ") || line.starts_with("JSON data") => place,
+        _ => line,
+    });
+    lines.collect::<Vec<_>>().join("; ")
+}
+
+/// A server that could not be reached, or did not let us in.
+pub(super) fn unreachable(error: tokio_postgres::Error, target: &Target, endpoint: &Endpoint) -> Error {
+    if let Some(db) = error.as_db_error() {
+        return not_let_in(db, target, endpoint);
+    }
+    let text = error.to_string();
+    if text.starts_with("error performing TLS") {
+        return no_tls(error, target, endpoint);
+    }
+    if text.starts_with("authentication error") || text.starts_with("invalid configuration") {
+        return no_password(error, target, endpoint);
+    }
+    let Some(kind) = io_kind(&error) else {
+        return Error::new(Kind::Target, format!("the server at `{endpoint}` cannot be spoken with: {text}")).cause(error);
+    };
+    let described = |what: &str, hint: &str| Error::new(Kind::Target, format!("{what} `{endpoint}`")).hint(hint);
+    let is_unresolved = text.starts_with("error connecting") && {
+        let cause = error.source().map(ToString::to_string).unwrap_or_default();
+        cause.contains("failed to lookup address") || cause.contains("could not resolve")
+    };
+    if is_unresolved {
+        return described("no machine is known by the name of", "check the host name in the connection string")
+            .cause(error);
+    }
+    match (kind, endpoint) {
+        (io::ErrorKind::ConnectionRefused, Endpoint::Tcp { .. }) => described(
+            "nothing listens at",
+            "is the server running, is the port right, and does listen_addresses include this interface?",
+        ),
+        (io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused, Endpoint::Socket { .. }) => {
+            described("no server listens at the socket", "is the server running, and is this its socket directory?")
+        }
+        (io::ErrorKind::PermissionDenied, Endpoint::Socket { .. }) => {
+            described("this user may not use the socket", "run as a user who may, or connect by host=localhost")
+        }
+        (io::ErrorKind::PermissionDenied, _) => {
+            described("the session is not of the kind that `target_session_attrs` asks for at", "name another host")
+        }
+        (io::ErrorKind::TimedOut, _) => {
+            described("no answer from", "is a firewall in between? connect_timeout=SECONDS waits longer")
+        }
+        (io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset, _) => described(
+            "the connection was closed while it was being made at",
+            "is this a PostgreSQL server? Its log says why it hung up",
+        ),
+        _ => described("there is no way to", "check host, port and network"),
+    }
+    .cause(error)
+}
+
+fn not_let_in(db: &DbError, target: &Target, endpoint: &Endpoint) -> Error {
+    let (user, dbname) = (target.user(), target.dbname());
+    let code = db.code().code();
+    let (message, hint) = match code {
+        "28P01" => (
+            format!("the server at `{endpoint}` refused the password of `{user}`"),
+            "check the password in the connection string, PGPASSWORD or ~/.pgpass".to_owned(),
+        ),
+        "28000" if db.message().contains("encryption") || db.message().contains("SSL") => (
+            format!("the server at `{endpoint}` has no rule that lets `{user}` into `{dbname}` this way"),
+            if target.ssl_mode() == SslMode::Disable {
+                "the server may insist on TLS: sslmode=require".to_owned()
+            } else {
+                "pg_hba.conf on the server decides by user, database, address and TLS".to_owned()
+            },
+        ),
+        "28000" => (
+            format!("the server at `{endpoint}` does not let `{user}` in"),
+            format!("does the role exist? psql: CREATE ROLE \"{user}\" LOGIN"),
+        ),
+        "3D000" => (
+            format!("the server at `{endpoint}` has no database `{dbname}`"),
+            format!("createdb -h {} -p {} -U {user} {dbname}", endpoint.host(), endpoint.port()),
+        ),
+        "53300" => (
+            format!("the server at `{endpoint}` has no connection left"),
+            "fewer lanes need fewer connections: --jobs 2; or raise max_connections".to_owned(),
+        ),
+        "57P03" => (
+            format!("the server at `{endpoint}` is starting up or shutting down"),
+            "try again in a moment".to_owned(),
+        ),
+        _ => (
+            format!("the server at `{endpoint}` refused the connection: {}", db.message()),
+            db.hint().unwrap_or("the server's log says more").to_owned(),
+        ),
+    };
+    let mut error = Error::new(Kind::Target, message).with_sqlstate(code);
+    for fact in [Some(format!("{} {code}: {}", db.severity(), db.message())), db.detail().map(str::to_owned)] {
+        error = fact.into_iter().fold(error, Error::fact);
+    }
+    error.hint(hint)
+}
+
+fn no_password(error: tokio_postgres::Error, target: &Target, endpoint: &Endpoint) -> Error {
+    let cause = error.source().map(ToString::to_string).unwrap_or_default();
+    if cause.contains("password missing") {
+        return Error::new(
+            Kind::Target,
+            format!("the server at `{endpoint}` asks for the password of `{}` and none is known", target.user()),
+        )
+        .hint("set PGPASSWORD, or add a line to ~/.pgpass: host:port:database:user:password");
+    }
+    Error::new(Kind::Target, format!("`{}` could not be authenticated at `{endpoint}`", target.user()))
+        .hint("password, md5 and SCRAM are supported; Kerberos, LDAP peers and OAuth are not")
+        .cause(error)
+}
+
+fn no_tls(error: tokio_postgres::Error, target: &Target, endpoint: &Endpoint) -> Error {
+    use rustls::CertificateError as C;
+    let host = endpoint.host();
+    let cause = error.source().map(ToString::to_string).unwrap_or_default();
+    if cause.contains("server does not support TLS") {
+        return Error::new(Kind::Target, format!("the server at `{endpoint}` does not speak TLS"))
+            .fact(format!("sslmode={} asks for it", target.ssl_mode().word()))
+            .hint("sslmode=prefer connects without; ssl=on in postgresql.conf turns it on");
+    }
+    let described = |what: String, hint: &str| Error::new(Kind::Target, what).hint(hint);
+    match rustls_error(&error) {
+        Some(rustls::Error::InvalidCertificate(C::NotValidForName | C::NotValidForNameContext { .. })) => described(
+            format!("the certificate of the server at `{endpoint}` is not for the name `{host}`"),
+            "connect by a name in its subjectAltName (the common name is not looked at), or use sslmode=verify-ca",
+        ),
+        Some(rustls::Error::InvalidCertificate(C::UnknownIssuer | C::BadSignature)) => described(
+            format!("the certificate of the server at `{endpoint}` does not come from a trusted authority"),
+            "sslrootcert=PATH names the certificate of the authority that signed it",
+        ),
+        Some(rustls::Error::InvalidCertificate(C::Expired | C::ExpiredContext { .. })) => described(
+            format!("the certificate of the server at `{endpoint}` has expired"),
+            "renew it on the server, and check this machine's clock",
+        ),
+        Some(rustls::Error::AlertReceived(_)) => described(
+            format!("the server at `{endpoint}` broke off the TLS handshake"),
+            "does it ask for a client certificate? sslcert=PATH sslkey=PATH",
+        ),
+        _ => described(
+            format!("TLS with the server at `{endpoint}` did not come about"),
+            "the causes above say what the two could not agree on",
+        ),
+    }
+    .cause(error)
+}
+
+/// The first I/O error among the causes.
+fn io_kind(error: &tokio_postgres::Error) -> Option<io::ErrorKind> {
+    causes(error).find_map(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind)
+}
+
+/// The TLS library's own error; it comes wrapped in an I/O error.
+fn rustls_error(error: &tokio_postgres::Error) -> Option<&rustls::Error> {
+    causes(error).find_map(|cause| {
+        cause.downcast_ref::<rustls::Error>().or_else(|| {
+            let inner = cause.downcast_ref::<io::Error>()?.get_ref()?;
+            inner.downcast_ref::<rustls::Error>()
+        })
+    })
+}
+
+fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |e: &&'a (dyn StdError + 'static)| (*e).source())
+}

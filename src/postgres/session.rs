@@ -1,0 +1,273 @@
+//! One connection, used by a plain thread: every call waits for the server.
+//!
+//! Owns transactions (dropped is rolled back), cancelling, and what a server says of itself. Does not know
+//! what the statements mean. Statements with parameters are prepared once per connection.
+
+use super::connect::Shared;
+use super::copy::{CopyIn, CopyOut};
+use super::refusal::refused;
+use super::target::Target;
+use crate::error::{Error, Kind, Result};
+use std::future::Future;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{CancelToken, Row};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+/// A connection borrowed from its pool; dropped, it goes back. One thread uses it at a time.
+pub struct Session {
+    /// None once it was given up or given back.
+    client: Option<deadpool_postgres::Client>,
+    /// Set when the connection's state is not known any more: it is closed instead of used again.
+    spoiled: Arc<AtomicBool>,
+    pool: Arc<Shared>,
+}
+
+/// What a server says of itself and of us.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerInfo {
+    /// The version as a number: 150013 is 15.13.
+    pub version_num: i32,
+    /// The version as the server writes it.
+    pub version: String,
+    /// The database's encoding, `UTF8` nearly always.
+    pub encoding: String,
+    /// The database's `LC_COLLATE`.
+    pub collation: String,
+    /// The database that this is.
+    pub dbname: String,
+    /// The role that statements run as.
+    pub user: String,
+    /// Whether that role may do anything.
+    pub is_superuser: bool,
+    /// Whether the server only follows another one, so that nothing can be written.
+    pub is_standby: bool,
+}
+
+impl Session {
+    pub(super) fn new(client: deadpool_postgres::Client, pool: Arc<Shared>) -> Self {
+        Self { client: Some(client), spoiled: Arc::default(), pool }
+    }
+
+    pub(super) fn client(&self) -> &deadpool_postgres::Client {
+        self.client.as_ref().expect("a session has its connection until it is dropped")
+    }
+
+    pub(super) fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.pool.handle().block_on(future)
+    }
+
+
+    pub(super) fn spoiler(&self) -> Arc<AtomicBool> {
+        self.spoiled.clone()
+    }
+
+    /// Runs any number of statements, separated by semicolons. Outside a transaction they are one.
+    pub fn batch(&self, sql: &str) -> Result<()> {
+        self.block_on(self.client().batch_execute(sql)).map_err(|e| refused(e, sql))
+    }
+
+    /// Runs a statement; gives the number of rows that it touched.
+    pub fn execute(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<u64> {
+        self.block_on(async {
+            if params.is_empty() {
+                return self.client().execute(sql, params).await;
+            }
+            let statement = self.client().prepare_cached(sql).await?;
+            self.client().execute(&statement, params).await
+        })
+        .map_err(|e| refused(e, sql))
+    }
+
+    /// Runs a query; gives all its rows.
+    pub fn query(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>> {
+        self.block_on(async {
+            // Without parameters a query is seldom asked twice, and a table that changes shape would
+            // invalidate its plan.
+            if params.is_empty() {
+                return self.client().query(sql, params).await;
+            }
+            let statement = self.client().prepare_cached(sql).await?;
+            self.client().query(&statement, params).await
+        })
+        .map_err(|e| refused(e, sql))
+    }
+
+    /// Runs a query that has exactly one row.
+    pub fn query_one(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<Row> {
+        let mut rows = self.query(sql, params)?;
+        match (rows.pop(), rows.len()) {
+            (Some(row), 0) => Ok(row),
+            (last, rest) => Err(not_as_many(sql, "one row", rest + usize::from(last.is_some()))),
+        }
+    }
+
+    /// Runs a query that has one row or none.
+    pub fn query_opt(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<Option<Row>> {
+        let mut rows = self.query(sql, params)?;
+        match (rows.pop(), rows.len()) {
+            (row, 0) => Ok(row),
+            (_, rest) => Err(not_as_many(sql, "at most one row", rest + 1)),
+        }
+    }
+
+    /// Begins a transaction with the server's default isolation.
+    pub fn transaction(&mut self) -> Result<Transaction<'_>> {
+        self.transaction_as("BEGIN")
+    }
+
+    /// Begins a transaction with a `BEGIN` statement of one's own, for an isolation level or READ ONLY.
+    pub fn transaction_as(&mut self, begin: &str) -> Result<Transaction<'_>> {
+        self.batch(begin)?;
+        Ok(Transaction { session: self, is_open: true })
+    }
+
+    /// Begins `COPY … FROM STDIN`, outside a transaction: its rows are there once it finishes.
+    pub fn copy_in(&mut self, sql: &str) -> Result<CopyIn<'_>> {
+        CopyIn::start(self, sql)
+    }
+
+    /// Begins `COPY … TO STDOUT`.
+    pub fn copy_out(&mut self, sql: &str) -> Result<CopyOut<'_>> {
+        CopyOut::start(self, sql)
+    }
+
+    /// A handle by which another thread stops the statement that runs here.
+    #[must_use]
+    pub fn cancel_handle(&self) -> CancelHandle {
+        CancelHandle { token: self.client().cancel_token(), tls: self.pool.tls.clone(), pool: self.pool.clone() }
+    }
+
+    /// What the server says of itself.
+    pub fn server_info(&self) -> Result<ServerInfo> {
+        let row = self.query_one(
+            "SELECT current_setting('server_version_num')::int4, current_setting('server_version'), \
+             current_setting('server_encoding'), d.datcollate::text, d.datname::text, current_user::text, \
+             current_setting('is_superuser') = 'on', pg_is_in_recovery() \
+             FROM pg_database d WHERE d.datname = current_database()",
+            &[],
+        )?;
+        Ok(ServerInfo {
+            version_num: row.get(0),
+            version: row.get(1),
+            encoding: row.get(2),
+            collation: row.get(3),
+            dbname: row.get(4),
+            user: row.get(5),
+            is_superuser: row.get(6),
+            is_standby: row.get(7),
+        })
+    }
+
+    /// The target that the session is connected to.
+    #[must_use]
+    pub fn target(&self) -> &Target {
+        &self.pool.target
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if let Some(client) = self.client.take().filter(|_| self.spoiled.load(Ordering::Relaxed)) {
+            drop(deadpool_postgres::Client::take(client));
+        }
+    }
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Session({})", self.pool.target)
+    }
+}
+
+fn not_as_many(sql: &str, wanted: &str, rows: usize) -> Error {
+    Error::new(Kind::Bug, format!("a query should give {wanted} and gave {rows}"))
+        .fact(format!("statement: {}", sql.lines().next().unwrap_or_default()))
+        .hint("this is a fault of lite2pg; please report it")
+}
+
+/// A transaction; rolled back unless it is committed. Has all of [`Session`]'s statements.
+pub struct Transaction<'a> {
+    session: &'a mut Session,
+    is_open: bool,
+}
+
+impl Transaction<'_> {
+    /// Makes the transaction's changes last. If a statement in it failed there is nothing to keep, and
+    /// that is an error here as well.
+    pub fn commit(mut self) -> Result<()> {
+        // PostgreSQL answers COMMIT in a failed transaction by rolling back, without an error, and the driver
+        // hides the tag that says so. The query in front fails there (25P02) and keeps COMMIT from being run.
+        let sql = "SELECT 1; COMMIT";
+        match self.session.block_on(self.session.client().batch_execute(sql)) {
+            Ok(()) => {
+                self.is_open = false;
+                Ok(())
+            }
+            Err(e) => {
+                let error = refused(e, "COMMIT");
+                Err(match error.kind() {
+                    Kind::Target => {
+                        self.session.spoiled.store(true, Ordering::Relaxed);
+                        error.state("the server may or may not have kept the transaction")
+                    }
+                    _ => error.state("the transaction was rolled back"),
+                })
+            }
+        }
+    }
+
+    /// Undoes the transaction now; an error means that the connection is gone, and the transaction with it.
+    pub fn rollback(mut self) -> Result<()> {
+        self.is_open = false;
+        self.session.batch("ROLLBACK").inspect_err(|_| self.session.spoiled.store(true, Ordering::Relaxed))
+    }
+
+    /// Begins `COPY … FROM STDIN` in this transaction.
+    pub fn copy_in(&mut self, sql: &str) -> Result<CopyIn<'_>> {
+        CopyIn::start(self.session, sql)
+    }
+
+    /// Begins `COPY … TO STDOUT` in this transaction.
+    pub fn copy_out(&mut self, sql: &str) -> Result<CopyOut<'_>> {
+        CopyOut::start(self.session, sql)
+    }
+}
+
+impl Deref for Transaction<'_> {
+    type Target = Session;
+
+    fn deref(&self) -> &Session {
+        self.session
+    }
+}
+
+impl Drop for Transaction<'_> {
+    fn drop(&mut self) {
+        let is_spoiled = self.session.spoiled.load(Ordering::Relaxed);
+        if self.is_open && !is_spoiled && self.session.batch("ROLLBACK").is_err() {
+            self.session.spoiled.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Stops what runs on one connection, from another thread.
+#[derive(Clone)]
+pub struct CancelHandle {
+    token: CancelToken,
+    tls: MakeRustlsConnect,
+    pool: Arc<Shared>,
+}
+
+impl CancelHandle {
+    /// Asks the server to stop the statement that the session runs now, if it runs one; that statement
+    /// then fails with SQLSTATE 57014. An error means that the request could not be sent.
+    pub fn cancel(&self) -> Result<()> {
+        self.pool
+            .handle()
+            .block_on(self.token.cancel_query(self.tls.clone()))
+            .map_err(|e| Error::new(Kind::Target, "the server could not be asked to stop a statement").cause(e))
+    }
+}
