@@ -24,6 +24,7 @@ mod moment;
 mod operator;
 mod parse;
 mod pattern;
+mod render;
 mod result_names;
 mod select;
 mod term;
