@@ -79,8 +79,7 @@ fn holder() {
 fn a_kept_server_runs_on_until_it_is_stopped_and_keeps_its_data() {
     let parent = tempfile::Builder::new().prefix("kept").tempdir_in("/tmp").unwrap();
     std::fs::set_permissions(parent.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
-    let options =
-        EmbeddedOptions { keep: true, dir: Some(parent.path().to_owned()), ..EmbeddedOptions::default() };
+    let options = EmbeddedOptions { keep: true, dir: Some(parent.path().to_owned()), ..EmbeddedOptions::default() };
     let server = Embedded::start(&options).unwrap();
     session(&server.target()).batch("CREATE TABLE stays (id int)").unwrap();
     let kept = server.keep().unwrap();
@@ -103,7 +102,8 @@ fn a_path_too_long_for_a_socket_gets_another_directory_for_it() {
     let parent = tempfile::Builder::new().prefix(&"x".repeat(90)).tempdir_in("/tmp").unwrap();
     std::fs::set_permissions(parent.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
     let server =
-        Embedded::start(&EmbeddedOptions { dir: Some(parent.path().to_owned()), ..EmbeddedOptions::default() }).unwrap();
+        Embedded::start(&EmbeddedOptions { dir: Some(parent.path().to_owned()), ..EmbeddedOptions::default() })
+            .unwrap();
     let (dir, socket_dir) = (server.dir().to_owned(), PathBuf::from(server.target().host()));
     assert!(dir.starts_with(parent.path()) && !socket_dir.starts_with(parent.path()));
     session(&server.target()).batch("SELECT 1").unwrap();

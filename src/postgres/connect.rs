@@ -77,8 +77,12 @@ impl Pool {
             .map_err(|e| Error::new(Kind::Failed, "no threads for the network can be started").cause(e))?;
         let tls = tls::connector(&target.tls)?;
         let failure = Failure::default();
-        let connector =
-            Connector { target: target.clone(), settings: settings.clone(), tls: tls.clone(), failure: failure.clone() };
+        let connector = Connector {
+            target: target.clone(),
+            settings: settings.clone(),
+            tls: tls.clone(),
+            failure: failure.clone(),
+        };
         let opening = opening_statements(settings);
         let manager = Manager::from_connect(
             Config::new(),

@@ -233,11 +233,8 @@ fn url(text: &str) -> Result<Settings> {
         };
         let (key, value) = (decoded(key, "parameter")?, decoded(value, "parameter")?);
         // JDBC's spelling, which libpq takes in URLs as well.
-        let (key, value) = if key == "ssl" && value == "true" {
-            ("sslmode".to_owned(), "require".to_owned())
-        } else {
-            (key, value)
-        };
+        let (key, value) =
+            if key == "ssl" && value == "true" { ("sslmode".to_owned(), "require".to_owned()) } else { (key, value) };
         put(&mut settings, &key, value, "after the `?`")?;
     }
     Ok(settings)

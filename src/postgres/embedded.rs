@@ -215,10 +215,8 @@ fn private_dir(parent: Option<&Path>) -> Result<(TempDir, Option<Owner>)> {
     };
     let mut failure = None;
     for parent in candidates {
-        let made = tempfile::Builder::new()
-            .prefix("lite2pg-")
-            .permissions(Permissions::from_mode(0o700))
-            .tempdir_in(&parent);
+        let made =
+            tempfile::Builder::new().prefix("lite2pg-").permissions(Permissions::from_mode(0o700)).tempdir_in(&parent);
         match made {
             Ok(dir) => return owned(dir, &parent),
             Err(e) => failure = Some((parent, e)),
@@ -230,7 +228,8 @@ fn private_dir(parent: Option<&Path>) -> Result<(TempDir, Option<Owner>)> {
 
 /// Gives the directory away if it is root's: PostgreSQL refuses to run as root.
 fn owned(dir: TempDir, parent: &Path) -> Result<(TempDir, Option<Owner>)> {
-    let unowned = |e| Error::new(Kind::Failed, format!("`{}` cannot be given to the server", dir.path().display())).cause(e);
+    let unowned =
+        |e| Error::new(Kind::Failed, format!("`{}` cannot be given to the server", dir.path().display())).cause(e);
     // The owner of what we just made is who we are.
     if fs::metadata(dir.path()).map_err(unowned)?.uid() != 0 {
         return Ok((dir, None));
@@ -268,7 +267,9 @@ fn unprivileged() -> Owner {
 
 /// Writes what the script puts in place once initdb is done.
 fn write_configuration(dir: &Path, socket_dir: &Path, options: &EmbeddedOptions, owner: Option<&Owner>) -> Result<()> {
-    let failed = |e| Error::new(Kind::Failed, format!("the server's settings cannot be written to `{}`", dir.display())).cause(e);
+    let failed = |e| {
+        Error::new(Kind::Failed, format!("the server's settings cannot be written to `{}`", dir.display())).cause(e)
+    };
     let hand_over = |path: &Path| match owner {
         Some(owner) => chown(path, Some(owner.uid), Some(owner.gid)),
         None => Ok(()),

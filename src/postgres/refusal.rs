@@ -147,7 +147,8 @@ pub(super) fn unreachable(error: tokio_postgres::Error, target: &Target, endpoin
         return no_password(error, target, endpoint);
     }
     let Some(kind) = io_kind(&error) else {
-        return Error::new(Kind::Target, format!("the server at `{endpoint}` cannot be spoken with: {text}")).cause(error);
+        return Error::new(Kind::Target, format!("the server at `{endpoint}` cannot be spoken with: {text}"))
+            .cause(error);
     };
     let described = |what: &str, hint: &str| Error::new(Kind::Target, format!("{what} `{endpoint}`")).hint(hint);
     let is_unresolved = text.starts_with("error connecting") && {
@@ -212,10 +213,9 @@ fn not_let_in(db: &DbError, target: &Target, endpoint: &Endpoint) -> Error {
             format!("the server at `{endpoint}` has no connection left"),
             "fewer lanes need fewer connections: --jobs 2; or raise max_connections".to_owned(),
         ),
-        "57P03" => (
-            format!("the server at `{endpoint}` is starting up or shutting down"),
-            "try again in a moment".to_owned(),
-        ),
+        "57P03" => {
+            (format!("the server at `{endpoint}` is starting up or shutting down"), "try again in a moment".to_owned())
+        }
         _ => (
             format!("the server at `{endpoint}` refused the connection: {}", db.message()),
             db.hint().unwrap_or("the server's log says more").to_owned(),

@@ -59,7 +59,6 @@ impl Session {
         self.pool.handle().block_on(future)
     }
 
-
     pub(super) fn spoiler(&self) -> Arc<AtomicBool> {
         self.spoiled.clone()
     }

@@ -523,9 +523,12 @@ fn tls_settings(settings: &Settings, env: &Environment) -> Result<TlsSettings> {
     }
     let default_mode = if roots == Roots::System { SslMode::VerifyFull } else { SslMode::Prefer };
     let mode = mode.unwrap_or(default_mode);
-    let negotiation =
-        word(settings, "sslnegotiation", &[("postgres", SslNegotiation::Postgres), ("direct", SslNegotiation::Direct)])?
-            .unwrap_or_default();
+    let negotiation = word(
+        settings,
+        "sslnegotiation",
+        &[("postgres", SslNegotiation::Postgres), ("direct", SslNegotiation::Direct)],
+    )?
+    .unwrap_or_default();
     if negotiation == SslNegotiation::Direct && matches!(mode, SslMode::Allow | SslMode::Prefer | SslMode::Disable) {
         return Err(Error::new(Kind::Usage, format!("`sslnegotiation=direct` contradicts `sslmode={}`", mode.word()))
             .hint("sslmode=require, verify-ca or verify-full"));

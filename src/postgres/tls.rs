@@ -90,7 +90,8 @@ fn roots_in(path: &Path) -> Result<RootCertStore> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(path, "root certificate")? {
         roots.add(certificate).map_err(|e| {
-            Error::new(Kind::Usage, format!("`{}` holds something that is no root certificate", path.display())).cause(e)
+            Error::new(Kind::Usage, format!("`{}` holds something that is no root certificate", path.display()))
+                .cause(e)
         })?;
     }
     Ok(roots)
@@ -103,7 +104,10 @@ fn certificates(path: &Path, what: &str) -> Result<Vec<CertificateDer<'static>>>
         .and_then(Iterator::collect::<std::result::Result<_, _>>)
         .map_err(|e: rustls::pki_types::pem::Error| unreadable(e))?;
     if certificates.is_empty() {
-        return Err(Error::new(Kind::Usage, format!("the {what} `{}` holds no certificate in PEM form", path.display())));
+        return Err(Error::new(
+            Kind::Usage,
+            format!("the {what} `{}` holds no certificate in PEM form", path.display()),
+        ));
     }
     Ok(certificates)
 }
