@@ -7,6 +7,7 @@
 mod boolean;
 mod decimal;
 mod json;
+mod keys;
 pub mod moment;
 mod number;
 pub mod shape;
@@ -23,7 +24,7 @@ use crate::postgres::encode;
 #[derive(Debug, Clone)]
 pub struct Compiled {
     rule: Rule,
-    keys: json::Keys,
+    keys: keys::Keys,
 }
 
 #[derive(Debug, Clone)]
@@ -72,7 +73,7 @@ impl Compiled {
                 Rule::Moment(moment::Rule::new(*form, naive, *target_has_zone)?)
             }
         };
-        Ok(Self { rule, keys: json::Keys::default() })
+        Ok(Self { rule, keys: keys::Keys::default() })
     }
 
     /// Appends the cell's field to `out`: a length and a payload. On a misfit `out` is as it was.
