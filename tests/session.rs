@@ -94,7 +94,7 @@ fn rows_go_in_and_come_out_by_copy() {
     let pool = pool(1);
     let mut session = pool.session().unwrap();
     session.batch("CREATE TABLE t (id int8, body text)").unwrap();
-    let mut tx = session.transaction().unwrap();
+    let tx = session.transaction().unwrap();
     let mut copy = tx.copy_in("COPY t FROM STDIN").unwrap();
     copy.send(Bytes::from_static(b"1\tone\n2\t")).unwrap();
     // One cell of 5 MB, cut into messages on the way, and a tail below the driver's own buffer.
@@ -134,7 +134,7 @@ fn a_copy_that_is_dropped_is_aborted_and_fails_its_transaction() {
     let pool = pool(1);
     let mut session = pool.session().unwrap();
     session.batch("CREATE TABLE t (id int8)").unwrap();
-    let mut tx = session.transaction().unwrap();
+    let tx = session.transaction().unwrap();
     tx.batch("INSERT INTO t VALUES (1)").unwrap();
     let mut copy = tx.copy_in("COPY t FROM STDIN").unwrap();
     copy.send(Bytes::from_static(b"2\n")).unwrap();
@@ -190,7 +190,7 @@ fn a_copy_that_the_server_refuses_never_leaves_answers_out_of_step() {
         ("BEGIN", "COPY t FROM SOMEWHERE", "42601", false),
     ] {
         let mut session = pool.session().unwrap();
-        let mut tx = session.transaction_as(begin).unwrap();
+        let tx = session.transaction_as(begin).unwrap();
         let error = match tx.copy_in(sql) {
             Err(error) => error,
             Ok(mut copy) => {
@@ -216,7 +216,7 @@ fn leaving_a_copy_out_early_gives_the_connection_up() {
     let pool = pool(1);
     let mut session = pool.session().unwrap();
     let pid: i32 = session.query_one("SELECT pg_backend_pid()", &[]).unwrap().get(0);
-    let mut tx = session.transaction().unwrap();
+    let tx = session.transaction().unwrap();
     let mut copy = tx.copy_out("COPY (SELECT generate_series(1, 100000000)) TO STDOUT").unwrap();
     assert!(copy.next().unwrap().is_some());
     drop(copy);
@@ -255,7 +255,7 @@ fn a_connection_that_the_server_ends_is_known_as_gone_and_replaced() {
     let pool = pool(1);
     let mut session = pool.session().unwrap();
     let pid: i32 = session.query_one("SELECT pg_backend_pid()", &[]).unwrap().get(0);
-    let mut tx = session.transaction().unwrap();
+    let tx = session.transaction().unwrap();
     tx.batch("CREATE TABLE t (id int8)").unwrap();
     let mut sending = tx.copy_in("COPY t FROM STDIN").unwrap();
     support::session(&server::shared().target()).execute("SELECT pg_terminate_backend($1)", &[&pid]).unwrap();

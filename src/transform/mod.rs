@@ -2,7 +2,7 @@
 //!
 //! Owns what the rules mean, down to the grammar of each text form. Knows neither tables nor connections, keeps
 //! nothing from one cell to the next but a scratch buffer, and prints nothing: what happened to a cell is its
-//! [`Fit`] or its [`Misfit`]. [`shape::Shapes`] asks the same parsers what a text could become.
+//! [`Fit`] or its [`Misfit`].
 
 mod boolean;
 mod decimal;
@@ -10,7 +10,6 @@ mod json;
 mod keys;
 pub mod moment;
 mod number;
-pub mod shape;
 mod text;
 mod time;
 mod uuid;
