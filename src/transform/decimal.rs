@@ -11,6 +11,8 @@ pub(super) struct Limit {
     // Negative where the scale is larger than the precision: numeric(2,4) holds 0.0099.
     integer_digits_max: isize,
     fraction_digits_max: usize,
+    // numeric(p,s) prints every value with s decimals.
+    pads: bool,
 }
 
 impl Limit {
@@ -19,10 +21,12 @@ impl Limit {
             Self {
                 integer_digits_max: NUMERIC_INTEGER_DIGITS_MAX as isize,
                 fraction_digits_max: NUMERIC_FRACTION_DIGITS_MAX,
+                pads: false,
             },
             |(precision, scale)| Self {
                 integer_digits_max: precision as isize - scale as isize,
                 fraction_digits_max: usize::from(scale),
+                pads: true,
             },
         )
     }
@@ -49,7 +53,11 @@ pub(super) fn write(cell: Cell<'_>, limit: Limit, text: bool, out: &mut Vec<u8>)
             let decimal = Decimal::parse(digits).ok_or(Misfit::NotNumber)?;
             decimal.write(limit, out)?;
             let is_negative_zero = decimal.negative && decimal.is_zero();
-            Ok(if is_negative_zero { Fit::Rewritten(Rewrite::NegativeZero) } else { Fit::Exact })
+            Ok(match (is_negative_zero, decimal.is_printed_as(digits, limit)) {
+                (true, _) => Fit::Rewritten(Rewrite::NegativeZero),
+                (false, true) => Fit::Exact,
+                (false, false) => Fit::Rewritten(Rewrite::DecimalSpelling),
+            })
         }
         _ => Err(Misfit::Class),
     }
@@ -86,6 +94,15 @@ impl<'a> Decimal<'a> {
         let integer_digits = if self.integer.is_empty() { -leading_zeros() } else { self.integer.len() as isize };
         self.fraction.len() <= limit.fraction_digits_max
             && (integer_digits <= limit.integer_digits_max || self.is_zero())
+    }
+
+    // Whether numeric's own output is `text` again: no plus, no leading zeros, and as many decimals as
+    // numeric(p,s) pads to.
+    fn is_printed_as(&self, text: &[u8], limit: Limit) -> bool {
+        let sign = usize::from(self.negative);
+        let point = usize::from(!self.fraction.is_empty());
+        let shortest = sign + self.integer.len().max(1) + point + self.fraction.len();
+        text.len() == shortest && (!limit.pads || self.fraction.len() == limit.fraction_digits_max)
     }
 
     fn is_zero(&self) -> bool {
