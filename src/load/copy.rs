@@ -81,7 +81,16 @@ fn transaction(
     }
     let relation = if staged { "pg_temp.lite2pg_stage".to_owned() } else { qualified(schema, &table.target) };
     let sql = ddl::copy_in(&relation, table, item.creates);
-    let mut stream = Stream { load, tx: &tx, item, table, sql, copy: None, writer: RowWriter::new(table, BATCH_BYTES)?, acknowledged: 0 };
+    let mut stream = Stream {
+        load,
+        tx: &tx,
+        item,
+        table,
+        sql,
+        copy: None,
+        writer: RowWriter::new(table, BATCH_BYTES)?,
+        acknowledged: 0,
+    };
     stream.open()?;
     let (last_key, halt) = scan(load, reader, item, &mut stream, sent)?;
     match halt {

@@ -130,12 +130,7 @@ impl RowWriter {
         column.stood_in += 1;
         self.originals_bytes += bytes.len();
         let class = if cell.class() == Class::Blob { Class::Blob } else { Class::Text };
-        self.originals.push(Original {
-            key,
-            column: column.name.clone(),
-            class: class.word(),
-            bytes: bytes.to_vec(),
-        });
+        self.originals.push(Original { key, column: column.name.clone(), class: class.word(), bytes: bytes.to_vec() });
     }
 
     /// Bytes in the batch.

@@ -80,14 +80,18 @@ fn match_columns(table: &Table, names: &[String], target: &ExistingTable) -> Res
         let candidates = target.columns.iter().map(|c| (c.name.as_str(), c));
         let snake = Spelling::Snake.apply(name);
         let found = find(name, candidates.clone()).or_else(|| find(&snake, candidates));
-        columns.push(found.filter(|c| !c.generated).map(|c| matched_column(table, column.name.as_str(), c)).transpose()?);
+        columns
+            .push(found.filter(|c| !c.generated).map(|c| matched_column(table, column.name.as_str(), c)).transpose()?);
     }
     let filled = |c: &&ExistingColumn| !columns.iter().flatten().any(|m: &MatchedColumn| m.name == c.name);
     let unfilled: Vec<&ExistingColumn> = target.columns.iter().filter(filled).filter(|c| !c.generated).collect();
     if let Some(needed) = unfilled.iter().find(|c| c.not_null && !c.has_default) {
         return Err(Error::new(
             Kind::Blocked,
-            format!("`{}.{}` is NOT NULL without a default, and no column of the source fills it", target.name, needed.name),
+            format!(
+                "`{}.{}` is NOT NULL without a default, and no column of the source fills it",
+                target.name, needed.name
+            ),
         )
         .state("nothing was written")
         .hint(format!("ALTER TABLE {} ALTER COLUMN {} SET DEFAULT …", target.name, needed.name)));
@@ -154,8 +158,7 @@ pub fn plan(
         row_key: table.row_key.clone(),
         existing: true,
         columns,
-        primary_key: (!key.is_empty())
-            .then(|| KeyPlan { name: String::new(), columns: key.clone() }),
+        primary_key: (!key.is_empty()).then(|| KeyPlan { name: String::new(), columns: key.clone() }),
         indexes: Vec::new(),
         checks: Vec::new(),
         foreign_keys: Vec::new(),

@@ -206,8 +206,7 @@ pub fn advance_sequence(
     let (min, end, start, step): (i64, i64, i64, i64) = (row.get(0), row.get(1), row.get(2), row.get(3));
     let used = max.max(last).filter(|&n| n >= min);
     let (value, called) = used.map_or((start.max(min), false), |n| (n.min(end), true));
-    session
-        .query_one("SELECT setval($1::int8::oid::regclass, $2, $3)", &[&owned.sequence, &value, &called])?;
+    session.query_one("SELECT setval($1::int8::oid::regclass, $2, $3)", &[&owned.sequence, &value, &called])?;
     let row = session.query_one(
         "SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) FROM pg_class c \
          JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1::int8::oid",

@@ -76,10 +76,7 @@ pub fn create_key_index(schema: &str, table: &TablePlan, key: &KeyPlan) -> Strin
 #[must_use]
 pub fn add_primary_key(schema: &str, table: &TablePlan, key: &KeyPlan) -> String {
     let name = quoted(&key.name);
-    format!(
-        "ALTER TABLE {} ADD CONSTRAINT {name} PRIMARY KEY USING INDEX {name}",
-        qualified(schema, &table.target)
-    )
+    format!("ALTER TABLE {} ADD CONSTRAINT {name} PRIMARY KEY USING INDEX {name}", qualified(schema, &table.target))
 }
 
 /// `CREATE INDEX`

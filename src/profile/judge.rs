@@ -75,16 +75,18 @@ fn fit(
 ) -> Result<Fit, Misfit> {
     match (conversion, cell) {
         (Conversion::Bytea { all_classes }, _) => {
-            if *all_classes || cell.class() == Class::Blob { Ok(Fit::Exact) } else { Err(Misfit::Class) }
+            if *all_classes || cell.class() == Class::Blob {
+                Ok(Fit::Exact)
+            } else {
+                Err(Misfit::Class)
+            }
         }
         (Conversion::Text { chars_max: None, .. }, Cell::Text(bytes)) => {
             let clean = *cleanness
                 .get_or_insert_with(|| memchr::memchr(0, bytes).is_none() && std::str::from_utf8(bytes).is_ok());
             Ok(if clean { Fit::Exact } else { Fit::StandIn })
         }
-        (Conversion::Text { .. } | Conversion::Uuid(_) | Conversion::Jsonb { .. }, Cell::Blob(_)) => {
-            Err(Misfit::Class)
-        }
+        (Conversion::Text { .. } | Conversion::Uuid(_) | Conversion::Jsonb { .. }, Cell::Blob(_)) => Err(Misfit::Class),
         _ => {
             scratch.clear();
             compiled.write(cell, scratch)

@@ -71,10 +71,9 @@ impl Limits {
     fn of(depth: Depth, spans: u64) -> Self {
         match depth {
             Depth::Whole => Self { rows: None, bytes: u64::MAX },
-            Depth::Sample => Self {
-                rows: Some((PROFILE_ROWS_MAX / spans).max(1)),
-                bytes: (PROFILE_BYTES_MAX / spans).max(1),
-            },
+            Depth::Sample => {
+                Self { rows: Some((PROFILE_ROWS_MAX / spans).max(1)), bytes: (PROFILE_BYTES_MAX / spans).max(1) }
+            }
         }
     }
 }

@@ -100,7 +100,8 @@ fn attempt(session: &Session, sql: &str) -> Result<Option<Error>> {
 }
 
 fn refused(object: &str, what: &str, refusal: &Error, sql: &[&str]) -> Remark {
-    let detail = refusal.facts().iter().find(|f| f.starts_with("detail")).map_or_else(String::new, |d| format!("; {d}"));
+    let detail =
+        refusal.facts().iter().find(|f| f.starts_with("detail")).map_or_else(String::new, |d| format!("; {d}"));
     Remark::warning(object, format!("{what}: {}{detail}", refusal.message())).with_sql(format!("{};", sql.join(";\n")))
 }
 
@@ -133,7 +134,9 @@ pub fn constraints(context: &Context<'_>, plan: &Plan) -> Result<Vec<Remark>> {
                 Constraint::Key(key) => (ddl::add_foreign_key(schema, table, key), "foreign key not added"),
             };
             let valid = there.get(constraint.name()).copied();
-            if valid.is_none() && let Some(refusal) = attempt(session, &sql)? {
+            if valid.is_none()
+                && let Some(refusal) = attempt(session, &sql)?
+            {
                 remarks.push(refused(&table.source, what, &refusal, &[&sql]));
             } else if valid != Some(true) {
                 to_validate.push((table, constraint));

@@ -88,7 +88,9 @@ pub fn migrate(options: &Options, target: &Target, observer: &dyn Observer, stop
     if options.scope == Scope::SchemaOnly {
         clock.phase(Phase::Create, planned.plan.tables.len(), || create_all(&context, &planned.plan))?;
     } else {
-        clock.phase(Phase::Copy, planned.plan.tables.len(), || rows::copy(&context, &mut opened.readers, &mut planned))?;
+        clock.phase(Phase::Copy, planned.plan.tables.len(), || {
+            rows::copy(&context, &mut opened.readers, &mut planned)
+        })?;
     }
     // The readers hold locks on the source; nothing below needs it.
     opened.readers.clear();
@@ -306,12 +308,7 @@ fn finish(
 }
 
 // Rows acknowledged by COPY against rows that are there.
-fn check_counts(
-    plan: &Plan,
-    done: &HashMap<String, Vec<DoneRange>>,
-    counts: &[u64],
-    options: &Options,
-) -> Result<()> {
+fn check_counts(plan: &Plan, done: &HashMap<String, Vec<DoneRange>>, counts: &[u64], options: &Options) -> Result<()> {
     for (table, &there) in plan.tables.iter().zip(counts) {
         let sent: u64 = done.get(&table.target).map_or(0, |d| d.iter().map(|d| d.rows).sum());
         // A table that was there may have held rows, and a conflict policy may have left rows out.
@@ -338,7 +335,8 @@ fn table_summaries(
         let table = &plan.tables[t];
         let ranges = done.get(&table.target).map_or(&[][..], Vec::as_slice);
         let is_about = |r: &&Remark| {
-            r.level == Level::Warning && (r.object == table.source || r.object.starts_with(&format!("{}.", table.source)))
+            r.level == Level::Warning
+                && (r.object == table.source || r.object.starts_with(&format!("{}.", table.source)))
         };
         TableSummary {
             table: table.target.clone(),
@@ -375,9 +373,12 @@ fn summary(
     }
 }
 
-fn parents_of_existing(session: &Session, options: &Options, planned: &Planned) -> Result<HashMap<String, Vec<String>>> {
-    let names: Vec<String> =
-        planned.plan.tables.iter().filter(|t| t.existing).map(|t| t.target.clone()).collect();
+fn parents_of_existing(
+    session: &Session,
+    options: &Options,
+    planned: &Planned,
+) -> Result<HashMap<String, Vec<String>>> {
+    let names: Vec<String> = planned.plan.tables.iter().filter(|t| t.existing).map(|t| t.target.clone()).collect();
     if names.is_empty() {
         return Ok(HashMap::new());
     }

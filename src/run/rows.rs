@@ -59,7 +59,16 @@ fn round(context: &Context<'_>, readers: &mut Vec<Reader>, planned: &Planned) ->
     let mut disproofs = Vec::new();
     for level in levels(context, plan) {
         let items = items.iter().filter(|i| level.contains(&i.table)).copied().collect();
-        let load = Load::new(plan, &scans, context.run, context.options.conflict, &progress, context.stop, context.observer, items);
+        let load = Load::new(
+            plan,
+            &scans,
+            context.run,
+            context.options.conflict,
+            &progress,
+            context.stop,
+            context.observer,
+            items,
+        );
         lanes(context, readers, &load)?;
         disproofs.extend(load.into_disproofs());
     }
@@ -142,9 +151,8 @@ fn items_of(t: usize, table: &TablePlan, done: &[DoneRange], creates: bool) -> V
 fn announce(context: &Context<'_>, plan: &Plan, done: &HashMap<String, Vec<DoneRange>>, progress: &Arc<Progress>) {
     let mut tables = Vec::with_capacity(plan.tables.len());
     for (t, table) in plan.tables.iter().enumerate() {
-        let (rows_done, bytes_done) = done
-            .get(&table.target)
-            .map_or((0, 0), |d| d.iter().fold((0, 0), |(r, b), d| (r + d.rows, b + d.bytes)));
+        let (rows_done, bytes_done) =
+            done.get(&table.target).map_or((0, 0), |d| d.iter().fold((0, 0), |(r, b), d| (r + d.rows, b + d.bytes)));
         progress.add(t, rows_done, bytes_done);
         tables.push(CopyTable { name: table.target.clone(), rows: table.rows, bytes: table.bytes, rows_done });
     }

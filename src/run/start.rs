@@ -5,9 +5,9 @@ use crate::error::{Error, Kind, Result};
 use crate::load::Conflict;
 use crate::model::plan::Plan;
 use crate::model::source::Catalog;
+use crate::postgres::Session;
 use crate::postgres::catalog::{self, ExistingTable};
 use crate::postgres::control::{self, RunRecord, State};
-use crate::postgres::Session;
 use std::collections::HashSet;
 
 /// What a start finds.
