@@ -1,5 +1,6 @@
 //! The two databases as oracle: every translated expression must give in PostgreSQL, for every row, what the
 //! original gives in SQLite.
+#![allow(clippy::unwrap_used, reason = "a test that unwraps fails with the place")]
 
 mod support;
 

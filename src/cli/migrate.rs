@@ -19,12 +19,13 @@ use std::path::PathBuf;
 
 /// The arguments of `lite2pg migrate`.
 #[derive(Debug, Args)]
+#[allow(clippy::struct_excessive_bools, reason = "each is one flag of the command line")]
 #[command(after_long_help = "Examples:
   lite2pg migrate app.db postgres://app@db.example.com/app
   lite2pg migrate app.db embedded --keep
   lite2pg migrate app.db postgres:///app --dry-run --sql")]
 pub struct Arguments {
-    /// The SQLite file: a path, sqlite:///path or file:path
+    /// The SQLite file: a path, or a `sqlite:` or `file:` URI
     source: PathBuf,
     /// Where to: postgres://…, key=value pairs, `embedded` for a throw-away server, or "" for the PG* variables
     #[arg(env = "DATABASE_URL", hide_env_values = true)]
@@ -94,7 +95,7 @@ enum Identifiers {
     Preserve,
     /// In lower case
     Lower,
-    /// camelCase and blanks become snake_case
+    /// camelCase and blanks become `snake_case`
     Snake,
 }
 

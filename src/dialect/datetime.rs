@@ -1,4 +1,4 @@
-//! date(), time(), datetime(), strftime(), unixepoch() and julianday() of the current moment.
+//! `date()`, `time()`, `datetime()`, `strftime()`, `unixepoch()` and `julianday()` of the current moment.
 
 use super::Untranslatable;
 use super::expression::{Translator, refuse};

@@ -37,7 +37,7 @@ enum Halt {
 
 /// Copies one range in one transaction.
 pub fn copy_range(load: &Load<'_>, reader: &Reader, session: &mut Session, item: Item) -> Result<Outcome> {
-    let table = &load.plan.tables[item.table];
+    let table = &load.order.plan.tables[item.table];
     if load.is_out(item.table) {
         return Ok(Outcome::Out);
     }
@@ -69,13 +69,13 @@ fn transaction(
     started: Instant,
     sent: &mut Sent,
 ) -> Result<Outcome> {
-    let schema = &load.plan.schema;
+    let schema = &load.order.plan.schema;
     let tx = session.transaction()?;
     if item.creates {
         tx.batch(&ddl::create_table(schema, table))?;
-        control::record_object(&tx, load.run, "table", &table.target)?;
+        control::record_object(&tx, load.order.run, "table", &table.target)?;
     }
-    let staged = load.conflict != Conflict::Fail && table.existing;
+    let staged = load.order.conflict != Conflict::Fail && table.existing;
     if staged {
         tx.batch(&ddl::create_stage(schema, table))?;
     }
@@ -105,13 +105,13 @@ fn transaction(
             .fact(format!("{} sent, {acknowledged} acknowledged", writer.rows)));
     }
     if staged {
-        let update = load.conflict == Conflict::Update;
+        let update = load.order.conflict == Conflict::Update;
         let key = table.primary_key.as_ref().map_or(&[][..], |k| &k.columns);
         tx.execute(&ddl::insert_from_stage(schema, table, key, update), &[])?;
     }
     let range = Range { lo: item.range.lo, hi: last_key.or(item.range.hi) };
     let done = DoneRange { range, rows: writer.rows, bytes: writer.bytes, ms: started.elapsed().as_millis() as u64 };
-    control::record_range(&tx, load.run, &table.target, &done, &writer.ledger(&table.target))?;
+    control::record_range(&tx, load.order.run, &table.target, &done, &writer.ledger(&table.target))?;
     tx.commit()?;
     let rest = last_key.and_then(|key| rest_of(item, key, writer.bytes));
     Ok(Outcome::Done { rest })
@@ -125,7 +125,7 @@ fn scan(
     stream: &mut Stream<'_, '_>,
     sent: &mut Sent,
 ) -> Result<(Option<i64>, Option<Halt>)> {
-    let query = &load.scans[item.table];
+    let query = &load.order.scans[item.table];
     let mut halt = None;
     let end = reader.scan(query, item.range, None, |key, row: &RowRef<'_>| {
         if let Err(misfit) = stream.writer.row(key, row) {
@@ -204,14 +204,14 @@ impl Stream<'_, '_> {
         if originals.is_empty() {
             return Ok(());
         }
-        control::record_originals(self.tx, self.load.run, &self.table.target, &originals)
+        control::record_originals(self.tx, self.load.order.run, &self.table.target, &originals)
     }
 
     // The originals go into the same transaction, so the COPY has to pause for them.
     fn flush_originals(&mut self) -> Result<()> {
         self.finish()?;
         // FREEZE is allowed once more: the table is still new in this transaction.
-        debug_assert_eq!(self.load.plan.tables[self.item.table].target, self.table.target);
+        debug_assert_eq!(self.load.order.plan.tables[self.item.table].target, self.table.target);
         self.open()
     }
 

@@ -47,8 +47,9 @@ pub struct Disproof {
     pub refusal: Option<String>,
 }
 
-/// What all lanes of a load share.
-pub struct Load<'a> {
+/// What a load is to do.
+#[derive(Clone, Copy)]
+pub struct Order<'a> {
     /// The plan.
     pub plan: &'a Plan,
     /// The scan of each table's loaded columns, in the plan's order.
@@ -57,12 +58,16 @@ pub struct Load<'a> {
     pub run: Uuid,
     /// Rows in the way.
     pub conflict: Conflict,
+}
+
+/// What all lanes of a load share.
+pub struct Load<'a> {
+    order: Order<'a>,
     /// Counters for whoever watches.
-    pub progress: &'a Progress,
+    progress: &'a Progress,
     /// Set when a person or the system wants the run to end.
-    pub stop: &'a AtomicBool,
-    /// Hears what happens.
-    pub observer: &'a dyn Observer,
+    stop: &'a AtomicBool,
+    observer: &'a dyn Observer,
     /// What is left to do.
     pub queue: Queue,
     /// Tables that a disproof took out of this round.
@@ -74,29 +79,24 @@ pub struct Load<'a> {
 impl<'a> Load<'a> {
     /// A load of these items.
     pub fn new(
-        plan: &'a Plan,
-        scans: &'a [TableScan],
-        run: Uuid,
-        conflict: Conflict,
+        order: Order<'a>,
         progress: &'a Progress,
         stop: &'a AtomicBool,
         observer: &'a dyn Observer,
         items: Vec<Item>,
     ) -> Self {
-        let open_ranges: Vec<AtomicU64> = plan.tables.iter().map(|_| AtomicU64::new(0)).collect();
+        let tables = &order.plan.tables;
+        let open_ranges: Vec<AtomicU64> = tables.iter().map(|_| AtomicU64::new(0)).collect();
         for item in &items {
             open_ranges[item.table].fetch_add(1, Ordering::Relaxed);
         }
         Self {
-            plan,
-            scans,
-            run,
-            conflict,
+            order,
             progress,
             stop,
             observer,
             queue: Queue::new(items),
-            out: plan.tables.iter().map(|_| AtomicBool::new(false)).collect(),
+            out: tables.iter().map(|_| AtomicBool::new(false)).collect(),
             open_ranges,
             disproofs: Mutex::default(),
         }
@@ -140,7 +140,8 @@ impl<'a> Load<'a> {
     fn range_done(&self, item: Item, rest: Option<Item>, back: &mut Vec<Item>) {
         if let Some(rest) = rest {
             let idle = self.queue.waiting() as u32;
-            let end = self.plan.tables[rest.table].key_bounds.and_then(|(_, max)| rest.range.lo.map(|lo| (lo, max)));
+            let end =
+                self.order.plan.tables[rest.table].key_bounds.and_then(|(_, max)| rest.range.lo.map(|lo| (lo, max)));
             let ranges = match end {
                 Some((lo, max)) if idle > 0 => rest.range.split(lo, max, idle + 1),
                 _ => vec![rest.range],

@@ -44,15 +44,12 @@ pub fn match_tables(
     let mut matched = Vec::with_capacity(catalog.tables.len());
     let mut missing = Vec::new();
     for (position, table) in catalog.tables.iter().enumerate() {
-        match find(&names.tables[position], existing.iter().map(|t| (t.name.as_str(), t))) {
-            Some(target) => {
-                matched.push(Some(match_columns(table, &names.columns[position], target)?));
-                names.tables[position].clone_from(&target.name);
-            }
-            None => {
-                missing.push(format!("`{}`", table.name));
-                matched.push(None);
-            }
+        if let Some(target) = find(&names.tables[position], existing.iter().map(|t| (t.name.as_str(), t))) {
+            matched.push(Some(match_columns(table, &names.columns[position], target)?));
+            names.tables[position].clone_from(&target.name);
+        } else {
+            missing.push(format!("`{}`", table.name));
+            matched.push(None);
         }
     }
     if data_only && !missing.is_empty() {

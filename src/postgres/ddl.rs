@@ -223,7 +223,8 @@ pub fn script(plan: &Plan) -> String {
         }
     }
     all.extend(plan.views.iter().map(|v| create_view(schema, v)));
-    all.iter().map(|statement| format!("{statement};\n")).collect()
+    all.push(String::new());
+    all.join(";\n")
 }
 
 fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {

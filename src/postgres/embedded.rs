@@ -150,7 +150,7 @@ impl Embedded {
         })
     }
 
-    /// Waits for the word `ready` in postmaster.pid, as pg_ctl does (since PostgreSQL 10, line 8).
+    /// Waits for the word `ready` in postmaster.pid, as `pg_ctl` does (since PostgreSQL 10, line 8).
     fn wait_until_ready(&mut self) -> Result<()> {
         let pid_file = self.dir.path().join("data/postmaster.pid");
         let deadline = Instant::now() + START_TIMEOUT;

@@ -107,17 +107,14 @@ pub fn dry_run(
 ) -> Result<DryRun> {
     let mut clock = Clock::new(observer);
     let mut opened = clock.phase(Phase::Open, 1, || open(options))?;
-    let planned = match target {
-        Some(target) => {
-            let pool = Pool::connect(target, 2, &PoolSettings::default())?;
-            let control = pool.session()?;
-            start::check_server(&control)?;
-            prepare(options, &mut opened, &control, observer, stop, &mut clock)?
-        }
-        None => {
-            let draft = Draft::new(opened.catalog.clone(), options.plan_options(), &[], &[])?;
-            plan_rows(draft, &mut opened, observer, stop, &mut clock)?
-        }
+    let planned = if let Some(target) = target {
+        let pool = Pool::connect(target, 2, &PoolSettings::default())?;
+        let control = pool.session()?;
+        start::check_server(&control)?;
+        prepare(options, &mut opened, &control, observer, stop, &mut clock)?
+    } else {
+        let draft = Draft::new(opened.catalog.clone(), options.plan_options(), &[], &[])?;
+        plan_rows(draft, &mut opened, observer, stop, &mut clock)?
     };
     let script = ddl::script(&planned.plan);
     Ok(DryRun { plan: planned.plan, snapshot: opened.snapshot, script })

@@ -3,7 +3,7 @@
 use super::{Context, clock::millis, evidence, probe};
 use crate::error::{Error, Kind, Result};
 use crate::load::queue::Item;
-use crate::load::{Disproof, Load};
+use crate::load::{Disproof, Load, Order};
 use crate::model::bounds::{RANGE_BYTES_MAX, RANGE_ROWS, RANGES_PER_TABLE_MAX, RELOAD_ROUNDS_MAX};
 use crate::model::event::{CopyTable, Event, Progress};
 use crate::model::plan::{Plan, TablePlan};
@@ -43,7 +43,7 @@ pub fn copy(context: &Context<'_>, readers: &mut Vec<Reader>, planned: &mut Plan
     Err(Error::new(Kind::Bug, format!("rows disproved the plan in each of {RELOAD_ROUNDS_MAX} rounds")))
 }
 
-fn round(context: &Context<'_>, readers: &mut Vec<Reader>, planned: &Planned) -> Result<Vec<Disproof>> {
+fn round(context: &Context<'_>, readers: &mut [Reader], planned: &Planned) -> Result<Vec<Disproof>> {
     let plan = &planned.plan;
     let done = control::ranges(context.control, context.run)?;
     let there: HashSet<String> = control::objects(context.control, &plan.schema)?.into_iter().map(|(_, n)| n).collect();
@@ -59,16 +59,8 @@ fn round(context: &Context<'_>, readers: &mut Vec<Reader>, planned: &Planned) ->
     let mut disproofs = Vec::new();
     for level in levels(context, plan) {
         let items = items.iter().filter(|i| level.contains(&i.table)).copied().collect();
-        let load = Load::new(
-            plan,
-            &scans,
-            context.run,
-            context.options.conflict,
-            &progress,
-            context.stop,
-            context.observer,
-            items,
-        );
+        let order = Order { plan, scans: &scans, run: context.run, conflict: context.options.conflict };
+        let load = Load::new(order, &progress, context.stop, context.observer, items);
         lanes(context, readers, &load)?;
         disproofs.extend(load.into_disproofs());
     }
