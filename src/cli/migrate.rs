@@ -1,13 +1,13 @@
-//! `lite2pg migrate`
+//! The verb `migrate`: its arguments, the server it goes to, and what it prints.
 
 use super::signals::stop_flag;
 use crate::error::{Error, Kind, Result};
 use crate::load::Conflict;
 use crate::model::bounds::LANES_MAX;
+use crate::model::candidates::TypeOptions;
 use crate::model::conversion::{Conversion, MomentForm, Naive};
 use crate::model::name::Spelling;
 use crate::postgres::{Embedded, EmbeddedOptions, Environment, Kept, Target};
-use crate::profile::candidates::TypeOptions;
 use crate::report::progress::{Style, Teller};
 use crate::report::{plan, summary};
 use crate::run::{self, Options, Scope};

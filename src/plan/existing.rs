@@ -1,7 +1,7 @@
 //! Tables that were there before: columns matched by name, types taken from the target.
 
+use super::choice;
 use super::names::Names;
-use super::types;
 use crate::error::{Error, Kind, Result};
 use crate::model::name::Spelling;
 use crate::model::pg_type::PgType;
@@ -130,7 +130,7 @@ pub fn plan(
             continue;
         };
         let type_text = target.pg_type.to_string();
-        let trial = types::choose_existing(&table.name, column, &type_text, &profile.columns[c])?;
+        let trial = choice::choose_existing(&table.name, column, &type_text, &profile.columns[c])?;
         columns.push(ColumnPlan {
             source: column.name.clone(),
             declared: column.declared.clone(),

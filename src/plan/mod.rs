@@ -2,18 +2,19 @@
 //!
 //! Reads nothing and writes nothing: the same evidence gives the same plan.
 
+pub mod choice;
 pub mod existing;
 pub mod groups;
 pub mod names;
 pub mod objects;
 pub mod select;
-pub mod types;
 mod views;
 
 use crate::dialect::table::TableSql;
 use crate::dialect::{self, Relation, Scope, Want, default};
 use crate::error::{Error, Kind, Result};
 use crate::model::bounds::PG_COLUMNS_MAX;
+use crate::model::candidates::{TypeOptions, for_existing_column, for_new_column};
 use crate::model::cell::Class;
 use crate::model::conversion::Conversion;
 use crate::model::name::{Namespace, Spelling};
@@ -22,7 +23,6 @@ use crate::model::plan::{ColumnPlan, Identity, Plan, Remark, TablePlan};
 use crate::model::profile::{TableProfile, Trial};
 use crate::model::source::{Catalog, Column, Table};
 use crate::postgres::catalog::ExistingTable;
-use crate::profile::candidates::{TypeOptions, for_existing_column, for_new_column};
 use existing::Matched;
 use groups::Groups;
 use names::Names;
@@ -203,7 +203,7 @@ impl Draft {
     ) -> ColumnPlan {
         let table = &self.catalog.tables[at.0];
         let column = &table.columns[at.1];
-        let choice = types::choose(&self.catalog, profiles, &self.groups, at, &self.options.types);
+        let choice = choice::choose(&self.catalog, profiles, &self.groups, at, &self.options.types);
         if choice.breaks_keys {
             broken.insert(at.1);
         }

@@ -1,10 +1,10 @@
 //! Tries every rule on every cell that is shown, and remembers the first cell that each did not take.
 
 use crate::error::Result;
+use crate::model::candidates::Hint;
 use crate::model::cell::{Cell, Class};
 use crate::model::conversion::{Conversion, EpochUnit, Fit, Misfit, MomentForm, UuidSpelling};
 use crate::model::profile::{ColumnProfile, Failure, Trial};
-use crate::profile::candidates::Hint;
 use crate::transform::Compiled;
 
 /// The judge of one column.
@@ -135,8 +135,8 @@ fn has_version_bits(text: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::candidates::{TypeOptions, for_new_column};
     use crate::model::conversion::Conversion;
-    use crate::profile::candidates::{TypeOptions, for_new_column};
 
     fn first_alive(declared: &str, cells: &[Cell<'_>]) -> String {
         let mut judge = Judge::new(declared, for_new_column(declared, false, &TypeOptions::default())).unwrap();

@@ -2,7 +2,6 @@
 //!
 //! Owns which rows are read and what is tried on them. The choice between the rules that held is the plan's.
 
-pub mod candidates;
 pub mod judge;
 
 use crate::error::Result;

@@ -2,11 +2,11 @@
 
 use super::groups::{ColumnId, Groups};
 use crate::error::{Error, Kind, Result};
+use crate::model::candidates::{Hint, TypeOptions};
 use crate::model::cell::Class;
 use crate::model::conversion::{Conversion, UuidSpelling};
 use crate::model::profile::{ColumnProfile, TableProfile, Trial};
 use crate::model::source::{Catalog, Column};
-use crate::profile::candidates::{Hint, TypeOptions};
 
 /// 32 hex digits without a declared uuid must be seen at least this often before their version bits count
 /// as evidence: one random digest in eight has them by chance.
