@@ -81,16 +81,8 @@ fn transaction(
     }
     let relation = if staged { "pg_temp.lite2pg_stage".to_owned() } else { qualified(schema, &table.target) };
     let sql = ddl::copy_in(&relation, table, item.creates);
-    let mut stream = Stream {
-        load,
-        tx: &tx,
-        item,
-        table,
-        sql,
-        copy: None,
-        writer: RowWriter::new(table, BATCH_BYTES)?,
-        acknowledged: 0,
-    };
+    let mut stream =
+        Stream { load, tx: &tx, item, table, sql, copy: None, writer: RowWriter::new(table)?, acknowledged: 0 };
     stream.open()?;
     let (last_key, halt) = scan(load, reader, item, &mut stream, sent)?;
     match halt {
@@ -128,7 +120,7 @@ fn scan(
     let query = &load.order.scans[item.table];
     let mut halt = None;
     let end = reader.scan(query, item.range, None, |key, row: &RowRef<'_>| {
-        if let Err(misfit) = stream.writer.row(key, row) {
+        if let Some(misfit) = stream.write(key, row)? {
             halt = Some(Halt::Misfit(misfit));
             return Ok(Flow::Stop);
         }
@@ -190,8 +182,19 @@ impl Stream<'_, '_> {
         Ok(())
     }
 
+    fn write(&mut self, key: i64, row: &RowRef<'_>) -> Result<Option<Misfitting>> {
+        let Self { writer, copy, load, item, .. } = self;
+        let copy = copy.as_mut().expect("a stream is open between open and finish");
+        let large_before = writer.met_large_cell;
+        let result = writer.row(key, row, |batch| copy.send(batch.into()));
+        if writer.met_large_cell && !large_before {
+            load.queue.mark_large(item.table);
+        }
+        result
+    }
+
     fn send(&mut self) -> Result<()> {
-        let batch = self.writer.take_batch(BATCH_BYTES);
+        let batch = self.writer.take_batch();
         self.copy.as_mut().expect("a stream is open between open and finish").send(batch.into())
     }
 

@@ -8,6 +8,7 @@ pub mod queue;
 pub mod writer;
 
 use crate::error::{Error, Kind, Result};
+use crate::model::bounds::LARGE_CELL_BYTES;
 use crate::model::conversion::Misfit;
 use crate::model::event::{Event, Observer, Progress};
 use crate::model::plan::Plan;
@@ -95,7 +96,7 @@ impl<'a> Load<'a> {
             progress,
             stop,
             observer,
-            queue: Queue::new(items),
+            queue: Queue::new(items, tables.iter().map(|t| t.largest_cell >= LARGE_CELL_BYTES).collect()),
             out: tables.iter().map(|_| AtomicBool::new(false)).collect(),
             open_ranges,
             disproofs: Mutex::default(),
@@ -106,7 +107,7 @@ impl<'a> Load<'a> {
     pub fn lane(&self, reader: &Reader, session: &mut Session) -> Result<()> {
         while let Some(item) = self.queue.take() {
             // The guard gives the item back on every way out, a panic included: other lanes wait for it.
-            let mut guard = Guard { load: self, rest: Vec::new(), failed: true };
+            let mut guard = Guard { load: self, table: item.table, rest: Vec::new(), failed: true };
             if session.is_given_up() {
                 // A COPY that the server refused early left the connection's answers out of step.
                 *session = session.another()?;
@@ -140,10 +141,8 @@ impl<'a> Load<'a> {
     fn range_done(&self, item: Item, rest: Option<Item>, back: &mut Vec<Item>) {
         if let Some(rest) = rest {
             let idle = self.queue.waiting() as u32;
-            let end =
-                self.order.plan.tables[rest.table].key_bounds.and_then(|(_, max)| rest.range.lo.map(|lo| (lo, max)));
-            let ranges = match end {
-                Some((lo, max)) if idle > 0 => rest.range.split(lo, max, idle + 1),
+            let ranges = match self.order.plan.tables[rest.table].key_bounds {
+                Some((min, max)) if idle > 0 => rest.range.split(min, max, idle + 1),
                 _ => vec![rest.range],
             };
             let bytes = rest.bytes / ranges.len() as u64;
@@ -166,6 +165,7 @@ impl<'a> Load<'a> {
 
 struct Guard<'l, 'a> {
     load: &'l Load<'a>,
+    table: usize,
     rest: Vec<Item>,
     failed: bool,
 }
@@ -175,7 +175,7 @@ impl Drop for Guard<'_, '_> {
         if self.failed {
             self.load.queue.close();
         }
-        self.load.queue.done(&self.rest);
+        self.load.queue.done(self.table, &self.rest);
     }
 }
 

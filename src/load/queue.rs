@@ -1,5 +1,6 @@
 //! What is left to copy: ranges, largest first, shared by all lanes.
 
+use crate::model::bounds::LARGE_CELL_LANES_MAX;
 use crate::model::range::Range;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -27,17 +28,40 @@ pub struct Queue {
 #[derive(Debug, Default)]
 struct State {
     items: Vec<Item>,
-    busy: usize,
+    /// Tables of the items that lanes work on.
+    busy: Vec<usize>,
+    /// Tables with large cells.
+    large: Vec<bool>,
     waiting: usize,
     closed: bool,
 }
 
+impl State {
+    // The largest item, or the largest of another table while enough lanes hold large cells.
+    fn next(&mut self) -> Option<Item> {
+        let is_large = |table: usize| self.large.get(table).copied().unwrap_or(false);
+        let full = self.busy.iter().filter(|t| is_large(**t)).count() >= LARGE_CELL_LANES_MAX;
+        let at = self.items.iter().rposition(|item| !(full && is_large(item.table)))?;
+        let item = self.items.remove(at);
+        self.busy.push(item.table);
+        Some(item)
+    }
+}
+
 impl Queue {
-    /// A queue of these items.
+    /// A queue of these items. `large` says of each table of the plan whether it holds large cells: of those,
+    /// only so many items are out at a time that the promised memory is kept.
     #[must_use]
-    pub fn new(mut items: Vec<Item>) -> Self {
+    pub fn new(mut items: Vec<Item>, large: Vec<bool>) -> Self {
         items.sort_by_key(|i| i.bytes);
-        Self { state: Mutex::new(State { items, ..State::default() }), changed: Condvar::new() }
+        Self { state: Mutex::new(State { items, large, ..State::default() }), changed: Condvar::new() }
+    }
+
+    /// A table turned out to hold large cells.
+    pub fn mark_large(&self, table: usize) {
+        if let Some(large) = self.lock().large.get_mut(table) {
+            *large = true;
+        }
     }
 
     /// The largest item; `None` when all are done or the queue is closed. Every item taken must be given
@@ -48,11 +72,10 @@ impl Queue {
             if state.closed {
                 return None;
             }
-            if let Some(item) = state.items.pop() {
-                state.busy += 1;
+            if let Some(item) = state.next() {
                 return Some(item);
             }
-            if state.busy == 0 {
+            if state.busy.is_empty() {
                 return None;
             }
             state.waiting += 1;
@@ -61,10 +84,12 @@ impl Queue {
         }
     }
 
-    /// An item is done; `rest` is what is left of its range.
-    pub fn done(&self, rest: &[Item]) {
+    /// An item of this table is done; `rest` is what is left of its range.
+    pub fn done(&self, table: usize, rest: &[Item]) {
         let mut state = self.lock();
-        state.busy -= 1;
+        if let Some(at) = state.busy.iter().position(|t| *t == table) {
+            state.busy.swap_remove(at);
+        }
         state.items.extend_from_slice(rest);
         state.items.sort_by_key(|i| i.bytes);
         self.changed.notify_all();
@@ -102,33 +127,43 @@ mod tests {
 
     #[test]
     fn the_largest_item_comes_first_and_the_rest_of_a_range_comes_back() {
-        let queue = Queue::new(vec![item(0, 1), item(1, 9)]);
+        let queue = Queue::new(vec![item(0, 1), item(1, 9)], vec![]);
         assert_eq!(queue.take().map(|i| i.table), Some(1));
-        queue.done(&[item(1, 5)]);
+        queue.done(1, &[item(1, 5)]);
         assert_eq!(queue.take().map(|i| i.table), Some(1));
         assert_eq!(queue.take().map(|i| i.table), Some(0));
-        queue.done(&[]);
-        queue.done(&[]);
+        queue.done(1, &[]);
+        queue.done(0, &[]);
         assert_eq!(queue.take(), None);
     }
 
     #[test]
     fn a_waiting_lane_gets_what_another_puts_back() {
-        let queue = Queue::new(vec![item(0, 1)]);
+        let queue = Queue::new(vec![item(0, 1)], vec![]);
         assert!(queue.take().is_some());
         std::thread::scope(|scope| {
             let waiting = scope.spawn(|| queue.take());
             while queue.waiting() == 0 {
                 std::thread::yield_now();
             }
-            queue.done(&[item(0, 1)]);
+            queue.done(0, &[item(0, 1)]);
             assert!(waiting.join().unwrap().is_some());
         });
     }
 
     #[test]
+    fn only_two_lanes_hold_large_cells_at_once() {
+        let items = vec![item(0, 9), item(0, 8), item(0, 7), item(1, 1)];
+        let queue = Queue::new(items, vec![true, false]);
+        let taken: Vec<_> = (0..3).filter_map(|_| queue.take()).map(|i| i.table).collect();
+        assert_eq!(taken, [0, 0, 1]);
+        queue.done(0, &[]);
+        assert_eq!(queue.take().map(|i| i.bytes), Some(7));
+    }
+
+    #[test]
     fn a_closed_queue_gives_nothing_more() {
-        let queue = Queue::new(vec![item(0, 1)]);
+        let queue = Queue::new(vec![item(0, 1)], vec![]);
         queue.close();
         assert_eq!(queue.take(), None);
     }

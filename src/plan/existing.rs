@@ -162,6 +162,7 @@ pub fn plan(
         rows: profile.rows,
         rows_exact: profile.complete,
         bytes: profile.bytes(),
+        largest_cell: profile.largest_cell,
         key_bounds: profile.key_bounds,
     })
 }

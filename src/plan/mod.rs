@@ -187,6 +187,7 @@ impl Draft {
             rows: profile.rows,
             rows_exact: profile.complete,
             bytes: profile.bytes(),
+            largest_cell: profile.largest_cell,
             key_bounds: profile.key_bounds,
         };
         (plan, relation)

@@ -33,7 +33,7 @@ pub fn table(
     let query = TableScan::all(table);
     let judges = table.columns.iter().zip(trials).map(|(c, t)| Judge::new(&c.declared, t)).collect::<Result<_>>()?;
     let key_bounds = reader.key_bounds(&query)?;
-    let mut look = Look { judges, rows: 0, bytes: 0, go_on };
+    let mut look = Look { judges, rows: 0, bytes: 0, largest_cell: 0, go_on };
     let spans = spans(key_bounds, depth);
     let limits = Limits::of(depth, spans.len() as u64);
     let mut rows = 0.0;
@@ -53,6 +53,7 @@ pub fn table(
     Ok(TableProfile {
         rows_read: look.rows,
         bytes_read: look.bytes,
+        largest_cell: look.largest_cell,
         complete,
         rows: counted,
         key_bounds,
@@ -81,6 +82,7 @@ struct Look<'a> {
     judges: Vec<Judge>,
     rows: u64,
     bytes: u64,
+    largest_cell: u64,
     go_on: &'a dyn Fn() -> Result<()>,
 }
 
@@ -98,6 +100,7 @@ impl Look<'_> {
             for (i, judge) in self.judges.iter_mut().enumerate() {
                 let cell = row.cell(i);
                 self.bytes += cell.bytes() as u64;
+                self.largest_cell = self.largest_cell.max(cell.bytes() as u64);
                 judge.see(key, cell);
             }
             self.rows += 1;

@@ -15,6 +15,7 @@ pub use options::{Options, Scope, default_jobs};
 use crate::error::{Error, Kind, Result};
 use crate::model::event::{Event, LedgerLine, Observer, Phase, Summary, TableSummary};
 use crate::model::plan::{Level, Plan, Remark};
+use crate::model::range::Range;
 use crate::model::source::Catalog;
 use crate::plan::Draft;
 use crate::plan::select::Selection;
@@ -304,10 +305,16 @@ fn finish(
     Ok(summary)
 }
 
-// Rows acknowledged by COPY against rows that are there.
+// Every key was copied exactly once, and the rows that COPY acknowledged are there.
 fn check_counts(plan: &Plan, done: &HashMap<String, Vec<DoneRange>>, counts: &[u64], options: &Options) -> Result<()> {
     for (table, &there) in plan.tables.iter().zip(counts) {
-        let sent: u64 = done.get(&table.target).map_or(0, |d| d.iter().map(|d| d.rows).sum());
+        let ranges = done.get(&table.target).map_or(&[][..], Vec::as_slice);
+        if !Range::tile_all(&ranges.iter().map(|d| d.range).collect::<Vec<_>>()) {
+            return Err(Error::new(Kind::Bug, format!("the ranges of `{}` do not hold every key once", table.target))
+                .state("the run is not marked as done")
+                .hint("`--restart` begins again; please report this"));
+        }
+        let sent: u64 = ranges.iter().map(|d| d.rows).sum();
         // A table that was there may have held rows, and a conflict policy may have left rows out.
         let shared = table.existing && !options.truncate;
         if there == sent || (shared && there > 0) || (shared && sent == 0) {
