@@ -103,11 +103,11 @@ impl<'a> Load<'a> {
         }
     }
 
-    /// Runs one lane until nothing is left, or until the first error anywhere.
-    pub fn lane(&self, reader: &Reader, session: &mut Session) -> Result<()> {
-        while let Some(item) = self.queue.take() {
+    /// Runs the lane of this number until nothing is left, or until the first error anywhere.
+    pub fn lane(&self, number: usize, reader: &Reader, session: &mut Session) -> Result<()> {
+        while let Some(item) = self.queue.take(number) {
             // The guard gives the item back on every way out, a panic included: other lanes wait for it.
-            let mut guard = Guard { load: self, table: item.table, rest: Vec::new(), failed: true };
+            let mut guard = Guard { load: self, rest: Vec::new(), failed: true };
             if session.is_given_up() {
                 // A COPY that the server refused early left the connection's answers out of step.
                 *session = session.another()?;
@@ -165,7 +165,6 @@ impl<'a> Load<'a> {
 
 struct Guard<'l, 'a> {
     load: &'l Load<'a>,
-    table: usize,
     rest: Vec<Item>,
     failed: bool,
 }
@@ -175,7 +174,7 @@ impl Drop for Guard<'_, '_> {
         if self.failed {
             self.load.queue.close();
         }
-        self.load.queue.done(self.table, &self.rest);
+        self.load.queue.done(&self.rest);
     }
 }
 

@@ -28,8 +28,8 @@ pub struct Queue {
 #[derive(Debug, Default)]
 struct State {
     items: Vec<Item>,
-    /// Tables of the items that lanes work on.
-    busy: Vec<usize>,
+    /// Items that lanes work on.
+    busy: usize,
     /// Tables with large cells.
     large: Vec<bool>,
     waiting: usize,
@@ -37,20 +37,19 @@ struct State {
 }
 
 impl State {
-    // The largest item, or the largest of another table while enough lanes hold large cells.
-    fn next(&mut self) -> Option<Item> {
-        let is_large = |table: usize| self.large.get(table).copied().unwrap_or(false);
-        let full = self.busy.iter().filter(|t| is_large(**t)).count() >= LARGE_CELL_LANES_MAX;
-        let at = self.items.iter().rposition(|item| !(full && is_large(item.table)))?;
-        let item = self.items.remove(at);
-        self.busy.push(item.table);
-        Some(item)
+    // The largest item that this lane may take.
+    fn next(&mut self, lane: usize) -> Option<Item> {
+        let is_large = |item: &Item| self.large.get(item.table).copied().unwrap_or(false);
+        let may = |item: &Item| lane < LARGE_CELL_LANES_MAX || !is_large(item);
+        let at = self.items.iter().rposition(may)?;
+        self.busy += 1;
+        Some(self.items.remove(at))
     }
 }
 
 impl Queue {
-    /// A queue of these items. `large` says of each table of the plan whether it holds large cells: of those,
-    /// only so many items are out at a time that the promised memory is kept.
+    /// A queue of these items. `large` says of each table of the plan whether it holds large cells: those go to
+    /// the first lanes only. Always the same ones, because an allocator keeps for a thread what it once needed.
     #[must_use]
     pub fn new(mut items: Vec<Item>, large: Vec<bool>) -> Self {
         items.sort_by_key(|i| i.bytes);
@@ -64,18 +63,18 @@ impl Queue {
         }
     }
 
-    /// The largest item; `None` when all are done or the queue is closed. Every item taken must be given
-    /// back with [`Queue::done`].
-    pub fn take(&self) -> Option<Item> {
+    /// The largest item for the lane of this number; `None` when all are done or the queue is closed. Every
+    /// item taken must be given back with [`Queue::done`].
+    pub fn take(&self, lane: usize) -> Option<Item> {
         let mut state = self.lock();
         loop {
             if state.closed {
                 return None;
             }
-            if let Some(item) = state.next() {
+            if let Some(item) = state.next(lane) {
                 return Some(item);
             }
-            if state.busy.is_empty() {
+            if state.busy == 0 {
                 return None;
             }
             state.waiting += 1;
@@ -84,12 +83,10 @@ impl Queue {
         }
     }
 
-    /// An item of this table is done; `rest` is what is left of its range.
-    pub fn done(&self, table: usize, rest: &[Item]) {
+    /// An item is done; `rest` is what is left of its range.
+    pub fn done(&self, rest: &[Item]) {
         let mut state = self.lock();
-        if let Some(at) = state.busy.iter().position(|t| *t == table) {
-            state.busy.swap_remove(at);
-        }
+        state.busy -= 1;
         state.items.extend_from_slice(rest);
         state.items.sort_by_key(|i| i.bytes);
         self.changed.notify_all();
@@ -128,43 +125,42 @@ mod tests {
     #[test]
     fn the_largest_item_comes_first_and_the_rest_of_a_range_comes_back() {
         let queue = Queue::new(vec![item(0, 1), item(1, 9)], vec![]);
-        assert_eq!(queue.take().map(|i| i.table), Some(1));
-        queue.done(1, &[item(1, 5)]);
-        assert_eq!(queue.take().map(|i| i.table), Some(1));
-        assert_eq!(queue.take().map(|i| i.table), Some(0));
-        queue.done(1, &[]);
-        queue.done(0, &[]);
-        assert_eq!(queue.take(), None);
+        assert_eq!(queue.take(0).map(|i| i.table), Some(1));
+        queue.done(&[item(1, 5)]);
+        assert_eq!(queue.take(0).map(|i| i.table), Some(1));
+        assert_eq!(queue.take(0).map(|i| i.table), Some(0));
+        queue.done(&[]);
+        queue.done(&[]);
+        assert_eq!(queue.take(0), None);
     }
 
     #[test]
     fn a_waiting_lane_gets_what_another_puts_back() {
         let queue = Queue::new(vec![item(0, 1)], vec![]);
-        assert!(queue.take().is_some());
+        assert!(queue.take(0).is_some());
         std::thread::scope(|scope| {
-            let waiting = scope.spawn(|| queue.take());
+            let waiting = scope.spawn(|| queue.take(0));
             while queue.waiting() == 0 {
                 std::thread::yield_now();
             }
-            queue.done(0, &[item(0, 1)]);
+            queue.done(&[item(0, 1)]);
             assert!(waiting.join().unwrap().is_some());
         });
     }
 
     #[test]
-    fn only_two_lanes_hold_large_cells_at_once() {
-        let items = vec![item(0, 9), item(0, 8), item(0, 7), item(1, 1)];
+    fn only_the_first_two_lanes_hold_large_cells() {
+        let items = vec![item(0, 9), item(0, 8), item(1, 1)];
         let queue = Queue::new(items, vec![true, false]);
-        let taken: Vec<_> = (0..3).filter_map(|_| queue.take()).map(|i| i.table).collect();
-        assert_eq!(taken, [0, 0, 1]);
-        queue.done(0, &[]);
-        assert_eq!(queue.take().map(|i| i.bytes), Some(7));
+        assert_eq!(queue.take(2).map(|i| i.table), Some(1));
+        assert_eq!(queue.take(0).map(|i| i.bytes), Some(9));
+        assert_eq!(queue.take(1).map(|i| i.bytes), Some(8));
     }
 
     #[test]
     fn a_closed_queue_gives_nothing_more() {
         let queue = Queue::new(vec![item(0, 1)], vec![]);
         queue.close();
-        assert_eq!(queue.take(), None);
+        assert_eq!(queue.take(0), None);
     }
 }

@@ -13,7 +13,7 @@ pub const COPY_MESSAGE_BYTES_MAX: usize = 1024 * 1024;
 /// Cells from this size on are held one at a time: the batch is sent as soon as one is in it.
 pub const LARGE_CELL_BYTES: u64 = COPY_MESSAGE_BYTES_MAX as u64;
 
-/// Lanes that read tables with large cells at once. Each holds a cell twice, in SQLite and in its batch, so that
+/// Lanes that read tables with large cells. Each holds a cell twice, in SQLite and in its batch, so that
 /// two hold the promised four times the largest cell.
 pub const LARGE_CELL_LANES_MAX: usize = 2;
 

@@ -72,11 +72,11 @@ fn lanes(context: &Context<'_>, readers: &mut [Reader], load: &Load<'_>) -> Resu
     let first_error = Mutex::new(None::<Error>);
     let errors = &first_error;
     std::thread::scope(|scope| {
-        for reader in readers.iter_mut() {
+        for (number, reader) in readers.iter_mut().enumerate() {
             scope.spawn(move || {
                 let result = context.pool.session().and_then(|mut session| {
                     prepare_lane(context, &session)?;
-                    load.lane(reader, &mut session)
+                    load.lane(number, reader, &mut session)
                 });
                 if let Err(error) = result {
                     load.queue.close();
