@@ -6,7 +6,6 @@ use super::parse::{self, unquoted};
 use super::scope::{Relation, Scope};
 use super::term::{Collated, Level, Term};
 use super::{Untranslatable, select};
-use crate::model::name::quoted;
 use crate::model::pg_type::PgType;
 use sqlite3_parser::Bump;
 use sqlite3_parser::ast::{Expr, Literal, Operator, Type, UnaryOperator};
@@ -116,12 +115,14 @@ pub(super) struct Translator<'s> {
     /// Common table expressions in reach, the innermost last.
     pub ctes: Vec<(String, Vec<Field>)>,
     pub depends_on: Vec<String>,
+    /// The results of the SELECT that comes next need their full types: both arms of a recursive CTE must agree.
+    pub typed_outputs: bool,
     depth: usize,
 }
 
 impl<'s> Translator<'s> {
     pub fn new(scope: &'s Scope, mode: Mode) -> Self {
-        Self { scope, mode, frames: Vec::new(), ctes: Vec::new(), depends_on: Vec::new(), depth: 0 }
+        Self { scope, mode, frames: Vec::new(), ctes: Vec::new(), depends_on: Vec::new(), typed_outputs: false, depth: 0 }
     }
 
     pub fn expr(&mut self, expr: &Expr<'_>) -> Result<Term, Untranslatable> {
@@ -231,6 +232,23 @@ impl<'s> Translator<'s> {
             }
         }
         Ok(None)
+    }
+
+    /// The column's own name, where the expression is nothing but a column.
+    pub fn field_name(&self, expr: &Expr<'_>) -> Option<String> {
+        let (table, name) = match expr {
+            Expr::Parenthesized(inner) if inner.len() == 1 => return self.field_name(&inner[0]),
+            Expr::Collate(inner, _) => return self.field_name(inner),
+            Expr::Id(id) => (None, unquoted(id.0)),
+            Expr::Name(name) => (None, unquoted(name.0)),
+            Expr::Qualified(table, name) | Expr::DoublyQualified(_, table, name) => {
+                (Some(unquoted(table.0)), unquoted(name.0))
+            }
+            _ => return None,
+        };
+        let in_reach = |s: &&Source| table.as_ref().is_none_or(|t| s.name.eq_ignore_ascii_case(t));
+        let sources = self.frames.iter().rev().flat_map(|f| &f.sources);
+        sources.filter(in_reach).find_map(|s| s.field(&name)).map(|f| f.name.clone())
     }
 
     fn unary(&mut self, op: UnaryOperator, inner: &Expr<'_>) -> Result<Term, Untranslatable> {
@@ -401,9 +419,4 @@ impl Term {
     fn up_to_not(&self) -> String {
         if self.level == Level::Atom { self.sql.clone() } else { format!("({})", self.sql) }
     }
-}
-
-/// A quoted name for places where only a name fits.
-pub(super) fn name_sql(name: &str) -> String {
-    quoted(name)
 }

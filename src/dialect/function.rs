@@ -3,7 +3,7 @@
 use super::Untranslatable;
 use super::expression::{Translator, merged, refuse};
 use super::kind::Kind;
-use super::select;
+use super::aggregate;
 use super::term::{Level, Term};
 use crate::model::pg_type::PgType;
 use sqlite3_parser::ast::{Expr, FunctionCallOrder, FunctionTail, Operator};
@@ -20,9 +20,9 @@ pub(super) struct Call<'a, 'b> {
 impl Translator<'_> {
     pub fn call(&mut self, call: &Call<'_, '_>) -> Result<Term, Untranslatable> {
         let plain = call.tail.is_none() && call.order_by.is_none() && !call.distinct;
-        let aggregate = matches!(call.name.as_str(), "min" | "max") && call.args.len() == 1;
-        if !plain || aggregate || select::is_aggregate_or_window(&call.name) {
-            return select::aggregate(self, call);
+        let one_argument = matches!(call.name.as_str(), "min" | "max") && call.args.len() == 1;
+        if !plain || one_argument || aggregate::is_one(&call.name) {
+            return aggregate::call(self, call);
         }
         let args = call.args.iter().map(|a| self.expr(a)).collect::<Result<Vec<_>, _>>()?;
         let args: Vec<&Term> = args.iter().collect();
@@ -39,7 +39,7 @@ impl Translator<'_> {
         if name != "count" {
             return refuse(&format!("{name}(*)"));
         }
-        select::count_star(self, tail)
+        aggregate::count_star(self, tail)
     }
 
     fn scalar(&self, name: &str, args: &[&Term]) -> Result<Option<Term>, Untranslatable> {

@@ -14,14 +14,17 @@ pub mod scope;
 pub mod table;
 pub mod view;
 
+mod aggregate;
 mod datetime;
 mod function;
+mod join;
 mod json_path;
 mod literal;
 mod moment;
 mod operator;
 mod parse;
 mod pattern;
+mod result_names;
 mod select;
 mod term;
 

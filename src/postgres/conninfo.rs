@@ -82,6 +82,10 @@ const KEYS: &[(&str, &str, Treatment)] = &[
     ("replication", "", Unsupported),
 ];
 
+/// What other programs call these keys.
+const OTHER_NAMES: &[(&str, &str)] =
+    &[("database", "dbname"), ("db", "dbname"), ("username", "user"), ("server", "host"), ("pass", "password")];
+
 /// The keys that a variable can state, with the variable's name.
 pub(super) fn variables() -> impl Iterator<Item = (&'static str, &'static str)> {
     KEYS.iter().filter(|(_, var, _)| !var.is_empty()).map(|(key, var, _)| (*key, *var))
@@ -139,7 +143,9 @@ pub(super) fn add_variables(settings: &mut Settings, var: impl Fn(&str) -> Optio
 }
 
 fn unknown(key: &str, place: &str) -> Error {
-    let near = nearest(key, KEYS.iter().map(|(known, ..)| *known));
+    let known = KEYS.iter().map(|(known, ..)| *known).chain(OTHER_NAMES.iter().map(|(other, _)| *other));
+    let near = nearest(key, known);
+    let near = near.map(|n| OTHER_NAMES.iter().find(|(other, _)| *other == n).map_or(n, |(_, known)| known));
     // A key that is near to a known one is a typing error and may be shown; anything else may be a piece
     // of a password with a blank or a `&` in it.
     let error = Error::new(

@@ -264,7 +264,7 @@ fn no_tls(error: tokio_postgres::Error, target: &Target, endpoint: &Endpoint) ->
     match rustls_error(&error) {
         Some(rustls::Error::InvalidCertificate(C::NotValidForName | C::NotValidForNameContext { .. })) => described(
             format!("the certificate of the server at `{endpoint}` is not for the name `{host}`"),
-            "connect by a name that the certificate holds, or sslmode=verify-ca to trust the authority alone",
+            "connect by a name in its subjectAltName (the common name is not looked at), or use sslmode=verify-ca",
         ),
         Some(rustls::Error::InvalidCertificate(C::UnknownIssuer | C::BadSignature)) => described(
             format!("the certificate of the server at `{endpoint}` does not come from a trusted authority"),

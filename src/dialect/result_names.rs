@@ -1,0 +1,119 @@
+//! The names that SQLite gives to result columns without an alias: their text, and `:1` behind a double.
+
+use super::Untranslatable;
+use super::expression::refuse;
+use sqlite3_parser::ast::{Expr, OneSelect, ResultColumn, Select};
+use sqlite3_parser::dialect::TokenType;
+use sqlite3_parser::lexer::Scanner;
+use sqlite3_parser::lexer::sql::Tokenizer;
+
+/// The names of the columns of the SELECT behind `create_sql`. `shown` are the names so far, stars expanded: right
+/// for columns and aliases, and the parser's rendering for every other expression.
+pub(super) fn of(create_sql: &str, select: &Select<'_>, shown: Vec<String>) -> Result<Vec<String>, Untranslatable> {
+    let mut names = shown;
+    if let OneSelect::Select { columns, .. } = &select.body.select {
+        let is_text = |c: &&ResultColumn<'_>| {
+            matches!(c, ResultColumn::Expr(expr, None) if !matches!(bare(expr), Expr::Id(_) | Expr::Name(_) | Expr::Qualified(..)))
+        };
+        if columns.iter().any(|c| is_text(&c)) {
+            let texts = texts(create_sql)?;
+            if texts.len() != columns.len() {
+                return refuse("result columns whose names could not be told");
+            }
+            for (column, text) in columns.iter().zip(texts).filter(|(c, _)| is_text(c)) {
+                let ResultColumn::Expr(expr, _) = column else { continue };
+                let rendered = expr.to_string();
+                for name in names.iter_mut().filter(|n| **n == rendered) {
+                    name.clone_from(&text);
+                }
+            }
+        }
+    }
+    distinct(names)
+}
+
+fn bare<'e, 'b>(expr: &'e Expr<'b>) -> &'e Expr<'b> {
+    match expr {
+        Expr::Parenthesized(inner) if inner.len() == 1 => bare(&inner[0]),
+        Expr::Collate(inner, _) => bare(inner),
+        other => other,
+    }
+}
+
+/// The texts between the commas of the outermost SELECT's result list.
+fn texts(create_sql: &str) -> Result<Vec<String>, Untranslatable> {
+    let mut scanner = Scanner::new(Tokenizer::new());
+    let input = create_sql.as_bytes();
+    let (mut depth, mut inside) = (0_i32, false);
+    let mut texts: Vec<String> = Vec::new();
+    let mut span: Option<(usize, usize)> = None;
+    let close = |span: &mut Option<(usize, usize)>, texts: &mut Vec<String>| {
+        if let Some((from, to)) = span.take() {
+            texts.push(create_sql.get(from..to).unwrap_or_default().to_owned());
+        }
+    };
+    loop {
+        let (start, token, end) = match scanner.scan(input) {
+            Ok((start, Some((_, token)), end)) => (start, token, end),
+            Ok((_, None, _)) => break,
+            Err(_) => return refuse("result columns whose names could not be told"),
+        };
+        match token {
+            TokenType::TK_LP => depth += 1,
+            TokenType::TK_RP => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 && !inside {
+            inside = token == TokenType::TK_SELECT;
+            continue;
+        }
+        if !inside {
+            continue;
+        }
+        let top = depth == 0;
+        match token {
+            TokenType::TK_DISTINCT | TokenType::TK_ALL if top && span.is_none() && texts.is_empty() => {}
+            TokenType::TK_COMMA if top => close(&mut span, &mut texts),
+            TokenType::TK_FROM
+            | TokenType::TK_WHERE
+            | TokenType::TK_GROUP
+            | TokenType::TK_HAVING
+            | TokenType::TK_ORDER
+            | TokenType::TK_LIMIT
+            | TokenType::TK_UNION
+            | TokenType::TK_EXCEPT
+            | TokenType::TK_INTERSECT
+            | TokenType::TK_SEMI
+                if top =>
+            {
+                break;
+            }
+            _ => span = Some((span.map_or(start, |s| s.0), end)),
+        }
+    }
+    close(&mut span, &mut texts);
+    Ok(texts)
+}
+
+// As sqlite3ColumnsFromExprList() does: `name`, `name:1`, `name:2`; from the fourth double on it is random.
+fn distinct(names: Vec<String>) -> Result<Vec<String>, Untranslatable> {
+    let mut taken: Vec<String> = Vec::with_capacity(names.len());
+    for name in names {
+        let is_taken = |n: &str| taken.iter().any(|t| t.eq_ignore_ascii_case(n));
+        let mut free = name.clone();
+        let mut count = 0;
+        while is_taken(&free) {
+            count += 1;
+            if count > 3 {
+                return refuse("more than four result columns of one name");
+            }
+            let stem = match free.rsplit_once(':') {
+                Some((stem, digits)) if !stem.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) => stem,
+                _ => free.as_str(),
+            };
+            free = format!("{stem}:{count}");
+        }
+        taken.push(free);
+    }
+    Ok(taken)
+}
