@@ -1,4 +1,5 @@
 //! Connection strings and their sources, what is shown of them, and sessions with a real server.
+#![allow(clippy::unwrap_used, reason = "where a test fails is what it says")]
 
 mod support;
 
@@ -65,6 +66,7 @@ fn what_cannot_be_read_is_a_usage_error_with_a_way_out() {
         ("host=db databse=x", "the connection string has an unknown key `databse` (at character 9)"),
         ("host=db zzz=x", "the connection string has an unknown key (at character 9)"),
         ("postgres://db?sslmod=x", "the connection string has an unknown key `sslmod` (after the `?`)"),
+        ("postgres://db/app?schema=x", "the connection string has the key `schema`, which is not PostgreSQL's"),
         ("host=db sslmode=on", "`sslmode` has a value that it does not know"),
         ("host=db port=0", "`port` is no number between 1 and 65535"),
         ("host=a,b port=1,2,3", "`port` has to have one entry, or as many as `host`: 2"),
@@ -279,7 +281,8 @@ mod tls {
                 ..EmbeddedOptions::default()
             })
             .unwrap();
-            let sql = format!("CREATE ROLE guest LOGIN PASSWORD '{PASSWORD}'; CREATE ROLE plain LOGIN PASSWORD 'plain'");
+            let sql =
+                format!("CREATE ROLE guest LOGIN PASSWORD '{PASSWORD}'; CREATE ROLE plain LOGIN PASSWORD 'plain'");
             session(&server.target()).batch(&sql).unwrap();
             Guarded { server, port, certificates }
         })
@@ -289,8 +292,9 @@ mod tls {
     fn connect(settings: &str) -> Result<bool, Error> {
         let Guarded { port, certificates, .. } = guarded();
         let settings = settings.replace("DIR", certificates.path().to_str().unwrap());
-        let text =
-            format!("port={port} dbname=postgres user=guest password='{PASSWORD}' host=localhost hostaddr=127.0.0.1 {settings}");
+        let text = format!(
+            "port={port} dbname=postgres user=guest password='{PASSWORD}' host=localhost hostaddr=127.0.0.1 {settings}"
+        );
         let pool = Pool::connect(&Target::parse(&text, &env())?, 1, &PoolSettings::default())?;
         let session = pool.session()?;
         Ok(session.query_one("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()", &[])?.get(0))
@@ -332,7 +336,10 @@ mod tls {
         assert!(connect("sslmode=verify-full sslrootcert=DIR/ca.crt").unwrap());
         refused(
             "sslmode=verify-full sslrootcert=DIR/ca.crt host=elsewhere.example",
-            &format!("the certificate of the server at `elsewhere.example:{}` is not for the name `elsewhere.example`", guarded().port),
+            &format!(
+                "the certificate of the server at `elsewhere.example:{}` is not for the name `elsewhere.example`",
+                guarded().port
+            ),
             "sslmode=verify-ca",
         );
         refused(
@@ -371,20 +378,29 @@ mod tls {
     #[test]
     fn a_wrong_or_missing_password_is_clear_and_not_repeated() {
         refused("password=wrong", "the server at `PLACE` refused the password of `guest`", "~/.pgpass");
-        refused("password=''", "the server at `PLACE` asks for the password of `guest` and none is known", "PGPASSWORD");
+        refused(
+            "password=''",
+            "the server at `PLACE` asks for the password of `guest` and none is known",
+            "PGPASSWORD",
+        );
     }
 
     #[test]
     fn a_role_or_database_that_is_missing_is_named() {
         refused("dbname=nowhere", "the server at `PLACE` has no database `nowhere`", "createdb");
-        refused("user=nobody", "the server at `PLACE` has no rule that lets `nobody` into `postgres` this way", "pg_hba.conf");
+        refused(
+            "user=nobody",
+            "the server at `PLACE` has no rule that lets `nobody` into `postgres` this way",
+            "pg_hba.conf",
+        );
     }
 
     #[test]
     fn the_next_host_is_tried_and_all_are_named_when_none_answers() {
         let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let port = guarded().port;
-        let both = format!("host=localhost,localhost hostaddr=127.0.0.1,127.0.0.1 port={free},{port} connect_timeout=5");
+        let both =
+            format!("host=localhost,localhost hostaddr=127.0.0.1,127.0.0.1 port={free},{port} connect_timeout=5");
         assert!(connect(&both).unwrap());
         let none = format!("host=localhost,/nonexistent hostaddr='' port={free} connect_timeout=5");
         let error = connect(&none).unwrap_err();
@@ -404,12 +420,28 @@ mod tls {
         let silent = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = silent.local_addr().unwrap().port();
         let error = connect(&format!("port={port} connect_timeout=1")).unwrap_err();
-        assert_eq!((error.kind(), error.message()), (Kind::Target, format!("no answer from `localhost:{port}` in time").as_str()));
+        assert_eq!(
+            (error.kind(), error.message()),
+            (Kind::Target, format!("no answer from `localhost:{port}` in time").as_str())
+        );
+    }
+
+    #[test]
+    fn a_role_that_does_not_exist_is_named_with_the_way_to_make_it() {
+        let place = guarded().server.target().host();
+        let error = connect(&format!("host={place} hostaddr='' user=stranger")).unwrap_err();
+        let message = format!("the server at `{place}/.s.PGSQL.{}` does not let `stranger` in", guarded().port);
+        assert_eq!(error.message(), message);
+        assert!(error.way_out().unwrap().contains("CREATE ROLE \"stranger\" LOGIN"));
     }
 
     #[test]
     fn a_socket_needs_no_tls_whatever_is_asked_for() {
-        let text = format!("host={} port={} user=postgres sslmode=require", guarded().server.target().host(), guarded().port);
+        let text = format!(
+            "host={} port={} user=postgres sslmode=verify-full",
+            guarded().server.target().host(),
+            guarded().port
+        );
         let target = Target::parse(&text, &env()).unwrap();
         assert_eq!(session(&target).server_info().unwrap().user, "postgres");
     }
@@ -422,7 +454,10 @@ mod tls {
         let _server = Embedded::start(&EmbeddedOptions {
             settings: settings.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
             hba: vec!["hostssl all postgres 127.0.0.1/32 trust".to_owned()],
-            files: vec![("server.crt".to_owned(), pem.clone()), ("server.key".to_owned(), issuer.key().serialize_pem())],
+            files: vec![
+                ("server.crt".to_owned(), pem.clone()),
+                ("server.key".to_owned(), issuer.key().serialize_pem()),
+            ],
             ..EmbeddedOptions::default()
         })
         .unwrap();

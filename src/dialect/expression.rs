@@ -80,6 +80,8 @@ pub(super) struct Source {
 #[derive(Debug, Clone)]
 pub(super) struct Field {
     pub name: String,
+    /// The name that it gives to a result column: another one where parentheses join tables of like columns.
+    pub shown: String,
     pub term: Term,
     /// The right column of a USING pair: `*` and a bare name mean the left one.
     pub merged: bool,
@@ -87,8 +89,12 @@ pub(super) struct Field {
 
 impl Source {
     pub fn of(relation: &Relation, name: &str, qualifier: Option<&str>) -> Self {
-        let field =
-            |c: &super::scope::Column| Field { name: c.source.clone(), term: Term::column(c, qualifier), merged: false };
+        let field = |c: &super::scope::Column| Field {
+            name: c.source.clone(),
+            shown: c.source.clone(),
+            term: Term::column(c, qualifier),
+            merged: false,
+        };
         Self { name: name.to_owned(), fields: relation.columns.iter().map(field).collect(), rowid: relation.rowid }
     }
 
@@ -117,12 +123,23 @@ pub(super) struct Translator<'s> {
     pub depends_on: Vec<String>,
     /// The results of the SELECT that comes next need their full types: both arms of a recursive CTE must agree.
     pub typed_outputs: bool,
+    /// `LIMIT offset, count`: the parser does not tell it from `LIMIT count OFFSET offset`.
+    pub limit_has_comma: bool,
     depth: usize,
 }
 
 impl<'s> Translator<'s> {
     pub fn new(scope: &'s Scope, mode: Mode) -> Self {
-        Self { scope, mode, frames: Vec::new(), ctes: Vec::new(), depends_on: Vec::new(), typed_outputs: false, depth: 0 }
+        Self {
+            scope,
+            mode,
+            frames: Vec::new(),
+            ctes: Vec::new(),
+            depends_on: Vec::new(),
+            typed_outputs: false,
+            limit_has_comma: false,
+            depth: 0,
+        }
     }
 
     pub fn expr(&mut self, expr: &Expr<'_>) -> Result<Term, Untranslatable> {
@@ -248,7 +265,7 @@ impl<'s> Translator<'s> {
         };
         let in_reach = |s: &&Source| table.as_ref().is_none_or(|t| s.name.eq_ignore_ascii_case(t));
         let sources = self.frames.iter().rev().flat_map(|f| &f.sources);
-        sources.filter(in_reach).find_map(|s| s.field(&name)).map(|f| f.name.clone())
+        sources.filter(in_reach).find_map(|s| s.field(&name)).map(|f| f.shown.clone())
     }
 
     fn unary(&mut self, op: UnaryOperator, inner: &Expr<'_>) -> Result<Term, Untranslatable> {

@@ -3,7 +3,7 @@
 use super::Untranslatable;
 use super::expression::{Field, Source, Translator, refuse};
 use super::parse::unquoted;
-use super::select;
+use super::{result_names, select};
 use super::term::{Level, Term};
 use crate::model::name::{qualified, quoted};
 use sqlite3_parser::ast::{
@@ -101,7 +101,7 @@ fn table(t: &mut Translator<'_>, table: &SelectTable<'_>) -> Result<String, Untr
             let alias = alias_of(alias).unwrap_or_else(|| format!("q{}", frame(t).sources.len() + 1));
             select::derived(t, query, &alias)?
         }
-        SelectTable::Sub(from, None) => return Ok(format!("({})", tables(t, from)?)),
+        SelectTable::Sub(from, None) => return parenthesized(t, from),
         SelectTable::Sub(_, Some(_)) => return refuse("a join in parentheses with an alias"),
         SelectTable::TableCall(name, ..) => return refuse(&format!("the table function {}()", unquoted(name.name.0))),
     };
@@ -111,6 +111,18 @@ fn table(t: &mut Translator<'_>, table: &SelectTable<'_>) -> Result<String, Untr
     }
     frame.sources.push(source);
     Ok(sql)
+}
+
+// SQLite makes a subquery of it, in which no two columns have one name; it shows in the results.
+fn parenthesized(t: &mut Translator<'_>, from: &FromClause<'_>) -> Result<String, Untranslatable> {
+    let boundary = frame(t).sources.len();
+    let sql = tables(t, from)?;
+    let fields = || frame(t).sources[boundary..].iter().flat_map(|s| &s.fields).filter(|f| !f.merged);
+    let shown = result_names::distinct(fields().map(|f| f.shown.clone()).collect())?;
+    let frame = t.frames.last_mut().expect("the SELECT has its frame");
+    let fields = frame.sources[boundary..].iter_mut().flat_map(|s| &mut s.fields).filter(|f| !f.merged);
+    fields.zip(shown).for_each(|(field, shown)| field.shown = shown);
+    Ok(if from.joins.is_some() { format!("({sql})") } else { sql })
 }
 
 fn named(

@@ -4,7 +4,6 @@
 //! [`Untranslatable`] with its reason: a CHECK, a unique index or a default that means something else is
 //! worse than none. Semantics are guaranteed here; whether the server accepts the text, the caller asks it.
 
-pub mod affinity;
 pub mod collation;
 pub mod default;
 pub mod expression;
@@ -24,6 +23,7 @@ mod moment;
 mod operator;
 mod parse;
 mod pattern;
+mod render;
 mod result_names;
 mod select;
 mod term;
@@ -31,7 +31,7 @@ mod term;
 use std::error::Error;
 use std::fmt;
 
-pub use affinity::Affinity;
+pub use crate::model::affinity::Affinity;
 pub use expression::{Translated, Want, expression};
 pub use kind::Kind;
 pub use scope::{Column, Relation, Scope};

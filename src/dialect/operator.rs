@@ -1,6 +1,6 @@
 //! Operators: comparisons under SQLite's affinity and collation rules, arithmetic, `||`, bits, truth.
 
-use super::affinity::Affinity;
+use super::Affinity;
 use super::collation;
 use super::expression::{Mode, Translator, merged, refuse};
 use super::kind::Kind;

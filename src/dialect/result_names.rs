@@ -40,6 +40,27 @@ fn bare<'e, 'b>(expr: &'e Expr<'b>) -> &'e Expr<'b> {
     }
 }
 
+/// Whether LIMITs in the text are written `offset, count`; refused where some are and some are not.
+pub(super) fn limit_has_comma(create_sql: &str) -> Result<bool, Untranslatable> {
+    let mut scanner = Scanner::new(Tokenizer::new());
+    let (mut depth, mut open) = (0_i32, Vec::new());
+    let (mut commas, mut offsets) = (0, 0);
+    while let Ok((_, Some((_, token)), _)) = scanner.scan(create_sql.as_bytes()) {
+        match token {
+            TokenType::TK_LP => depth += 1,
+            TokenType::TK_RP => {
+                depth -= 1;
+                open.retain(|d| *d <= depth);
+            }
+            TokenType::TK_LIMIT => open.push(depth),
+            TokenType::TK_COMMA if open.contains(&depth) => commas += 1,
+            TokenType::TK_OFFSET if open.contains(&depth) => offsets += 1,
+            _ => {}
+        }
+    }
+    if commas > 0 && offsets > 0 { refuse("LIMIT with a comma beside LIMIT with OFFSET") } else { Ok(commas > 0) }
+}
+
 /// The texts between the commas of the outermost SELECT's result list.
 fn texts(create_sql: &str) -> Result<Vec<String>, Untranslatable> {
     let mut scanner = Scanner::new(Tokenizer::new());
@@ -96,7 +117,7 @@ fn texts(create_sql: &str) -> Result<Vec<String>, Untranslatable> {
 }
 
 // As sqlite3ColumnsFromExprList() does: `name`, `name:1`, `name:2`; from the fourth double on it is random.
-fn distinct(names: Vec<String>) -> Result<Vec<String>, Untranslatable> {
+pub(super) fn distinct(names: Vec<String>) -> Result<Vec<String>, Untranslatable> {
     let mut taken: Vec<String> = Vec::with_capacity(names.len());
     for name in names {
         let is_taken = |n: &str| taken.iter().any(|t| t.eq_ignore_ascii_case(n));

@@ -1,6 +1,6 @@
 //! What the names in an expression stand for: columns with their target names, types and SQLite habits.
 
-use super::affinity::Affinity;
+use super::Affinity;
 use crate::model::pg_type::PgType;
 
 /// A column that an expression may name.

@@ -176,7 +176,7 @@ pub(super) fn fields(
         let name = renamed.map_or_else(|| out.name.clone(), |r| r[i].clone());
         let sql = format!("{}.{}", quoted(qualifier), quoted(&name));
         let term = Term { sql, level: Level::Atom, literal: None, ..out.term.clone() };
-        Field { name, term, merged: false }
+        Field { shown: name.clone(), name, term, merged: false }
     };
     Ok(columns.iter().enumerate().map(field).collect())
 }
@@ -282,7 +282,7 @@ fn star(t: &Translator<'_>, table: Option<&str>, outs: &mut Vec<Out>) -> Result<
     let before = outs.len();
     for source in frame.sources.iter().filter(|s| table.is_none_or(|t| s.name.eq_ignore_ascii_case(t))) {
         let fields = source.fields.iter().filter(|f| table.is_some() || !f.merged);
-        outs.extend(fields.map(|f| Out { name: f.name.clone(), term: f.term.clone() }));
+        outs.extend(fields.map(|f| Out { name: f.shown.clone(), term: f.term.clone() }));
     }
     if outs.len() == before { refuse("* without a table") } else { Ok(()) }
 }
@@ -406,7 +406,11 @@ fn sort_key(term: &Term, sorted: &SortedColumn<'_>) -> Result<String, Untranslat
 fn limit(t: &mut Translator<'_>, select: &Select<'_>) -> Result<String, Untranslatable> {
     let Some(limit) = select.limit else { return Ok(String::new()) };
     let mut sql = String::new();
-    for (word, expr) in [("LIMIT", Some(&limit.expr)), ("OFFSET", limit.offset.as_ref())] {
+    let (count, offset) = match &limit.offset {
+        Some(second) if t.limit_has_comma => (second, Some(&limit.expr)),
+        offset => (&limit.expr, offset.as_ref()),
+    };
+    for (word, expr) in [("LIMIT", Some(count)), ("OFFSET", offset)] {
         let Some(expr) = expr else { continue };
         match t.expr(expr)?.integer() {
             Some(n) if n >= 0 => sql += &format!(" {word} {n}"),

@@ -1,6 +1,6 @@
 //! A translated piece of an expression, with what is known of it in both databases.
 
-use super::affinity::Affinity;
+use super::Affinity;
 use super::kind::Kind;
 use super::literal::Value;
 use super::scope::Column;

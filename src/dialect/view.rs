@@ -71,6 +71,7 @@ pub fn translate(create_sql: &str, scope: &Scope) -> Result<ViewSql, Untranslata
         return refuse("not a CREATE VIEW");
     };
     let mut t = Translator::new(scope, Mode::View);
+    t.limit_has_comma = result_names::limit_has_comma(create_sql)?;
     // Once to see the columns, which stars hide, and again with their final names.
     let seen = select::query(&mut t, select, None)?;
     let names = match names {

@@ -107,6 +107,10 @@ impl<'a> Load<'a> {
         while let Some(item) = self.queue.take() {
             // The guard gives the item back on every way out, a panic included: other lanes wait for it.
             let mut guard = Guard { load: self, rest: Vec::new(), failed: true };
+            if session.is_given_up() {
+                // A COPY that the server refused early left the connection's answers out of step.
+                *session = session.another()?;
+            }
             match copy_range(self, reader, session, item)? {
                 Outcome::Done { rest } => self.range_done(item, rest, &mut guard.rest),
                 Outcome::Out => {}

@@ -144,9 +144,7 @@ pub struct ViewPlan {
     pub source: String,
     /// Its name on the target.
     pub target: String,
-    /// Column names on the target; empty where the SELECT names them.
-    pub columns: Vec<String>,
-    /// The SELECT, as SQL for PostgreSQL.
+    /// The SELECT, as SQL for PostgreSQL. It names its columns itself.
     pub select: String,
     /// The view as SQLite has it.
     pub source_sql: String,

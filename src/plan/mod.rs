@@ -294,7 +294,7 @@ impl Draft {
     }
 
     fn left_out(&self, remarks: &mut Vec<Remark>) {
-        remarks.extend(self.catalog.remarks.iter().map(|r| Remark::note("schema", r)));
+        remarks.extend(self.catalog.remarks.iter().map(|r| Remark::warning("schema", r)));
         for table in &self.catalog.virtual_tables {
             let shadows = if table.shadows.is_empty() {
                 String::new()

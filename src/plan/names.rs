@@ -84,6 +84,7 @@ mod tests {
             not_null: false,
             default: None,
             generated: None,
+            broken: false,
         };
         Table {
             name: name.to_owned(),

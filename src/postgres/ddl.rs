@@ -156,12 +156,7 @@ pub fn count_orphans(schema: &str, table: &TablePlan, key: &ForeignKeyPlan) -> S
 /// `CREATE VIEW`
 #[must_use]
 pub fn create_view(schema: &str, view: &ViewPlan) -> String {
-    let columns = if view.columns.is_empty() {
-        String::new()
-    } else {
-        format!(" ({})", list(view.columns.iter().map(String::as_str)))
-    };
-    format!("CREATE VIEW {}{columns} AS\n{}", qualified(schema, &view.target), view.select)
+    format!("CREATE VIEW {} AS\n{}", qualified(schema, &view.target), view.select)
 }
 
 /// One `TRUNCATE` over all tables, so that foreign keys among them permit it.

@@ -21,7 +21,8 @@ stop() {
     ( n=0; while [ $n -lt 20 ]; do sleep 1; n=$((n + 1)); done; kill -QUIT "$job" 2>/dev/null ) &
     timer=$!
     wait "$job"
-    kill "$timer" 2>/dev/null
+    # It inherited that TERM is ignored.
+    kill -KILL "$timer" 2>/dev/null
   fi
   remove
   exit 0

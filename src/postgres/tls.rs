@@ -1,9 +1,9 @@
 //! TLS as libpq does it, by rustls (<https://www.postgresql.org/docs/current/libpq-ssl.html>).
 //!
-//! Owns which certificates are read and how a server's one is checked for each `sslmode`. Does not know
-//! hosts or sockets.
+//! Owns which certificates are read and how a server's one is checked for each `sslmode`. Does not
+//! open connections.
 
-use super::target::{Roots, SslMode, TlsSettings};
+use super::target::{Endpoint, Roots, SslMode, Target, TlsSettings};
 use crate::error::{Error, Kind, Result};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
@@ -26,8 +26,17 @@ enum Depth {
     ChainAndName,
 }
 
-/// The connector for one target. Reads the certificates that its settings name.
-pub(super) fn connector(settings: &TlsSettings) -> Result<MakeRustlsConnect> {
+/// The connector for one target. Reads the certificates that its settings name, unless it has sockets only.
+pub(super) fn connector(target: &Target) -> Result<MakeRustlsConnect> {
+    let is_on_network = target.endpoints().any(|endpoint| matches!(endpoint, Endpoint::Tcp { .. }));
+    let mut settings = target.tls.clone();
+    if !is_on_network {
+        settings.mode = SslMode::Disable;
+    }
+    configured(&settings)
+}
+
+fn configured(settings: &TlsSettings) -> Result<MakeRustlsConnect> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let (depth, trusted) = trusted(settings)?;
     let versions: &[&rustls::SupportedProtocolVersion] =
@@ -105,7 +114,8 @@ fn roots_in(path: &Path) -> Result<Trusted> {
     let mut roots = RootCertStore::empty();
     for certificate in &named {
         roots.add(certificate.clone()).map_err(|e| {
-            Error::new(Kind::Usage, format!("`{}` holds something that is no root certificate", path.display())).cause(e)
+            Error::new(Kind::Usage, format!("`{}` holds something that is no root certificate", path.display()))
+                .cause(e)
         })?;
     }
     Ok(Trusted { roots, named })
@@ -118,7 +128,10 @@ fn certificates(path: &Path, what: &str) -> Result<Vec<CertificateDer<'static>>>
         .and_then(Iterator::collect::<std::result::Result<_, _>>)
         .map_err(|e: rustls::pki_types::pem::Error| unreadable(e))?;
     if certificates.is_empty() {
-        return Err(Error::new(Kind::Usage, format!("the {what} `{}` holds no certificate in PEM form", path.display())));
+        return Err(Error::new(
+            Kind::Usage,
+            format!("the {what} `{}` holds no certificate in PEM form", path.display()),
+        ));
     }
     Ok(certificates)
 }

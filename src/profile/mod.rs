@@ -47,7 +47,7 @@ pub fn table(
     let counted = if complete {
         look.rows
     } else if key_bounds.is_none() {
-        reader.count(&table.name)?
+        reader.count(table)?
     } else {
         (rows as u64).max(look.rows)
     };

@@ -129,6 +129,12 @@ fn open(options: &Options) -> Result<Opened> {
     let all = catalog.tables.len();
     catalog.tables.retain(|t| selection.takes(&t.name));
     catalog.triggers.retain(|t| selection.takes(&t.table));
+    if let Some(name) = catalog.unreadable.iter().find(|name| selection.takes(name)) {
+        return Err(Error::new(Kind::Blocked, format!("the rows of `{name}` cannot be read"))
+            .fact("SQLite does not understand the table's CREATE statement")
+            .state("nothing was written")
+            .hint(format!("`--exclude '{name}'` leaves its rows behind; `sqlite3 app.db .recover` may save them")));
+    }
     if catalog.tables.is_empty() && all > 0 {
         return Err(Error::new(Kind::Usage, "no table is left to migrate")
             .fact(format!("the source has {all} tables; `--include` and `--exclude` leave none"))

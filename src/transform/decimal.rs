@@ -81,15 +81,6 @@ impl<'a> Decimal<'a> {
         (!integer.is_empty()).then(|| Self { negative, integer: without_leading_zeros(integer), fraction })
     }
 
-    /// Whether numeric's own output is `text` again: no plus, no leading zeros, no negative zero. Where it is
-    /// not, as in `007`, the text may be a code rather than a number.
-    pub(super) fn is_spelled_like(&self, text: &[u8]) -> bool {
-        let sign = usize::from(self.negative);
-        let point = usize::from(!self.fraction.is_empty());
-        let shortest = sign + self.integer.len().max(1) + point + self.fraction.len();
-        text.len() == shortest && !(self.negative && self.is_zero())
-    }
-
     pub(super) fn fits(&self, limit: Limit) -> bool {
         let leading_zeros = || self.fraction.iter().take_while(|b| **b == b'0').count() as isize;
         let integer_digits = if self.integer.is_empty() { -leading_zeros() } else { self.integer.len() as isize };

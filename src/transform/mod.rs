@@ -2,14 +2,14 @@
 //!
 //! Owns what the rules mean, down to the grammar of each text form. Knows neither tables nor connections, keeps
 //! nothing from one cell to the next but a scratch buffer, and prints nothing: what happened to a cell is its
-//! [`Fit`] or its [`Misfit`]. [`shape::Shapes`] asks the same parsers what a text could become.
+//! [`Fit`] or its [`Misfit`].
 
 mod boolean;
 mod decimal;
 mod json;
+mod keys;
 pub mod moment;
 mod number;
-pub mod shape;
 mod text;
 mod time;
 mod uuid;
@@ -23,7 +23,7 @@ use crate::postgres::encode;
 #[derive(Debug, Clone)]
 pub struct Compiled {
     rule: Rule,
-    keys: json::Keys,
+    keys: keys::Keys,
 }
 
 #[derive(Debug, Clone)]
@@ -72,7 +72,7 @@ impl Compiled {
                 Rule::Moment(moment::Rule::new(*form, naive, *target_has_zone)?)
             }
         };
-        Ok(Self { rule, keys: json::Keys::default() })
+        Ok(Self { rule, keys: keys::Keys::default() })
     }
 
     /// Appends the cell's field to `out`: a length and a payload. On a misfit `out` is as it was.

@@ -1,8 +1,8 @@
 //! The envelope of a binary COPY: header, row starts, NULLs, trailer, and the length before each field.
 
-/// The largest field that the server reads. It holds a field in one allocation of at most 1 GB − 1 byte
-/// (`MaxAllocSize` in `src/include/utils/memutils.h`) together with a four-byte header, and one byte of jsonb's.
-pub const FIELD_BYTES_MAX: usize = 0x3fff_ffff - 8;
+/// The largest field that is sent. The server forms a row in one allocation below 1 GB (`MaxAllocSize` in
+/// `src/include/utils/memutils.h`) before it moves large fields out of it; 64 KB are left for the rest of the row.
+pub const FIELD_BYTES_MAX: usize = 0x3fff_ffff - 64 * 1024;
 
 /// Appends the signature, no flags and no extension: what begins every COPY.
 pub fn header(out: &mut Vec<u8>) {
