@@ -223,8 +223,8 @@ impl Draft {
         if column.not_null && holds_null {
             remarks.push(Remark::warning(&object, "declared NOT NULL but holds NULL: the column stays nullable"));
         }
-        let identity =
-            (is_rowid && matches!(choice.conversion, Conversion::Int { .. })).then_some(Identity { last: table.sequence });
+        let identity = (is_rowid && matches!(choice.conversion, Conversion::Int { .. }))
+            .then(|| Identity { last: table.sequence, sequence: names.sequences[at.0].clone() });
         ColumnPlan {
             source: column.name.clone(),
             declared: column.declared.clone(),
