@@ -168,8 +168,9 @@ pub fn for_new_column(declared: &str, in_key: bool, options: &TypeOptions) -> Ve
     }
     list.extend([TEXT, BYTES, ANY_TEXT, ANY_BYTES]);
     // A column declared BLOB, or not at all, holds bytes: text that is no clean text stays bytes there.
-    // In any other column such text gets its stand-in and the original is kept.
-    let stand_ins = hint.affinity != Affinity::Blob;
+    // In any other column such text gets its stand-in and the original is kept; not in a key, where two texts
+    // may have the same stand-in.
+    let stand_ins = hint.affinity != Affinity::Blob && !in_key;
     trials(list, stand_ins)
 }
 

@@ -79,10 +79,13 @@ pub struct ColumnPlan {
 }
 
 /// An identity column.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     /// `sqlite_sequence.seq`, where SQLite has it.
     pub last: Option<i64>,
+    /// The sequence's name, where the one that PostgreSQL would choose belongs to something else.
+    #[serde(default)]
+    pub sequence: Option<String>,
 }
 
 /// A primary key.

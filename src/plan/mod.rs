@@ -221,7 +221,7 @@ impl Draft {
             remarks.push(Remark::warning(&object, "declared NOT NULL but holds NULL: the column stays nullable"));
         }
         let identity = (is_rowid && matches!(choice.conversion, Conversion::Int { .. }))
-            .then_some(Identity { last: table.sequence });
+            .then(|| Identity { last: table.sequence, sequence: names.sequences[at.0].clone() });
         ColumnPlan {
             source: column.name.clone(),
             declared: column.declared.clone(),

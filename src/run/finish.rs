@@ -188,7 +188,7 @@ pub fn sequences(context: &Context<'_>, plan: &Plan) -> Result<Vec<Remark>> {
         }
         for owned in catalog::owned_sequences(session, &plan.schema, &table.target)? {
             let column = table.columns.iter().find(|c| c.target == owned.column);
-            let last = column.and_then(|c| c.identity).and_then(|i| i.last);
+            let last = column.and_then(|c| c.identity.as_ref()).and_then(|i| i.last);
             let state = catalog::advance_sequence(session, &plan.schema, &table.target, &owned, last)?;
             let object = format!("{}.{}", table.target, owned.column);
             if state.max == Some(state.end) {
