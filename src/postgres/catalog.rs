@@ -1,5 +1,6 @@
 //! What the target already holds: relations, the columns of existing tables, keys, sequences, rows.
 
+use super::ddl;
 use super::session::Session;
 use crate::error::Result;
 use crate::model::name::{qualified, quoted};
@@ -36,6 +37,16 @@ pub struct ExistingColumn {
     pub has_default: bool,
     /// Computed by the server.
     pub generated: bool,
+}
+
+/// Creates a schema where it is missing.
+pub fn create_schema(session: &Session, schema: &str) -> Result<()> {
+    let sql = "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)";
+    // IF NOT EXISTS asks for the right to create even where nothing is missing.
+    if session.query_one(sql, &[&schema])?.get(0) {
+        return Ok(());
+    }
+    session.batch(&ddl::create_schema(schema))
 }
 
 /// Names of all relations of a schema: tables, views, indexes, sequences, composite types.

@@ -88,16 +88,26 @@ pub struct Original {
 }
 
 /// Creates the control schema where it is missing.
-pub fn create(session: &Session) -> Result<()> {
-    session.batch(DDL).map_err(|e| {
+pub fn create(tx: &Transaction<'_>) -> Result<()> {
+    // IF NOT EXISTS does not save two that create it at once from each other. The number is ours: see `try_lock`.
+    tx.execute("SELECT pg_advisory_xact_lock(1815244904, 0)", &[])?;
+    // It asks for the right to create even where nothing is missing, so it is not run there.
+    if exists(tx)? {
+        return Ok(());
+    }
+    tx.batch(DDL).map_err(|e| {
         e.context("the control schema `lite2pg` cannot be created on the target")
+            .state("nothing was written")
             .hint("the role needs CREATE on the database: GRANT CREATE ON DATABASE … TO …")
     })
 }
 
 /// Whether the control schema is there.
 pub fn exists(session: &Session) -> Result<bool> {
-    Ok(session.query_one("SELECT to_regclass('lite2pg.run') IS NOT NULL", &[])?.get(0))
+    // The catalogs answer without a right on the schema itself.
+    let sql = "SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+               WHERE n.nspname = 'lite2pg' AND c.relname = 'run')";
+    Ok(session.query_one(sql, &[])?.get(0))
 }
 
 /// Takes the lock of a target schema for as long as the session lives; false if another lite2pg holds it.

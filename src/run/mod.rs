@@ -192,7 +192,8 @@ fn begin(options: &Options, opened: &Opened, planned: &Planned, control: &mut Se
         format: control::FORMAT,
     };
     let tx = control.transaction()?;
-    tx.batch(&ddl::create_schema(&options.schema))?;
+    control::create(&tx)?;
+    catalog::create_schema(&tx, &options.schema)?;
     let existing: Vec<&str> = planned.plan.tables.iter().filter(|t| t.existing).map(|t| t.target.as_str()).collect();
     if options.truncate && !existing.is_empty() {
         tx.batch(&ddl::truncate(&options.schema, &existing)).map_err(|e| {

@@ -41,11 +41,13 @@ pub fn check_server(session: &Session) -> Result<()> {
 
 /// Looks for a run to go on with. The session holds the schema's lock from here on.
 pub fn look(session: &mut Session, options: &Options, fingerprint: &str) -> Result<Start> {
-    control::create(session)?;
     if !control::try_lock(session, &options.schema)? {
         return Err(Error::new(Kind::Blocked, format!("another lite2pg is at work on schema `{}`", options.schema))
             .state("this one has written nothing")
             .hint("wait for it to end; `SELECT * FROM pg_stat_activity WHERE application_name = 'lite2pg'` shows it"));
+    }
+    if !control::exists(session)? {
+        return Ok(Start::Fresh);
     }
     if options.restart {
         control::abandon(session, &options.schema)?;
