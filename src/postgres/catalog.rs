@@ -39,6 +39,46 @@ pub struct ExistingColumn {
     pub generated: bool,
 }
 
+/// What the role may do about a target schema.
+#[derive(Debug, Clone)]
+pub struct Rights {
+    /// The role.
+    pub user: String,
+    /// The database.
+    pub dbname: String,
+    /// Schemas may be created in the database.
+    pub database: bool,
+    /// The target schema is there.
+    pub schema_exists: bool,
+    /// Objects may be created in the target schema.
+    pub schema: bool,
+    /// The control schema is there.
+    pub control_exists: bool,
+    /// Runs may be written to the control schema.
+    pub control: bool,
+}
+
+/// Asks what the role may do.
+pub fn rights(session: &Session, schema: &str) -> Result<Rights> {
+    let sql = "SELECT current_user::text, current_database()::text, \
+                      has_database_privilege(current_database(), 'CREATE'), s.oid IS NOT NULL, \
+                      coalesce(has_schema_privilege(s.oid, 'CREATE'), false), r.oid IS NOT NULL, \
+                      coalesce(has_schema_privilege(c.oid, 'USAGE') AND has_table_privilege(r.oid, 'INSERT'), false) \
+               FROM (VALUES (1)) one LEFT JOIN pg_namespace s ON s.nspname = $1 \
+               LEFT JOIN pg_namespace c ON c.nspname = 'lite2pg' \
+               LEFT JOIN pg_class r ON r.relnamespace = c.oid AND r.relname = 'run'";
+    let row = session.query_one(sql, &[&schema])?;
+    Ok(Rights {
+        user: row.get(0),
+        dbname: row.get(1),
+        database: row.get(2),
+        schema_exists: row.get(3),
+        schema: row.get(4),
+        control_exists: row.get(5),
+        control: row.get(6),
+    })
+}
+
 /// Creates a schema where it is missing.
 pub fn create_schema(session: &Session, schema: &str) -> Result<()> {
     let sql = "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)";

@@ -71,6 +71,7 @@ pub fn migrate(options: &Options, target: &Target, observer: &dyn Observer, stop
     let pool = Pool::connect(target, options.jobs + 2, &PoolSettings::default())?;
     let mut control = pool.session()?;
     start::check_server(&control)?;
+    start::check_rights(&control, options)?;
     let found = start::look(&mut control, options, &opened.fingerprint)?;
     let (mut planned, run, resumed) = match found {
         Start::Finished(run) => return finished(*run, &opened, &pool, options, observer, stop, clock),
@@ -110,6 +111,7 @@ pub fn dry_run(
             let pool = Pool::connect(target, 2, &PoolSettings::default())?;
             let control = pool.session()?;
             start::check_server(&control)?;
+            start::check_rights(&control, options)?;
             prepare(options, &mut opened, &control, observer, stop, &mut clock)?
         }
         None => {

@@ -3,6 +3,7 @@
 use super::options::Options;
 use crate::error::{Error, Kind, Result};
 use crate::load::Conflict;
+use crate::model::name::quoted;
 use crate::model::plan::Plan;
 use crate::model::source::Catalog;
 use crate::postgres::catalog::{self, ExistingTable};
@@ -35,6 +36,37 @@ pub fn check_server(session: &Session) -> Result<()> {
         )
         .state("nothing was written")
         .hint("createdb --encoding=UTF8 --template=template0 NAME"));
+    }
+    Ok(())
+}
+
+/// Refuses where the role may not create what the run needs: known before anything is read, and without a guess.
+pub fn check_rights(session: &Session, options: &Options) -> Result<()> {
+    let rights = catalog::rights(session, &options.schema)?;
+    let (schema, user, dbname) = (quoted(&options.schema), quoted(&rights.user), quoted(&rights.dbname));
+    let refused = |what: String, hint: String| {
+        Err(Error::new(Kind::Blocked, format!("role `{}` may not {what}", rights.user))
+            .state("nothing was written")
+            .hint(hint))
+    };
+    if !rights.database && (!rights.control_exists || !rights.schema_exists) {
+        let missing = if rights.schema_exists { "lite2pg" } else { &options.schema };
+        return refused(
+            format!("create schema `{missing}` in database `{}`", rights.dbname),
+            format!("GRANT CREATE ON DATABASE {dbname} TO {user}"),
+        );
+    }
+    if rights.schema_exists && !rights.schema && options.scope != super::Scope::DataOnly {
+        return refused(
+            format!("create tables in schema `{}`", options.schema),
+            format!("GRANT CREATE ON SCHEMA {schema} TO {user}, or `--schema NAME` for one of its own"),
+        );
+    }
+    if rights.control_exists && !rights.control {
+        return refused(
+            "use the control schema `lite2pg`, which another role made".to_owned(),
+            "run as that role, or drop the schema where its runs are no longer needed".to_owned(),
+        );
     }
     Ok(())
 }
