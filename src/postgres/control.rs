@@ -9,7 +9,7 @@ use crate::model::name::qualified;
 use crate::model::plan::Plan;
 use crate::model::profile::TableProfile;
 use crate::model::range::Range;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
 
 /// The layout of a stored plan. A run of another format is not resumed.
@@ -221,6 +221,12 @@ pub fn objects(session: &Session, schema: &str) -> Result<Vec<(String, String)>>
     let sql = "SELECT DISTINCT o.kind, o.name FROM lite2pg.object o JOIN lite2pg.run r ON r.id = o.run \
                WHERE r.target_schema = $1 AND r.state <> 'abandoned' ORDER BY o.kind DESC, o.name";
     Ok(session.query(sql, &[&schema])?.iter().map(|row| (row.get(0), row.get(1))).collect())
+}
+
+/// Names of the tables that this run created.
+pub fn tables_of(session: &Session, run: Uuid) -> Result<HashSet<String>> {
+    let sql = "SELECT name FROM lite2pg.object WHERE run = $1::text::uuid AND kind = 'table'";
+    Ok(session.query(sql, &[&run.to_string()])?.iter().map(|row| row.get(0)).collect())
 }
 
 /// Drops what the runs into this schema created, and sets those runs aside.

@@ -259,8 +259,8 @@ fn finished(
 }
 
 fn create_all(context: &Context<'_>, plan: &Plan) -> Result<()> {
-    let there = control::objects(context.control, &plan.schema)?;
-    for table in plan.tables.iter().filter(|t| !t.existing && !there.iter().any(|(_, name)| *name == t.target)) {
+    let there = control::tables_of(context.control, context.run)?;
+    for table in plan.tables.iter().filter(|t| !t.existing && !there.contains(&t.target)) {
         rows::create_table(context, plan, table)?;
     }
     Ok(())

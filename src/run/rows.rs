@@ -46,7 +46,7 @@ pub fn copy(context: &Context<'_>, readers: &mut Vec<Reader>, planned: &mut Plan
 fn round(context: &Context<'_>, readers: &mut Vec<Reader>, planned: &Planned) -> Result<Vec<Disproof>> {
     let plan = &planned.plan;
     let done = control::ranges(context.control, context.run)?;
-    let there: HashSet<String> = control::objects(context.control, &plan.schema)?.into_iter().map(|(_, n)| n).collect();
+    let there = control::tables_of(context.control, context.run)?;
     create_large_tables(context, plan, &there)?;
     let mut items: Vec<Item> = Vec::new();
     for (t, table) in plan.tables.iter().enumerate() {
@@ -270,12 +270,12 @@ fn empty(
     profiles: &[TableProfile],
 ) -> Result<()> {
     let mut session = context.pool.session()?;
-    let ours = control::objects(&session, &new.schema)?;
+    let ours = control::tables_of(&session, context.run)?;
     let tx = session.transaction()?;
     // In a table that was there before, rows loaded by another rule are the same rows of the same type.
     let made: Vec<String> =
         changed.iter().filter(|&&t| !new.tables[t].existing).map(|&t| old.tables[t].target.clone()).collect();
-    for table in made.iter().filter(|t| ours.iter().any(|(_, name)| name == *t)) {
+    for table in made.iter().filter(|t| ours.contains(*t)) {
         tx.batch(&ddl::drop_table(&new.schema, table))?;
         control::forget_object(&tx, context.run, table)?;
     }
