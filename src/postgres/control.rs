@@ -112,10 +112,36 @@ pub fn exists(session: &Session) -> Result<bool> {
 
 /// Takes the lock of a target schema for as long as the session lives; false if another lite2pg holds it.
 pub fn try_lock(session: &Session, schema: &str) -> Result<bool> {
+    // The first number is "l2pg" in ASCII, so that our locks meet nobody else's; the two after it are ours too.
+    Ok(session.query_one("SELECT pg_try_advisory_lock(1815244903, $1)", &[&lock_key(schema)])?.get(0))
+}
+
+fn lock_key(schema: &str) -> i32 {
     let hash = blake3::hash(schema.as_bytes());
-    let key = i32::from_be_bytes([hash.as_bytes()[0], hash.as_bytes()[1], hash.as_bytes()[2], hash.as_bytes()[3]]);
-    // The first number is "l2pg" in ASCII, so that our locks meet nobody else's.
-    Ok(session.query_one("SELECT pg_try_advisory_lock(1815244903, $1)", &[&key])?.get(0))
+    i32::from_be_bytes([hash.as_bytes()[0], hash.as_bytes()[1], hash.as_bytes()[2], hash.as_bytes()[3]])
+}
+
+/// Marks a session as one that works for a run into this schema, until it ends or goes back to its pool.
+pub fn mark_worker(session: &Session, schema: &str) -> Result<()> {
+    session.query_one("SELECT pg_advisory_lock_shared(1815244905, $1)", &[&lock_key(schema)])?;
+    Ok(())
+}
+
+/// Ends the work of an earlier start that was killed, and waits until it is over: the server notices a dead
+/// client only between statements, and may still commit a range or build an index. Needs the schema's lock.
+pub fn end_workers(session: &Session, schema: &str) -> Result<()> {
+    let key = lock_key(schema);
+    // Sessions of another role cannot be ended by us; they are only waited for.
+    session.query(
+        "SELECT pg_cancel_backend(l.pid) FROM pg_locks l \
+         JOIN pg_stat_activity a ON a.pid = l.pid AND a.usename = current_user \
+         WHERE l.locktype = 'advisory' AND l.classid = 1815244905 AND l.objid::int8 = $1::int8 & 4294967295 \
+           AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND l.granted",
+        &[&i64::from(key)],
+    )?;
+    session.query_one("SELECT pg_advisory_lock(1815244905, $1)", &[&key])?;
+    session.query_one("SELECT pg_advisory_unlock(1815244905, $1)", &[&key])?;
+    Ok(())
 }
 
 /// The latest run into a schema that was not abandoned.

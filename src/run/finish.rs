@@ -31,7 +31,7 @@ pub fn indexes(context: &Context<'_>, plan: &Plan) -> Result<(IndexMs, Vec<Remar
     }
     builds.sort_by_key(|(rows, _)| std::cmp::Reverse(*rows));
     let memory = MAINTENANCE_MB_TOTAL / context.options.jobs.max(1);
-    let results = crew::each(context.pool, context.options.jobs, context.stop, &builds, |session, (_, build)| {
+    let results = crew::each(context, &builds, |session, (_, build)| {
         let started = Instant::now();
         session.batch(&format!("SET maintenance_work_mem = '{memory}MB'"))?;
         let (table, name, remark) = match build {
@@ -140,7 +140,7 @@ pub fn constraints(context: &Context<'_>, plan: &Plan) -> Result<Vec<Remark>> {
             }
         }
     }
-    let found = crew::each(context.pool, context.options.jobs, context.stop, &to_validate, |session, (table, c)| {
+    let found = crew::each(context, &to_validate, |session, (table, c)| {
         validate(context, session, plan, table, c)
     })?;
     remarks.extend(found.into_iter().flatten());
@@ -204,7 +204,7 @@ pub fn sequences(context: &Context<'_>, plan: &Plan) -> Result<Vec<Remark>> {
 pub fn views(context: &Context<'_>, plan: &Plan) -> Result<Vec<Remark>> {
     let there = catalog::views(context.control, &plan.schema)?;
     let mut remarks = Vec::new();
-    let mut session = context.pool.session()?;
+    let mut session = context.session()?;
     for view in plan.views.iter().filter(|v| !there.contains(&v.target)) {
         let sql = ddl::create_view(&plan.schema, view);
         let tx = session.transaction()?;
@@ -221,7 +221,7 @@ pub fn views(context: &Context<'_>, plan: &Plan) -> Result<Vec<Remark>> {
 pub fn count(context: &Context<'_>, plan: &Plan) -> Result<Vec<u64>> {
     let mut order: Vec<usize> = (0..plan.tables.len()).collect();
     order.sort_by_key(|&t| std::cmp::Reverse(plan.tables[t].rows));
-    let counted = crew::each(context.pool, context.options.jobs, context.stop, &order, |session, &t| {
+    let counted = crew::each(context, &order, |session, &t| {
         let table = &plan.tables[t].target;
         session.batch(&ddl::analyze(&plan.schema, table))?;
         Ok((t, catalog::count(session, &plan.schema, table)?))

@@ -44,6 +44,15 @@ pub struct Context<'a> {
     parents: HashMap<String, Vec<String>>,
 }
 
+impl Context<'_> {
+    /// A session to work in: marked, so that the next start waits for it even if this process is killed.
+    fn session(&self) -> Result<Session> {
+        let session = self.pool.session()?;
+        control::mark_worker(&session, &self.options.schema)?;
+        Ok(session)
+    }
+}
+
 /// A plan that was made and not carried out.
 pub struct DryRun {
     /// The plan.

@@ -73,7 +73,7 @@ fn lanes(context: &Context<'_>, readers: &mut [Reader], load: &Load<'_>) -> Resu
     std::thread::scope(|scope| {
         for reader in readers.iter_mut() {
             scope.spawn(move || {
-                let result = context.pool.session().and_then(|mut session| {
+                let result = context.session().and_then(|mut session| {
                     prepare_lane(context, &session)?;
                     load.lane(reader, &mut session)
                 });
@@ -109,7 +109,7 @@ fn create_large_tables(context: &Context<'_>, plan: &Plan, there: &HashSet<Strin
 
 /// Creates a table and writes down that it is ours, in one transaction.
 pub fn create_table(context: &Context<'_>, plan: &Plan, table: &TablePlan) -> Result<()> {
-    let mut session = context.pool.session()?;
+    let mut session = context.session()?;
     let tx = session.transaction()?;
     tx.batch(&ddl::create_table(&plan.schema, table))?;
     control::record_object(&tx, context.run, "table", &table.target)?;
@@ -269,7 +269,7 @@ fn empty(
     changed: &[usize],
     profiles: &[TableProfile],
 ) -> Result<()> {
-    let mut session = context.pool.session()?;
+    let mut session = context.session()?;
     let ours = control::tables_of(&session, context.run)?;
     let tx = session.transaction()?;
     // In a table that was there before, rows loaded by another rule are the same rows of the same type.

@@ -3,6 +3,7 @@
 use super::options::Options;
 use crate::error::{Error, Kind, Result};
 use crate::load::Conflict;
+use crate::model::bounds::DEAD_CLIENT_PATIENCE;
 use crate::model::name::quoted;
 use crate::model::plan::Plan;
 use crate::model::source::Catalog;
@@ -10,6 +11,7 @@ use crate::postgres::catalog::{self, ExistingTable};
 use crate::postgres::control::{self, RunRecord, State};
 use crate::postgres::Session;
 use std::collections::HashSet;
+use std::time::Instant;
 
 /// What a start finds.
 pub enum Start {
@@ -73,11 +75,12 @@ pub fn check_rights(session: &Session, options: &Options) -> Result<()> {
 
 /// Looks for a run to go on with. The session holds the schema's lock from here on.
 pub fn look(session: &mut Session, options: &Options, fingerprint: &str) -> Result<Start> {
-    if !control::try_lock(session, &options.schema)? {
+    if !lock(session, &options.schema)? {
         return Err(Error::new(Kind::Blocked, format!("another lite2pg is at work on schema `{}`", options.schema))
             .state("this one has written nothing")
             .hint("wait for it to end; `SELECT * FROM pg_stat_activity WHERE application_name = 'lite2pg'` shows it"));
     }
+    control::end_workers(session, &options.schema)?;
     if !control::exists(session)? {
         return Ok(Start::Fresh);
     }
@@ -95,6 +98,18 @@ pub fn look(session: &mut Session, options: &Options, fingerprint: &str) -> Resu
         (_, true) => Ok(Start::Resume(Box::new(run))),
         (_, false) => Err(unfinished(&run, options, fingerprint)),
     }
+}
+
+// The server needs a moment to notice that a killed client is gone.
+fn lock(session: &Session, schema: &str) -> Result<bool> {
+    let deadline = Instant::now() + DEAD_CLIENT_PATIENCE;
+    while !control::try_lock(session, schema)? {
+        if Instant::now() >= deadline {
+            return Ok(false);
+        }
+        std::thread::sleep(DEAD_CLIENT_PATIENCE / 20);
+    }
+    Ok(true)
 }
 
 fn unfinished(run: &RunRecord, options: &Options, fingerprint: &str) -> Error {
