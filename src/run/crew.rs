@@ -64,12 +64,13 @@ pub fn each<T: Sync, R: Send>(
     Ok(results.into_iter().map(|(_, result)| result).collect())
 }
 
-fn cancel_on(stop: &AtomicBool, over: &AtomicBool, running: &Mutex<Vec<CancelHandle>>) {
+/// Cancels the statements of `running` once `stop` is set, until `over` is.
+pub fn cancel_on(stop: &AtomicBool, over: &AtomicBool, running: &Mutex<Vec<CancelHandle>>) {
     while !over.load(Ordering::Relaxed) {
         if stop.load(Ordering::Relaxed) {
-            // One that cannot be cancelled ends by itself; the hands wait for it either way.
-            lock(running).drain(..).for_each(|handle| drop(handle.cancel()));
-            return;
+            // Again and again: a hand may have looked at `stop` just before it began its statement. One that
+            // cannot be cancelled ends by itself; the hands wait for it either way.
+            lock(running).iter().for_each(|handle| drop(handle.cancel()));
         }
         std::thread::park_timeout(LOOK_EVERY);
     }

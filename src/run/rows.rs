@@ -1,9 +1,9 @@
 //! The rows of all tables: rounds of lanes, until nothing disproves the plan any more.
 
-use super::{Context, clock::millis, evidence, probe};
+use super::{Context, clock::millis, crew, evidence, probe};
 use crate::error::{Error, Kind, Result};
 use crate::load::queue::Item;
-use crate::load::{Disproof, Load};
+use crate::load::{Disproof, Load, interrupted};
 use crate::model::bounds::{RANGE_BYTES_MAX, RANGE_ROWS, RANGES_PER_TABLE_MAX, RELOAD_ROUNDS_MAX};
 use crate::model::event::{CopyTable, Event, Progress};
 use crate::model::plan::{Plan, TablePlan};
@@ -11,10 +11,11 @@ use crate::model::profile::{Failure, TableProfile};
 use crate::model::range::Range;
 use crate::plan::Draft;
 use crate::postgres::control::{self, DoneRange};
-use crate::postgres::{Session, ddl};
+use crate::postgres::ddl;
 use crate::profile::Depth;
 use crate::sqlite::{Reader, TableScan};
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Bytes that a range is planned for: half of what one transaction takes, so that a wrong estimate seldom
@@ -69,30 +70,43 @@ fn round(context: &Context<'_>, readers: &mut Vec<Reader>, planned: &Planned) ->
 // Each lane is a thread with a reader and a session of its own.
 fn lanes(context: &Context<'_>, readers: &mut [Reader], load: &Load<'_>) -> Result<()> {
     let first_error = Mutex::new(None::<Error>);
-    let errors = &first_error;
+    let running = Mutex::new(Vec::new());
+    let over = AtomicBool::new(false);
+    let work = |reader: &Reader| {
+        let mut session = context.session()?;
+        if context.replica_role {
+            session.batch("SET session_replication_role = replica")?;
+        }
+        lock(&running).push(session.cancel_handle());
+        load.lane(reader, &mut session)
+    };
+    let lane = |reader: &Reader| {
+        let Err(error) = work(reader) else { return };
+        load.queue.close();
+        let mut first = lock(&first_error);
+        // An interruption is how the others end after the first real error.
+        if first.as_ref().is_none_or(|f| f.kind() == Kind::Interrupted) {
+            // A lane that waits, for a lock of somebody else say, ends by being cancelled.
+            let stopped = context.stop.load(Ordering::Relaxed) && error.kind() == Kind::Failed;
+            *first = Some(if stopped { interrupted() } else { error });
+        }
+    };
     std::thread::scope(|scope| {
-        for reader in readers.iter_mut() {
-            scope.spawn(move || {
-                let result = context.session().and_then(|mut session| {
-                    prepare_lane(context, &session)?;
-                    load.lane(reader, &mut session)
-                });
-                if let Err(error) = result {
-                    load.queue.close();
-                    let mut first = errors.lock().unwrap_or_else(PoisonError::into_inner);
-                    // An interruption is how the others end after the first real error.
-                    if first.as_ref().is_none_or(|f| f.kind() == Kind::Interrupted) {
-                        *first = Some(error);
-                    }
-                }
-            });
+        let watch = scope.spawn(|| crew::cancel_on(context.stop, &over, &running));
+        let lane = &lane;
+        let lanes: Vec<_> = readers.iter_mut().map(|reader| scope.spawn(move || lane(reader))).collect();
+        let ended: Vec<_> = lanes.into_iter().map(std::thread::ScopedJoinHandle::join).collect();
+        over.store(true, Ordering::Relaxed);
+        watch.thread().unpark();
+        for end in ended {
+            end.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         }
     });
     first_error.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
 }
 
-fn prepare_lane(context: &Context<'_>, session: &Session) -> Result<()> {
-    if context.replica_role { session.batch("SET session_replication_role = replica") } else { Ok(()) }
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A table that one transaction takes is created in it, so that its rows can be frozen at once.
