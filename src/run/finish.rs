@@ -217,14 +217,18 @@ pub fn views(context: &Context<'_>, plan: &Plan) -> Result<Vec<Remark>> {
     Ok(remarks)
 }
 
-/// Gathers statistics, and counts the rows back; the counts in the plan's order.
+/// Gathers statistics.
+pub fn analyze(context: &Context<'_>, plan: &Plan) -> Result<()> {
+    crew::each(context, &plan.tables, |session, table| session.batch(&ddl::analyze(&plan.schema, &table.target)))?;
+    Ok(())
+}
+
+/// Counts the rows back; the counts in the plan's order.
 pub fn count(context: &Context<'_>, plan: &Plan) -> Result<Vec<u64>> {
     let mut order: Vec<usize> = (0..plan.tables.len()).collect();
     order.sort_by_key(|&t| std::cmp::Reverse(plan.tables[t].rows));
     let counted = crew::each(context, &order, |session, &t| {
-        let table = &plan.tables[t].target;
-        session.batch(&ddl::analyze(&plan.schema, table))?;
-        Ok((t, catalog::count(session, &plan.schema, table)?))
+        Ok((t, catalog::count(session, &plan.schema, &plan.tables[t].target)?))
     })?;
     let mut counts = vec![0; plan.tables.len()];
     for (t, rows) in counted {

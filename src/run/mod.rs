@@ -256,15 +256,28 @@ fn finished(
         parents: HashMap::new(),
     };
     let done = control::ranges(&control, run.id)?;
-    let counts = clock.phase(Phase::Analyze, run.plan.tables.len(), || finish::count(&context, &run.plan))?;
+    let counts = clock
+        .phase(Phase::Analyze, run.plan.tables.len(), || finish::count(&context, &run.plan))
+        .map_err(|e| changed_since(e, run.id))?;
     if options.scope != Scope::SchemaOnly {
-        check_counts(&run.plan, &done, &counts, options)?;
+        check_counts(&run.plan, &done, &counts, options).map_err(|e| changed_since(e, run.id))?;
     }
     let tables = table_summaries(&run.plan, &done, &counts, &HashMap::new(), &run.plan.remarks);
     let ledger = control::ledger(&control, run.id)?;
     let mut summary = summary(&context, run.plan.remarks, tables, ledger, opened.snapshot.clone(), clock);
     summary.finished_before = true;
     Ok(summary)
+}
+
+// The application may write to its new home by now, so that beginning again is not what we recommend first.
+fn changed_since(error: Error, run: Uuid) -> Error {
+    if error.kind() != Kind::Failed {
+        return error;
+    }
+    error
+        .context(format!("run {run} had finished, and the target was changed since"))
+        .state("nothing was written by this start")
+        .hint("is the target in use? then this is as it should be; `--restart` drops the tables and begins again")
 }
 
 fn create_all(context: &Context<'_>, plan: &Plan) -> Result<()> {
@@ -297,7 +310,10 @@ fn finish(
     for remark in &found {
         context.observer.event(&Event::Remark(remark.clone()));
     }
-    let counts = clock.phase(Phase::Analyze, plan.tables.len(), || finish::count(context, plan))?;
+    let counts = clock.phase(Phase::Analyze, plan.tables.len(), || {
+        finish::analyze(context, plan)?;
+        finish::count(context, plan)
+    })?;
     let done = control::ranges(context.control, context.run)?;
     if context.options.scope != Scope::SchemaOnly {
         check_counts(plan, &done, &counts, context.options)?;
