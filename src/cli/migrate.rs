@@ -68,7 +68,7 @@ pub struct Arguments {
     /// Empty the target's tables first, in one statement
     #[arg(long)]
     truncate: bool,
-    /// What happens to rows whose key is there already
+    /// Load into tables that hold rows; what happens to a row whose key is there already
     #[arg(long, value_enum, value_name = "WHAT", num_args = 1)]
     on_conflict: Option<OnConflict>,
     /// Drop what an earlier run of lite2pg created in the schema, and begin again
@@ -117,7 +117,7 @@ enum OnConflict {
     Skip,
     /// The source's row replaces it
     Update,
-    /// The run ends
+    /// The run ends; rows without such a key are added
     Fail,
 }
 
@@ -236,11 +236,11 @@ impl Arguments {
                 Snapshot::Backup => SnapshotChoice::Backup,
             },
             truncate: self.truncate,
-            conflict: match self.on_conflict {
-                None | Some(OnConflict::Fail) => Conflict::Fail,
-                Some(OnConflict::Skip) => Conflict::Skip,
-                Some(OnConflict::Update) => Conflict::Update,
-            },
+            conflict: self.on_conflict.map(|what| match what {
+                OnConflict::Fail => Conflict::Fail,
+                OnConflict::Skip => Conflict::Skip,
+                OnConflict::Update => Conflict::Update,
+            }),
             restart: self.restart,
         })
     }

@@ -60,7 +60,7 @@ fn round(context: &Context<'_>, readers: &mut Vec<Reader>, planned: &Planned) ->
     let mut disproofs = Vec::new();
     for level in levels(context, plan) {
         let items = items.iter().filter(|i| level.contains(&i.table)).copied().collect();
-        let load = Load::new(plan, &scans, context.run, context.options.conflict, &progress, context.stop, context.observer, items);
+        let load = Load::new(plan, &scans, context.run, context.options.conflict.unwrap_or_default(), &progress, context.stop, context.observer, items);
         lanes(context, readers, &load)?;
         disproofs.extend(load.into_disproofs());
     }

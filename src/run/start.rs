@@ -2,7 +2,6 @@
 
 use super::options::Options;
 use crate::error::{Error, Kind, Result};
-use crate::load::Conflict;
 use crate::model::bounds::DEAD_CLIENT_PATIENCE;
 use crate::model::name::quoted;
 use crate::model::plan::Plan;
@@ -91,7 +90,7 @@ pub fn look(session: &mut Session, options: &Options, fingerprint: &str) -> Resu
     let Some(run) = control::latest(session, &options.schema)? else { return Ok(Start::Fresh) };
     let same = run.fingerprint == fingerprint && run.options == options.shape() && run.format == control::FORMAT;
     match (run.state, same) {
-        (State::Done, true) if !options.truncate && options.conflict == Conflict::Fail => {
+        (State::Done, true) if !options.truncate && options.conflict.is_none() => {
             Ok(Start::Finished(Box::new(run)))
         }
         (State::Done, _) => Ok(Start::Fresh),
@@ -118,8 +117,11 @@ fn unfinished(run: &RunRecord, options: &Options, fingerprint: &str) -> Error {
     if run.fingerprint != fingerprint {
         error = error.fact("the source has changed since, so the two halves would not fit");
     }
-    if run.options != options.shape() {
-        error = error.fact(format!("it was started with {}", run.options));
+    for (name, was, is) in options.differences(&run.options) {
+        error = error.fact(format!("{name} was {was} and is {is} now"));
+    }
+    if run.format != control::FORMAT {
+        error = error.fact("another version of lite2pg started it, and this one cannot go on with it");
     }
     error
         .state("nothing was written by this start; the earlier run's rows are on the target")
@@ -134,13 +136,13 @@ pub fn existing_tables(session: &Session, options: &Options, catalog: &Catalog) 
     let names: Vec<String> = relations.into_iter().filter(|r| wanted.contains(&r.to_lowercase())).collect();
     let tables = catalog::tables(session, &options.schema, &names)?;
     let full: Vec<String> = tables.iter().filter(|t| t.has_rows).map(|t| format!("`{}`", t.name)).collect();
-    let told = options.truncate || options.conflict != Conflict::Fail;
+    let told = options.truncate || options.conflict.is_some();
     if !full.is_empty() && !told && options.scope != super::Scope::SchemaOnly {
         return Err(Error::new(Kind::Blocked, format!("the target holds rows already in schema `{}`", options.schema))
             .fact(format!("in {}", full.join(", ")))
             .state("nothing was written")
             .hint(
-                "`--truncate` empties them first, `--on-conflict skip|update` keeps them, `--schema NAME` goes \
+                "`--truncate` empties them first, `--on-conflict skip|update|fail` adds to them, `--schema NAME` goes \
                  elsewhere, `--restart` drops what an earlier lite2pg created",
             ));
     }
