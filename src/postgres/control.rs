@@ -227,11 +227,12 @@ pub fn set_state(session: &Session, run: Uuid, state: State) -> Result<()> {
     Ok(())
 }
 
-/// Writes down that the run made a table or a view.
-pub fn record_object(tx: &Transaction<'_>, run: Uuid, kind: &str, name: &str) -> Result<()> {
+/// Writes down that the run made a table or a view, in the transaction that made it.
+pub fn record_object(tx: &Transaction<'_>, run: Uuid, kind: &str, schema: &str, name: &str) -> Result<()> {
     tx.execute(
-        "INSERT INTO lite2pg.object (run, kind, name) VALUES ($1::text::uuid, $2, $3) ON CONFLICT DO NOTHING",
-        &[&run.to_string(), &kind, &name],
+        "INSERT INTO lite2pg.object (run, kind, name, oid) \
+         VALUES ($1::text::uuid, $2, $3, $4::text::regclass) ON CONFLICT DO NOTHING",
+        &[&run.to_string(), &kind, &name, &qualified(schema, name)],
     )?;
     Ok(())
 }
@@ -242,10 +243,11 @@ pub fn forget_object(tx: &Transaction<'_>, run: Uuid, name: &str) -> Result<()> 
     Ok(())
 }
 
-/// Names of what runs into this schema created, views first.
-pub fn objects(session: &Session, schema: &str) -> Result<Vec<(String, String)>> {
+// Kinds and names of what runs into this schema created and nobody dropped or replaced since.
+fn objects(session: &Session, schema: &str) -> Result<Vec<(String, String)>> {
     let sql = "SELECT DISTINCT o.kind, o.name FROM lite2pg.object o JOIN lite2pg.run r ON r.id = o.run \
-               WHERE r.target_schema = $1 AND r.state <> 'abandoned' ORDER BY o.kind DESC, o.name";
+               JOIN pg_class c ON c.oid = o.oid AND c.relname = o.name JOIN pg_namespace n ON n.oid = c.relnamespace \
+               WHERE r.target_schema = $1 AND n.nspname = $1 AND r.state <> 'abandoned' ORDER BY o.kind DESC, o.name";
     Ok(session.query(sql, &[&schema])?.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 

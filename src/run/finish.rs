@@ -208,9 +208,11 @@ pub fn views(context: &Context<'_>, plan: &Plan) -> Result<Vec<Remark>> {
     for view in plan.views.iter().filter(|v| !there.contains(&v.target)) {
         let sql = ddl::create_view(&plan.schema, view);
         let tx = session.transaction()?;
-        control::record_object(&tx, context.run, "view", &view.target)?;
         match attempt(&tx, &sql)? {
-            None => tx.commit()?,
+            None => {
+                control::record_object(&tx, context.run, "view", &plan.schema, &view.target)?;
+                tx.commit()?;
+            }
             Some(refusal) => remarks.push(refused(&view.source, "view not created", &refusal, &[&sql])),
         }
     }

@@ -126,7 +126,7 @@ pub fn create_table(context: &Context<'_>, plan: &Plan, table: &TablePlan) -> Re
     let mut session = context.session()?;
     let tx = session.transaction()?;
     tx.batch(&ddl::create_table(&plan.schema, table))?;
-    control::record_object(&tx, context.run, "table", &table.target)?;
+    control::record_object(&tx, context.run, "table", &plan.schema, &table.target)?;
     tx.commit()
 }
 
