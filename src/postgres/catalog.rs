@@ -255,16 +255,19 @@ pub fn advance_sequence(
         &[&owned.sequence],
     )?;
     let (min, end, start, step): (i64, i64, i64, i64) = (row.get(0), row.get(1), row.get(2), row.get(3));
-    let used = max.max(last).filter(|&n| n >= min);
-    let (value, called) = used.map_or((start.max(min), false), |n| (n.min(end), true));
-    session
-        .query_one("SELECT setval($1::int8::oid::regclass, $2, $3)", &[&owned.sequence, &value, &called])?;
     let row = session.query_one(
         "SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) FROM pg_class c \
          JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1::int8::oid",
         &[&owned.sequence],
     )?;
     let relation: String = row.get(0);
+    // A table that was there may have given numbers out and lost their rows; they are not given out again.
+    let there = session.query_one(&format!("SELECT last_value, is_called FROM {relation}"), &[])?;
+    let given = there.get::<_, bool>(1).then(|| there.get(0));
+    let used = max.max(last).max(given).filter(|&n| n >= min);
+    let (value, called) = used.map_or((start.max(min), false), |n| (n.min(end), true));
+    session
+        .query_one("SELECT setval($1::int8::oid::regclass, $2, $3)", &[&owned.sequence, &value, &called])?;
     // Read back from the sequence itself: this is the assertion, not the value that was just sent.
     let row = session.query_one(&format!("SELECT last_value, is_called FROM {relation}"), &[])?;
     let (last_value, is_called): (i64, bool) = (row.get(0), row.get(1));
