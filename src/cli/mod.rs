@@ -1,6 +1,7 @@
 //! The command line: arguments become options, results become text and exit codes.
 
 mod migrate;
+mod output;
 mod signals;
 
 use crate::error::{Error, Kind};
@@ -39,17 +40,19 @@ pub fn main() -> ExitCode {
     }));
     let arguments = Arguments::parse();
     // The payload of a panic may quote a row's value; the hook has said what can be said.
-    let done = std::panic::catch_unwind(|| match arguments.verb {
-        Verb::Migrate(arguments) => migrate::run(&arguments),
-    });
-    match done {
+    let Verb::Migrate(arguments) = arguments.verb;
+    match std::panic::catch_unwind(|| migrate::run(&arguments)) {
         Ok(Ok(())) => ExitCode::SUCCESS,
-        Ok(Err(error)) => fail(&error),
+        Ok(Err(error)) => fail(&error, arguments.tells_events()),
         Err(_) => ExitCode::from(Kind::Bug.exit_code()),
     }
 }
 
-fn fail(error: &Error) -> ExitCode {
-    eprint!("{}", message::error(error));
+fn fail(error: &Error, as_event: bool) -> ExitCode {
+    if as_event {
+        eprintln!("{}", message::error_json(error));
+    } else {
+        eprint!("{}", message::error(error));
+    }
     ExitCode::from(error.kind().exit_code())
 }

@@ -73,7 +73,7 @@ fn transaction(
     let tx = session.transaction()?;
     if item.creates {
         tx.batch(&ddl::create_table(schema, table))?;
-        control::record_object(&tx, load.order.run, "table", &table.target)?;
+        control::record_object(&tx, load.order.run, "table", schema, &table.target)?;
     }
     let staged = load.order.conflict != Conflict::Fail && table.existing;
     if staged {

@@ -79,6 +79,9 @@ pub const NUMERIC_FRACTION_DIGITS_MAX: usize = 16_383;
 /// How long a connection attempt may take where the target does not say (`connect_timeout`).
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// How long a start waits for the lock of a run before it: a server takes a moment to notice a killed client.
+pub const DEAD_CLIENT_PATIENCE: Duration = Duration::from_secs(1);
+
 /// Connections to the target at most; `--jobs` above this is refused.
 pub const LANES_MAX: usize = 64;
 

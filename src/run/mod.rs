@@ -45,6 +45,15 @@ pub struct Context<'a> {
     parents: HashMap<String, Vec<String>>,
 }
 
+impl Context<'_> {
+    /// A session to work in: marked, so that the next start waits for it even if this process is killed.
+    fn session(&self) -> Result<Session> {
+        let session = self.pool.session()?;
+        control::mark_worker(&session, &self.options.schema)?;
+        Ok(session)
+    }
+}
+
 /// A plan that was made and not carried out.
 pub struct DryRun {
     /// The plan.
@@ -72,6 +81,7 @@ pub fn migrate(options: &Options, target: &Target, observer: &dyn Observer, stop
     let pool = Pool::connect(target, options.jobs + 2, &PoolSettings::default())?;
     let mut control = pool.session()?;
     start::check_server(&control)?;
+    start::check_rights(&control, options)?;
     let found = start::look(&mut control, options, &opened.fingerprint)?;
     let (mut planned, run, resumed) = match found {
         Start::Finished(run) => return finished(*run, &opened, &pool, options, observer, stop, clock),
@@ -112,6 +122,7 @@ pub fn dry_run(
         let pool = Pool::connect(target, 2, &PoolSettings::default())?;
         let control = pool.session()?;
         start::check_server(&control)?;
+        start::check_rights(&control, options)?;
         prepare(options, &mut opened, &control, observer, stop, &mut clock)?
     } else {
         let draft = Draft::new(opened.catalog.clone(), options.plan_options(), &[], &[])?;
@@ -198,7 +209,8 @@ fn begin(options: &Options, opened: &Opened, planned: &Planned, control: &mut Se
         format: control::FORMAT,
     };
     let tx = control.transaction()?;
-    tx.batch(&ddl::create_schema(&options.schema))?;
+    control::create(&tx)?;
+    catalog::create_schema(&tx, &options.schema)?;
     let existing: Vec<&str> = planned.plan.tables.iter().filter(|t| t.existing).map(|t| t.target.as_str()).collect();
     if options.truncate && !existing.is_empty() {
         tx.batch(&ddl::truncate(&options.schema, &existing)).map_err(|e| {
@@ -250,9 +262,11 @@ fn finished(
         parents: HashMap::new(),
     };
     let done = control::ranges(&control, run.id)?;
-    let counts = clock.phase(Phase::Analyze, run.plan.tables.len(), || finish::count(&context, &run.plan))?;
+    let counts = clock
+        .phase(Phase::Analyze, run.plan.tables.len(), || finish::count(&context, &run.plan))
+        .map_err(|e| changed_since(e, run.id))?;
     if options.scope != Scope::SchemaOnly {
-        check_counts(&run.plan, &done, &counts, options)?;
+        check_counts(&run.plan, &done, &counts, options).map_err(|e| changed_since(e, run.id))?;
     }
     let tables = table_summaries(&run.plan, &done, &counts, &HashMap::new(), &run.plan.remarks);
     let ledger = control::ledger(&control, run.id)?;
@@ -261,9 +275,20 @@ fn finished(
     Ok(summary)
 }
 
+// The application may write to its new home by now, so that beginning again is not what we recommend first.
+fn changed_since(error: Error, run: Uuid) -> Error {
+    if error.kind() != Kind::Failed {
+        return error;
+    }
+    error
+        .context(format!("run {run} had finished, and the target was changed since"))
+        .state("nothing was written by this start")
+        .hint("is the target in use? then this is as it should be; `--restart` drops the tables and begins again")
+}
+
 fn create_all(context: &Context<'_>, plan: &Plan) -> Result<()> {
-    let there = control::objects(context.control, &plan.schema)?;
-    for table in plan.tables.iter().filter(|t| !t.existing && !there.iter().any(|(_, name)| *name == t.target)) {
+    let there = control::tables_of(context.control, context.run)?;
+    for table in plan.tables.iter().filter(|t| !t.existing && !there.contains(&t.target)) {
         rows::create_table(context, plan, table)?;
     }
     Ok(())
@@ -291,7 +316,10 @@ fn finish(
     for remark in &found {
         context.observer.event(&Event::Remark(remark.clone()));
     }
-    let counts = clock.phase(Phase::Analyze, plan.tables.len(), || finish::count(context, plan))?;
+    let counts = clock.phase(Phase::Analyze, plan.tables.len(), || {
+        finish::analyze(context, plan)?;
+        finish::count(context, plan)
+    })?;
     let done = control::ranges(context.control, context.run)?;
     if context.options.scope != Scope::SchemaOnly {
         check_counts(plan, &done, &counts, context.options)?;
