@@ -207,7 +207,7 @@ impl Stream<'_, '_> {
         if originals.is_empty() {
             return Ok(());
         }
-        control::record_originals(self.tx, self.load.order.run, &self.table.target, &originals)
+        control::record_originals(self.tx, self.load.order.run, &self.table.target, originals)
     }
 
     // The originals go into the same transaction, so the COPY has to pause for them.

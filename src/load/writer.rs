@@ -118,20 +118,47 @@ impl RowWriter {
             if column.not_null && cell == Cell::Null {
                 return Ok(Some(Misfitting { column: i, key, misfit: Some(Misfit::NullInNotNull) }));
             }
-            match column.compiled.write(cell, &mut self.buffer) {
+            let written = if cell.bytes() as u64 >= LARGE_CELL_BYTES {
+                self.met_large_cell = true;
+                self.write_large(i, cell, &mut send)?
+            } else {
+                column.compiled.write(cell, &mut self.buffer)
+            };
+            match written {
                 Ok(Fit::Exact) => {}
-                Ok(Fit::Rewritten(rule)) => column.rewritten(rule, key),
-                Ok(Fit::StandIn) if column.stand_ins => self.keep_original(i, key, cell),
+                Ok(Fit::Rewritten(rule)) => self.columns[i].rewritten(rule, key),
+                Ok(Fit::StandIn) if self.columns[i].stand_ins => self.keep_original(i, key, cell),
                 Ok(Fit::StandIn) => return Ok(Some(Misfitting { column: i, key, misfit: None })),
                 Err(misfit) => return Ok(Some(Misfitting { column: i, key, misfit: Some(misfit) })),
-            }
-            if self.buffer.len() >= LARGE_CELL_BYTES as usize {
-                self.met_large_cell = true;
-                send(self.take_batch())?;
             }
         }
         self.rows += 1;
         Ok(None)
+    }
+
+    // A large cell goes out in slices where its bytes are sent as they are, and at once where they are not, so
+    // that at most one copy of it is held here.
+    #[cold]
+    fn write_large(
+        &mut self,
+        column: usize,
+        cell: Cell<'_>,
+        send: &mut impl FnMut(Vec<u8>) -> Result<()>,
+    ) -> Result<Result<Fit, Misfit>> {
+        send(self.take_batch())?;
+        let Some((bytes, fit)) = self.columns[column].compiled.verbatim(cell) else {
+            let written = self.columns[column].compiled.write(cell, &mut self.buffer);
+            if written.is_ok() {
+                send(self.take_batch())?;
+            }
+            return Ok(written);
+        };
+        encode::length(bytes.len(), &mut self.buffer);
+        for slice in bytes.chunks(BATCH_BYTES) {
+            self.buffer.extend_from_slice(slice);
+            send(self.take_batch())?;
+        }
+        Ok(Ok(fit))
     }
 
     #[cold]

@@ -2,8 +2,10 @@
 //!
 //! Owns that schema's SQL. Decides nothing: whether to resume is the run's business.
 
+use super::encode;
 use super::session::{Session, Transaction};
 use crate::error::{Error, Kind, Result};
+use crate::model::bounds::BATCH_BYTES;
 use crate::model::event::LedgerLine;
 use crate::model::name::qualified;
 use crate::model::plan::Plan;
@@ -303,17 +305,34 @@ pub fn record_range(
     Ok(())
 }
 
-/// Writes originals, in the transaction of their rows.
-pub fn record_originals(tx: &Transaction<'_>, run: Uuid, table: &str, originals: &[Original]) -> Result<()> {
-    let keys: Vec<i64> = originals.iter().map(|o| o.key).collect();
-    let columns: Vec<&str> = originals.iter().map(|o| o.column.as_str()).collect();
-    let classes: Vec<&str> = originals.iter().map(|o| o.class).collect();
-    let bytes: Vec<&[u8]> = originals.iter().map(|o| o.bytes.as_slice()).collect();
-    tx.execute(
-        "INSERT INTO lite2pg.original (run, table_name, key, column_name, class, bytes) \
-         SELECT $1::text::uuid, $2, * FROM unnest($3::bigint[], $4::text[], $5::text[], $6::bytea[])",
-        &[&run.to_string(), &table, &keys, &columns, &classes, &bytes],
+/// Writes originals, in the transaction of their rows. Large ones are handed on, not copied.
+pub fn record_originals(tx: &Transaction<'_>, run: Uuid, table: &str, originals: Vec<Original>) -> Result<()> {
+    let mut copy = tx.copy_in(
+        "COPY lite2pg.original (run, table_name, key, column_name, class, bytes) FROM STDIN (FORMAT binary)",
     )?;
+    let mut batch = Vec::new();
+    encode::header(&mut batch);
+    for original in originals {
+        encode::row(6, &mut batch);
+        encode::uuid(*run.as_bytes(), &mut batch);
+        encode::text(table.as_bytes(), &mut batch);
+        encode::int8(original.key, &mut batch);
+        encode::text(original.column.as_bytes(), &mut batch);
+        encode::text(original.class.as_bytes(), &mut batch);
+        encode::length(original.bytes.len(), &mut batch);
+        if original.bytes.len() < BATCH_BYTES {
+            batch.extend_from_slice(&original.bytes);
+        } else {
+            copy.send(std::mem::take(&mut batch).into())?;
+            copy.send(original.bytes.into())?;
+        }
+        if batch.len() >= BATCH_BYTES {
+            copy.send(std::mem::take(&mut batch).into())?;
+        }
+    }
+    encode::trailer(&mut batch);
+    copy.send(batch.into())?;
+    copy.finish()?;
     Ok(())
 }
 
