@@ -85,7 +85,7 @@ impl Teller {
             Event::PhaseFinished { .. } | Event::Step { .. } | Event::TableCopied { .. } => {}
             Event::CopyPlanned { tables } => self.state().tables.clone_from(tables),
             Event::Widened { table, why } => {
-                self.talk(&wrapped("note: ", &format!("`{table}` is loaded again: {why}"), 2))
+                self.talk(&wrapped("note: ", &format!("`{table}` is loaded again: {why}"), 2));
             }
             Event::Remark(remark) => {
                 if remark.level == crate::model::plan::Level::Warning {
