@@ -76,7 +76,8 @@ fn check(file: &Path) -> Done {
         seen += 1;
         let relation = moved.name(table);
         let here: i64 = one(&db, &format!("SELECT count(*) FROM {} NOT INDEXED", quoted(table)));
-        let there: i64 = moved.one(&format!("SELECT count(*) FROM {relation}")).expect("a count").parse().expect("a number");
+        let there: i64 =
+            moved.one(&format!("SELECT count(*) FROM {relation}")).expect("a count").parse().expect("a number");
         assert_eq!(here, there, "rows of `{table}` in {}", file.display());
         done.rows_in += here;
         done.rows_there += there;
@@ -123,8 +124,13 @@ fn close(here: String, there: String, tolerance: f64) -> Question {
 // How many answers agreed.
 fn column(db: &Connection, moved: &Moved, table: &str, source: &str, target: &str, kind: &str) -> usize {
     let from = format!("FROM {} NOT INDEXED", quoted(table));
-    let classes: String =
-        one(db, &format!("SELECT coalesce(group_concat(DISTINCT typeof({0})), '') {from} WHERE {0} IS NOT NULL", quoted(source)));
+    let classes: String = one(
+        db,
+        &format!(
+            "SELECT coalesce(group_concat(DISTINCT typeof({0})), '') {from} WHERE {0} IS NOT NULL",
+            quoted(source)
+        ),
+    );
     let relation = moved.name(table);
     let stood_in: i64 = moved
         .session
@@ -152,7 +158,11 @@ fn column(db: &Connection, moved: &Moved, table: &str, source: &str, target: &st
                 (Some(_), None) => false,
             },
         };
-        assert!(agree, "`{table}`.{source} {kind} ({classes}): {} gives {here:?}, {} gives {there:?}", question.here, question.there);
+        assert!(
+            agree,
+            "`{table}`.{source} {kind} ({classes}): {} gives {here:?}, {} gives {there:?}",
+            question.here, question.there
+        );
     }
     asked.len()
 }
@@ -197,7 +207,10 @@ fn questions(s: &str, t: &str, kind: &str, classes: &str, stood_in: bool) -> Vec
         }
         ("boolean", _) => {
             let yes = "'1', 't', 'true', 'y', 'yes', 'on'";
-            all.push(exact(format!("count(*) FILTER (WHERE lower({s}) IN ({yes}))"), format!("count(*) FILTER (WHERE {t})")));
+            all.push(exact(
+                format!("count(*) FILTER (WHERE lower({s}) IN ({yes}))"),
+                format!("count(*) FILTER (WHERE {t})"),
+            ));
         }
         ("uuid", _) => {
             let bare = format!("lower(replace(replace(replace({s}, '-', ''), '{{', ''), '}}', ''))");
@@ -209,7 +222,10 @@ fn questions(s: &str, t: &str, kind: &str, classes: &str, stood_in: bool) -> Vec
         }
         ("date", "text") => {
             all.extend(["min", "max"].map(|of| exact(format!("{of}({s})"), format!("{of}({t})"))));
-            all.push(exact(format!("sum(CAST(julianday({s}) + 0.5 AS INTEGER) - 2440588)"), format!("sum({t} - DATE '1970-01-01')")));
+            all.push(exact(
+                format!("sum(CAST(julianday({s}) + 0.5 AS INTEGER) - 2440588)"),
+                format!("sum({t} - DATE '1970-01-01')"),
+            ));
         }
         ("timestamp", "text") => all.extend(moments(s, t)),
         ("jsonb", "text") => {
@@ -231,7 +247,8 @@ fn questions(s: &str, t: &str, kind: &str, classes: &str, stood_in: bool) -> Vec
 
 // Both halves of the numbers are summed, so that 64 bits do not overflow.
 fn integers(s: &str, t: &str) -> Vec<Question> {
-    let sums = ["/", "%"].map(|part| exact(format!("sum({s} {part} 1000000007)"), format!("sum({t} {part} 1000000007)")));
+    let sums =
+        ["/", "%"].map(|part| exact(format!("sum({s} {part} 1000000007)"), format!("sum({t} {part} 1000000007)")));
     let ends = ["min", "max"].map(|of| exact(format!("{of}({s})"), format!("{of}({t})")));
     sums.into_iter().chain(ends).collect()
 }
@@ -239,7 +256,12 @@ fn integers(s: &str, t: &str) -> Vec<Question> {
 // Lengths, ends in the order of bytes, and a character of each text.
 fn texts(s: &str, t: &str) -> Vec<Question> {
     // The ends of text in UTF-16 files would be others: their BINARY order is not that of UTF-8.
-    let ends = ["min", "max"].map(|of| exact(format!("{of}(hex({s})) FILTER (WHERE {s} IS NOT NULL)"), format!("{of}(upper(encode(convert_to({t}, 'UTF8'), 'hex')) COLLATE \"C\")")));
+    let ends = ["min", "max"].map(|of| {
+        exact(
+            format!("{of}(hex({s})) FILTER (WHERE {s} IS NOT NULL)"),
+            format!("{of}(upper(encode(convert_to({t}, 'UTF8'), 'hex')) COLLATE \"C\")"),
+        )
+    });
     let mut all: Vec<Question> = ends.into_iter().collect();
     all.push(exact(format!("sum(length({s}))"), format!("sum(length({t}))")));
     all.push(exact(format!("sum(octet_length({s}))"), format!("sum(octet_length({t}))")));

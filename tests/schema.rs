@@ -114,26 +114,30 @@ fn what_is_left_out_is_reported_with_its_sql() {
 fn primary_keys_refuse_what_sqlite_refuses() {
     let guard = fixture();
     let (source, moved) = &*guard;
-    agree(&source.open(), moved, &[
-        "INSERT INTO composite_pk VALUES ('x', 1, 'again')",
-        "INSERT INTO composite_pk VALUES ('x', 3, 'new')",
-        "INSERT INTO without_rowid VALUES ('a', 'again')",
-        "INSERT INTO without_rowid VALUES (NULL, 'null')",
-        "INSERT INTO without_rowid VALUES ('A', 'another case')",
-        "INSERT INTO without_rowid_composite VALUES ('Eu', '2024-01-02', 4)",
-        "INSERT INTO without_rowid_composite VALUES ('Eu', '2024-01-03', 4)",
-        "INSERT INTO strict_without_rowid VALUES (1, 'x', 2)",
-        "INSERT INTO strict_without_rowid VALUES (2, NULL, 2)",
-        "INSERT INTO strict_all (id, i) VALUES (9, NULL)",
-        "INSERT INTO null_in_text_pk VALUES ('a', 9)",
-        "INSERT INTO null_in_text_pk VALUES (NULL, 9)",
-        "INSERT INTO null_in_composite_pk VALUES (1, 'x', 9)",
-        "INSERT INTO null_in_composite_pk VALUES (1, NULL, 9)",
-        "INSERT INTO int_pk_is_no_rowid VALUES ('text', 'again')",
-        "INSERT INTO int_pk_is_no_rowid VALUES (NULL, 'again')",
-        "INSERT INTO empty_table VALUES (1, NULL)",
-        "INSERT INTO added_column (id) VALUES (9)",
-    ]);
+    agree(
+        &source.open(),
+        moved,
+        &[
+            "INSERT INTO composite_pk VALUES ('x', 1, 'again')",
+            "INSERT INTO composite_pk VALUES ('x', 3, 'new')",
+            "INSERT INTO without_rowid VALUES ('a', 'again')",
+            "INSERT INTO without_rowid VALUES (NULL, 'null')",
+            "INSERT INTO without_rowid VALUES ('A', 'another case')",
+            "INSERT INTO without_rowid_composite VALUES ('Eu', '2024-01-02', 4)",
+            "INSERT INTO without_rowid_composite VALUES ('Eu', '2024-01-03', 4)",
+            "INSERT INTO strict_without_rowid VALUES (1, 'x', 2)",
+            "INSERT INTO strict_without_rowid VALUES (2, NULL, 2)",
+            "INSERT INTO strict_all (id, i) VALUES (9, NULL)",
+            "INSERT INTO null_in_text_pk VALUES ('a', 9)",
+            "INSERT INTO null_in_text_pk VALUES (NULL, 9)",
+            "INSERT INTO null_in_composite_pk VALUES (1, 'x', 9)",
+            "INSERT INTO null_in_composite_pk VALUES (1, NULL, 9)",
+            "INSERT INTO int_pk_is_no_rowid VALUES ('text', 'again')",
+            "INSERT INTO int_pk_is_no_rowid VALUES (NULL, 'again')",
+            "INSERT INTO empty_table VALUES (1, NULL)",
+            "INSERT INTO added_column (id) VALUES (9)",
+        ],
+    );
     for table in ["null_in_text_pk", "null_in_composite_pk", "int_pk_is_no_rowid", "integer_pk_desc"] {
         assert!(moved.remarks(table).contains("the primary key holds NULL"), "{table}: {}", moved.remarks(table));
     }
@@ -167,22 +171,26 @@ fn foreign_keys_refuse_what_sqlite_refuses() {
     let guard = fixture();
     let (source, moved) = &*guard;
     let db = source.open();
-    agree(&db, moved, &[
-        "INSERT INTO children (id, implicit) VALUES (9, 404)",
-        "INSERT INTO children (id, implicit) VALUES (9, 2)",
-        "INSERT INTO children (id, restrict_code) VALUES (9, 'nine')",
-        "INSERT INTO children (id, a, b) VALUES (9, 1, 'lost')",
-        "INSERT INTO children (id, a, b) VALUES (9, 99, NULL)",
-        "INSERT INTO children (id, soon_id) VALUES (9, 404)",
-        "INSERT INTO children (id, late_id) VALUES (9, 404)",
-        "INSERT INTO tree VALUES (9, 99)",
-        "INSERT INTO tree VALUES (9, 9)",
-        "INSERT INTO ring_a VALUES (2, 20)",
-        "INSERT INTO ring_a VALUES (2, 20); INSERT INTO ring_b VALUES (20, NULL)",
-        "DELETE FROM ring_c",
-        "UPDATE parents SET code = 'changed' WHERE id = 1",
-        "INSERT INTO orphans VALUES (9, 404, NULL, NULL)",
-    ]);
+    agree(
+        &db,
+        moved,
+        &[
+            "INSERT INTO children (id, implicit) VALUES (9, 404)",
+            "INSERT INTO children (id, implicit) VALUES (9, 2)",
+            "INSERT INTO children (id, restrict_code) VALUES (9, 'nine')",
+            "INSERT INTO children (id, a, b) VALUES (9, 1, 'lost')",
+            "INSERT INTO children (id, a, b) VALUES (9, 99, NULL)",
+            "INSERT INTO children (id, soon_id) VALUES (9, 404)",
+            "INSERT INTO children (id, late_id) VALUES (9, 404)",
+            "INSERT INTO tree VALUES (9, 99)",
+            "INSERT INTO tree VALUES (9, 9)",
+            "INSERT INTO ring_a VALUES (2, 20)",
+            "INSERT INTO ring_a VALUES (2, 20); INSERT INTO ring_b VALUES (20, NULL)",
+            "DELETE FROM ring_c",
+            "UPDATE parents SET code = 'changed' WHERE id = 1",
+            "INSERT INTO orphans VALUES (9, 404, NULL, NULL)",
+        ],
+    );
     // A deferred key waits for the commit on both sides.
     assert_eq!(moved.refusal("INSERT INTO children (id, late_id) VALUES (9, 404)"), None);
 }
@@ -235,7 +243,8 @@ fn orphans_leave_their_key_not_valid_and_are_counted() {
     let sql = "SELECT count(*) FROM pg_constraint WHERE conrelid = 'orphans'::regclass AND contype = 'f' AND NOT convalidated";
     assert_eq!(moved.one(sql).as_deref(), Some("2"));
     // After mending the rows, the SQL that was given works.
-    let statement = said.lines().find(|l| l.starts_with("ALTER TABLE") && l.contains("parent_id")).expect("SQL").to_owned();
+    let statement =
+        said.lines().find(|l| l.starts_with("ALTER TABLE") && l.contains("parent_id")).expect("SQL").to_owned();
     assert_eq!(moved.refusal(&statement).as_deref(), Some("23503"));
     assert_eq!(moved.refusal(&format!("DELETE FROM orphans WHERE parent_id = 404; {statement}")), None);
 }
@@ -246,22 +255,26 @@ fn orphans_leave_their_key_not_valid_and_are_counted() {
 fn unique_indexes_refuse_what_sqlite_refuses() {
     let guard = fixture();
     let (source, moved) = &*guard;
-    agree(&source.open(), moved, &[
-        "INSERT INTO indexed (id, email) VALUES (9, 'ADA@example.ORG')",
-        "INSERT INTO indexed (id, email) VALUES (9, 'Carl@example.org')",
-        "INSERT INTO indexed (id, email) VALUES (9, NULL)",
-        "INSERT INTO indexed (id, name) VALUES (9, 'Ada')",
-        "INSERT INTO indexed (id, name) VALUES (9, 'ada')",
-        "INSERT INTO indexed (id, name, kind) VALUES (9, 'Ada', 'z')",
-        "INSERT INTO indexed (id, name, deleted_at) VALUES (9, 'Ada', '2024-01-01')",
-        "INSERT INTO uniques (id, a) VALUES (9, 'x')",
-        "INSERT INTO uniques (id, a) VALUES (9, 'Y')",
-        "INSERT INTO uniques (id, b) VALUES (9, 'y')",
-        "INSERT INTO uniques (id, b) VALUES (9, 'Ÿ')",
-        "INSERT INTO uniques (id, c, d) VALUES (9, 1, 1)",
-        "INSERT INTO uniques (id, c, d) VALUES (9, 1, NULL)",
-        "INSERT INTO uniques (id, d, a) VALUES (9, 2, 'X')",
-    ]);
+    agree(
+        &source.open(),
+        moved,
+        &[
+            "INSERT INTO indexed (id, email) VALUES (9, 'ADA@example.ORG')",
+            "INSERT INTO indexed (id, email) VALUES (9, 'Carl@example.org')",
+            "INSERT INTO indexed (id, email) VALUES (9, NULL)",
+            "INSERT INTO indexed (id, name) VALUES (9, 'Ada')",
+            "INSERT INTO indexed (id, name) VALUES (9, 'ada')",
+            "INSERT INTO indexed (id, name, kind) VALUES (9, 'Ada', 'z')",
+            "INSERT INTO indexed (id, name, deleted_at) VALUES (9, 'Ada', '2024-01-01')",
+            "INSERT INTO uniques (id, a) VALUES (9, 'x')",
+            "INSERT INTO uniques (id, a) VALUES (9, 'Y')",
+            "INSERT INTO uniques (id, b) VALUES (9, 'y')",
+            "INSERT INTO uniques (id, b) VALUES (9, 'Ÿ')",
+            "INSERT INTO uniques (id, c, d) VALUES (9, 1, 1)",
+            "INSERT INTO uniques (id, c, d) VALUES (9, 1, NULL)",
+            "INSERT INTO uniques (id, d, a) VALUES (9, 2, 'X')",
+        ],
+    );
     // SQLite replaces the row there; a constraint of PostgreSQL can only refuse.
     assert_eq!(moved.refusal("INSERT INTO uniques (id, e) VALUES (9, 'e')").as_deref(), Some("23505"));
 }
@@ -271,26 +284,55 @@ fn checks_and_not_null_refuse_what_sqlite_refuses() {
     let guard = fixture();
     let (source, moved) = &*guard;
     let values = [
-        ("age", "-1"), ("age", "0"), ("age", "150"), ("age", "151"), ("age", "NULL"),
-        ("kind", "'a'"), ("kind", "'A'"), ("kind", "'d'"), ("kind", "''"),
-        ("email", "'@x'"), ("email", "'x@'"), ("email", "''"),
-        ("low, high", "1, 1"), ("low, high", "2, 1"), ("low, high", "NULL, 1"),
-        ("flag", "0"), ("flag", "-3"), ("flag", "NULL"),
-        ("code", "'B7'"), ("code", "'b7'"), ("code", "'B'"), ("code", "'B7' || char(10)"), ("code", "'Ä7'"),
-        ("word", "'PREtext'"), ("word", "'text'"), ("word", "'pre'"), ("word", "'pré'"),
-        ("same", "'never'"), ("same", "'Never'"), ("same", "NULL"),
+        ("age", "-1"),
+        ("age", "0"),
+        ("age", "150"),
+        ("age", "151"),
+        ("age", "NULL"),
+        ("kind", "'a'"),
+        ("kind", "'A'"),
+        ("kind", "'d'"),
+        ("kind", "''"),
+        ("email", "'@x'"),
+        ("email", "'x@'"),
+        ("email", "''"),
+        ("low, high", "1, 1"),
+        ("low, high", "2, 1"),
+        ("low, high", "NULL, 1"),
+        ("flag", "0"),
+        ("flag", "-3"),
+        ("flag", "NULL"),
+        ("code", "'B7'"),
+        ("code", "'b7'"),
+        ("code", "'B'"),
+        ("code", "'B7' || char(10)"),
+        ("code", "'Ä7'"),
+        ("word", "'PREtext'"),
+        ("word", "'text'"),
+        ("word", "'pre'"),
+        ("word", "'pré'"),
+        ("same", "'never'"),
+        ("same", "'Never'"),
+        ("same", "NULL"),
     ];
-    let statements: Vec<String> =
-        values.iter().map(|(columns, values)| format!("INSERT INTO checks (id, {columns}) VALUES (9, {values})")).collect();
-    let (newline, plain): (Vec<&str>, Vec<&str>) = statements.iter().map(String::as_str).partition(|s| s.contains("char(10)"));
+    let statements: Vec<String> = values
+        .iter()
+        .map(|(columns, values)| format!("INSERT INTO checks (id, {columns}) VALUES (9, {values})"))
+        .collect();
+    let (newline, plain): (Vec<&str>, Vec<&str>) =
+        statements.iter().map(String::as_str).partition(|s| s.contains("char(10)"));
     agree(&source.open(), moved, &plain);
     assert_eq!((newline.len(), moved.refusal(&newline[0].replace("char(10)", "chr(10)"))), (1, None));
     // A rule that rows of the source break holds for new ones.
-    agree(&source.open(), moved, &[
-        "INSERT INTO checks_broken VALUES (9, -1, 'x')",
-        "INSERT INTO checks_broken VALUES (9, 1, '')",
-        "INSERT INTO checks_broken VALUES (9, 1, 'x')",
-    ]);
+    agree(
+        &source.open(),
+        moved,
+        &[
+            "INSERT INTO checks_broken VALUES (9, -1, 'x')",
+            "INSERT INTO checks_broken VALUES (9, 1, '')",
+            "INSERT INTO checks_broken VALUES (9, 1, 'x')",
+        ],
+    );
     assert_eq!(moved.remarks("checks_broken").matches("holds for new rows only").count(), 2);
 }
 
@@ -374,7 +416,8 @@ fn hard_names_keep_their_rows_and_harm_nothing() {
         let folded = "SELECT count(*) FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND attnum > 0 \
                       WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND (relname <> lower(relname) OR attname <> lower(attname))";
         assert_eq!(moved.one(folded).as_deref() == Some("0"), spelling != Spelling::Preserve, "{spelling:?}");
-        let refused: Vec<&str> = moved.summary.remarks.iter().filter(|r| r.level == Level::Warning).map(|r| r.text.as_str()).collect();
+        let refused: Vec<&str> =
+            moved.summary.remarks.iter().filter(|r| r.level == Level::Warning).map(|r| r.text.as_str()).collect();
         assert!(refused.is_empty(), "{spelling:?}: {refused:?}");
     }
 }
@@ -427,10 +470,8 @@ fn more_than_1600_columns_block_before_anything_is_written() {
     let columns = |n: usize| (1..=n).map(|i| format!("c{i}")).collect::<Vec<_>>().join(", ");
     let source = Source::sql(&format!("CREATE TABLE fits ({}); INSERT INTO fits (c1) VALUES (1)", columns(1600)));
     assert_eq!(migrate(&source).columns("fits").len(), 1600);
-    let source = Source::sql(&format!(
-        "CREATE TABLE first (id INTEGER PRIMARY KEY); CREATE TABLE too_wide ({})",
-        columns(1601)
-    ));
+    let source =
+        Source::sql(&format!("CREATE TABLE first (id INTEGER PRIMARY KEY); CREATE TABLE too_wide ({})", columns(1601)));
     let tried = attempt(&Options::new(&source.path));
     let error = tried.result.expect_err("too many columns");
     assert_eq!(error.kind(), Kind::Blocked);

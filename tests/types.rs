@@ -306,7 +306,10 @@ fn a_value_that_the_sample_did_not_see_widens_its_column_and_no_row_is_lost() {
     assert_eq!(moved.summary.tables[0].rows, 70_000);
     assert_eq!(moved.one("SELECT count(DISTINCT id) FROM t").as_deref(), Some("70000"));
     assert_eq!(moved.one(&format!("SELECT n FROM t WHERE id = {UNSEEN}")).as_deref(), Some("n/a"));
-    assert_eq!(moved.one("SELECT sum(n::bigint) FROM t WHERE n <> 'n/a'"), Some((70_000_u64 * 70_001 - u64::from(UNSEEN) * 2).to_string()));
+    assert_eq!(
+        moved.one("SELECT sum(n::bigint) FROM t WHERE n <> 'n/a'"),
+        Some((70_000_u64 * 70_001 - u64::from(UNSEEN) * 2).to_string())
+    );
 }
 
 #[test]
@@ -352,9 +355,11 @@ fn columns_on_both_sides_of_a_foreign_key_widen_together() {
          CREATE TABLE grandchild (id INTEGER PRIMARY KEY, parent_id TEXT REFERENCES child (parent_id));
          CREATE UNIQUE INDEX child_parent ON child (parent_id);{}
          INSERT INTO child SELECT n, id FROM parent WHERE n <= 10 OR n = {UNSEEN}; COMMIT;",
-        many(70_000, "INSERT INTO parent", &format!(
-            "CASE i WHEN {UNSEEN} THEN 'system' ELSE printf('0b0c4c2e-7b1e-4d1a-9a43-%012x', i) END, i"
-        )),
+        many(
+            70_000,
+            "INSERT INTO parent",
+            &format!("CASE i WHEN {UNSEEN} THEN 'system' ELSE printf('0b0c4c2e-7b1e-4d1a-9a43-%012x', i) END, i")
+        ),
     ));
     source.open().execute_batch("DELETE FROM child WHERE parent_id = 'system'").unwrap();
     let moved = migrate(&source);
@@ -378,7 +383,10 @@ fn null_that_is_found_late_in_a_primary_key_makes_it_a_unique_index() {
     assert!(moved.remarks("t").contains("the primary key holds NULL"), "{}", moved.remarks("t"));
     assert_eq!(moved.one("SELECT count(*) FROM t").as_deref(), Some("70000"));
     assert_eq!(moved.one("SELECT count(*) FROM t WHERE id IS NULL").as_deref(), Some("1"));
-    assert_eq!(moved.one("SELECT count(*) FROM pg_constraint WHERE contype = 'p' AND conrelid = 't'::regclass").as_deref(), Some("0"));
+    assert_eq!(
+        moved.one("SELECT count(*) FROM pg_constraint WHERE contype = 'p' AND conrelid = 't'::regclass").as_deref(),
+        Some("0")
+    );
     assert_eq!(moved.refusal("INSERT INTO t VALUES ('key 1', 0)").as_deref(), Some("23505"));
     assert_eq!(moved.refusal("INSERT INTO t VALUES (NULL, 0)"), None);
 }

@@ -49,7 +49,8 @@ pub fn compare(db: &Connection, moved: &Moved, table: &str) -> usize {
                 (None, _) => same(cell, kind, text.as_deref()),
             };
             if !equal {
-                differences.push(format!("row {n} (key {key:?}) {column} {kind}: {cell:?} became {text:?}, kept {kept:?}"));
+                differences
+                    .push(format!("row {n} (key {key:?}) {column} {kind}: {cell:?} became {text:?}, kept {kept:?}"));
             }
         }
     }
@@ -140,7 +141,8 @@ type Originals = HashMap<(i64, String), (String, Vec<u8>)>;
 fn originals(moved: &Moved, table: &str) -> Originals {
     let target = moved.plan["tables"].as_array().expect("a list").iter().find(|t| t["source"] == table);
     let target = target.and_then(|t| t["target"].as_str()).expect("the table is in the plan").to_owned();
-    let sql = "SELECT key, column_name, class, bytes FROM lite2pg.original WHERE table_name = $1 AND run = $2::text::uuid";
+    let sql =
+        "SELECT key, column_name, class, bytes FROM lite2pg.original WHERE table_name = $1 AND run = $2::text::uuid";
     let rows = moved.session.query(sql, &[&target, &moved.summary.run]).expect("the originals");
     let found: Originals = rows.iter().map(|r| ((r.get(0), r.get(1)), (r.get(2), r.get(3)))).collect();
     assert_eq!(found.len(), rows.len(), "`{table}`: no cell has two originals");
