@@ -530,7 +530,7 @@ fn json_value() -> impl Strategy<Value = String> {
 }
 
 fn any_json() -> impl Strategy<Value = Value> {
-    const TOKENS: [&str; 22] = [
+    const TOKENS: [&str; 24] = [
         "{",
         "}",
         "[",
@@ -541,6 +541,8 @@ fn any_json() -> impl Strategy<Value = Value> {
         "\"b\"",
         "\"\\u0061\"",
         "\"\\ud83d\"",
+        "\"\\ude00\\ude00\"",
+        "\"\\ud83d\\ud83d\"",
         "\"\\u0000\"",
         "\"",
         "\\",
@@ -580,6 +582,8 @@ fn hostile_json() -> Vec<Value> {
         "\u{feff}{}",
         "\"\\ud83d\\ude00\"",
         "\"\\ude00\\ud83d\"",
+        "\"\\ude00\\ude00\"",
+        "\"\\ud83d\\ud83d\"",
         "\"\\ud83d\"",
         "\"\\u0000\"",
         "{\"a\":1,\"\\u0061\":2}",

@@ -216,7 +216,7 @@ fn leaving_a_copy_out_early_gives_the_connection_up() {
     let pool = pool(1);
     let mut session = pool.session().unwrap();
     let pid: i32 = session.query_one("SELECT pg_backend_pid()", &[]).unwrap().get(0);
-    let tx = session.transaction().unwrap();
+    let mut tx = session.transaction().unwrap();
     let mut copy = tx.copy_out("COPY (SELECT generate_series(1, 100000000)) TO STDOUT").unwrap();
     assert!(copy.next().unwrap().is_some());
     drop(copy);

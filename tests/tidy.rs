@@ -33,6 +33,8 @@ const FLOORS: &[(&str, u8)] = &[
 /// Looks to the side that are right: who, at whom, why.
 const SIDEWAYS: &[(&str, &str, &str)] = &[
     ("model", "error", "a value that cannot be made answers with the crate's error"),
+    ("load", "transform", "the innermost loop writes a cell by its column's rule"),
+    ("profile", "transform", "a profile must judge a cell exactly as the load will"),
     ("cli", "report", "a verb prints by handing what happened to the report"),
 ];
 

@@ -1,13 +1,16 @@
-//! `lite2pg migrate`
+//! The verb `migrate`: its arguments, the server it goes to, and what it prints.
 
+use super::output;
 use super::signals::stop_flag;
 use crate::error::{Error, Kind, Result};
 use crate::load::Conflict;
-use crate::model::bounds::LANES_MAX;
+use crate::model::bounds::{LANES_MAX, PROGRESS_LINE_EVERY};
+use crate::model::candidates::TypeOptions;
 use crate::model::conversion::{Conversion, MomentForm, Naive};
+use crate::model::event::{Event, Observer};
 use crate::model::name::Spelling;
+use crate::model::plan::Remark;
 use crate::postgres::{Embedded, EmbeddedOptions, Environment, Kept, Target};
-use crate::profile::candidates::TypeOptions;
 use crate::report::progress::{Style, Teller};
 use crate::report::{plan, summary};
 use crate::run::{self, Options, Scope};
@@ -16,15 +19,17 @@ use crate::transform::Compiled;
 use clap::{Args, ValueEnum};
 use std::io::IsTerminal;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// The arguments of `lite2pg migrate`.
 #[derive(Debug, Args)]
+#[allow(clippy::struct_excessive_bools, reason = "each is one flag of the command line")]
 #[command(after_long_help = "Examples:
   lite2pg migrate app.db postgres://app@db.example.com/app
   lite2pg migrate app.db embedded --keep
   lite2pg migrate app.db postgres:///app --dry-run --sql")]
 pub struct Arguments {
-    /// The SQLite file: a path, sqlite:///path or file:path
+    /// The SQLite file: a path, or a `sqlite:` or `file:` URI
     source: PathBuf,
     /// Where to: postgres://…, key=value pairs, `embedded` for a throw-away server, or "" for the PG* variables
     #[arg(env = "DATABASE_URL", hide_env_values = true)]
@@ -68,7 +73,7 @@ pub struct Arguments {
     /// Empty the target's tables first, in one statement
     #[arg(long)]
     truncate: bool,
-    /// What happens to rows whose key is there already
+    /// Load into tables that hold rows; what happens to a row whose key is there already
     #[arg(long, value_enum, value_name = "WHAT", num_args = 1)]
     on_conflict: Option<OnConflict>,
     /// Drop what an earlier run of lite2pg created in the schema, and begin again
@@ -83,7 +88,10 @@ pub struct Arguments {
     /// How progress is told on stderr
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
-    /// Only warnings and errors on stderr
+    /// Seconds between two lines of progress where stderr is no terminal
+    #[arg(long, value_name = "SECONDS", default_value_t = PROGRESS_LINE_EVERY.as_secs())]
+    progress_every: u64,
+    /// Only warnings and errors, and no summary unless it is asked for as JSON
     #[arg(long, short)]
     quiet: bool,
 }
@@ -94,7 +102,7 @@ enum Identifiers {
     Preserve,
     /// In lower case
     Lower,
-    /// camelCase and blanks become snake_case
+    /// camelCase and blanks become `snake_case`
     Snake,
 }
 
@@ -117,7 +125,7 @@ enum OnConflict {
     Skip,
     /// The source's row replaces it
     Update,
-    /// The run ends
+    /// The run ends; rows without such a key are added
     Fail,
 }
 
@@ -131,14 +139,13 @@ enum LogFormat {
 pub fn run(arguments: &Arguments) -> Result<()> {
     let options = arguments.options()?;
     let stop = stop_flag()?;
-    let teller = Teller::new(arguments.style());
-    let server = arguments.server()?;
+    let teller = Teller::new(arguments.style(), Duration::from_secs(arguments.progress_every.max(1)));
+    let server = arguments.server(&teller)?;
     if arguments.dry_run {
         let target = server.as_ref().map(Server::target);
         let dry = run::dry_run(&options, target.as_ref(), &teller, &stop)?;
         teller.finish();
-        print!("{}", plan::text(&dry.plan, &dry.snapshot, arguments.sql.then_some(dry.script.as_str())));
-        return Ok(());
+        return output::result(&plan::text(&dry.plan, &dry.snapshot, arguments.sql.then_some(dry.script.as_str())));
     }
     let server = server.ok_or_else(|| {
         Error::new(Kind::Usage, "no TARGET is given, and DATABASE_URL is not set")
@@ -146,12 +153,22 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     })?;
     let result = run::migrate(&options, &server.target(), &teller, &stop);
     teller.finish();
-    let summary = result?;
-    print!("{}", if arguments.json { summary::json(&summary) + "\n" } else { summary::text(&summary) });
+    let summary = match result {
+        Ok(summary) => summary,
+        Err(error) => {
+            server.discard();
+            return Err(error);
+        }
+    };
+    // The server first: it stays even where nobody reads the result.
     if arguments.keep {
-        server.keep()?;
+        server.keep(&teller)?;
     }
-    Ok(())
+    match (arguments.json, arguments.quiet) {
+        (true, _) => output::result(&(summary::json(&summary) + "\n")),
+        (false, true) => Ok(()),
+        (false, false) => output::result(&summary::text(&summary)),
+    }
 }
 
 /// Where the rows go.
@@ -168,18 +185,28 @@ impl Server {
         }
     }
 
-    fn keep(self) -> Result<()> {
+    fn keep(self, observer: &dyn Observer) -> Result<()> {
         let Self::Embedded(server) = self else { return Ok(()) };
         let Kept { dir, psql, stop, .. } = server.keep()?;
-        eprintln!("\nthe server is left running in {}", dir.display());
-        eprintln!("  look inside  {psql}");
-        eprintln!("  stop it      {stop}");
+        observer.event(&Event::Kept { dir: dir.display().to_string(), psql, stop });
         Ok(())
+    }
+
+    // Half a migration in a server that nobody was told of is of no use to anybody.
+    fn discard(self) {
+        if let Self::Embedded(server) = self {
+            server.discard();
+        }
     }
 }
 
 impl Arguments {
-    fn server(&self) -> Result<Option<Server>> {
+    /// Whether stderr is read by a program.
+    pub fn tells_events(&self) -> bool {
+        self.log_format == LogFormat::Json
+    }
+
+    fn server(&self, observer: &dyn Observer) -> Result<Option<Server>> {
         let Some(text) = &self.target else { return Ok(None) };
         if text == "embedded" {
             let options = EmbeddedOptions { keep: self.keep, ..EmbeddedOptions::default() };
@@ -190,7 +217,7 @@ impl Arguments {
         }
         let target = Target::parse(text, &Environment::of_process())?;
         for remark in target.remarks() {
-            eprintln!("warning: {remark}");
+            observer.event(&Event::Remark(Remark::warning("TARGET", remark)));
         }
         Ok(Some(Server::Given(Box::new(target))))
     }
@@ -236,11 +263,11 @@ impl Arguments {
                 Snapshot::Backup => SnapshotChoice::Backup,
             },
             truncate: self.truncate,
-            conflict: match self.on_conflict {
-                None | Some(OnConflict::Fail) => Conflict::Fail,
-                Some(OnConflict::Skip) => Conflict::Skip,
-                Some(OnConflict::Update) => Conflict::Update,
-            },
+            conflict: self.on_conflict.map(|what| match what {
+                OnConflict::Fail => Conflict::Fail,
+                OnConflict::Skip => Conflict::Skip,
+                OnConflict::Update => Conflict::Update,
+            }),
             restart: self.restart,
         })
     }

@@ -61,20 +61,13 @@ pub(super) fn call(t: &mut Translator<'_>, call: &Call<'_, '_>) -> Result<Term, 
     }
 }
 
-fn summed(
-    t: &Translator<'_>,
-    name: &str,
-    x: &Term,
-    inside: &dyn Fn(&str) -> String,
-) -> Result<Term, Untranslatable> {
+fn summed(t: &Translator<'_>, name: &str, x: &Term, inside: &dyn Fn(&str) -> String) -> Result<Term, Untranslatable> {
     let x = t.number(x)?;
     let double = |x: &Term| if x.kind == Kind::Float && x.wide { x.clone() } else { x.cast("float8", Kind::Float) };
     Ok(match (name, x.kind) {
         ("sum", Kind::Integer) => Term::atom(format!("sum{}::bigint", inside(&x.sql)), Kind::Integer),
         ("sum", _) => Term::atom(format!("sum{}", inside(&double(&x).sql)), Kind::Float),
-        ("avg", _) => {
-            Term { real: true, ..Term::atom(format!("avg{}", inside(&double(&x).sql)), Kind::Float) }
-        }
+        ("avg", _) => Term { real: true, ..Term::atom(format!("avg{}", inside(&double(&x).sql)), Kind::Float) },
         _ => {
             let sql = format!("COALESCE(sum{}, 0.0::float8)", inside(&double(&x).sql));
             Term { real: true, ..Term::atom(sql, Kind::Float) }.never_null(true)
@@ -82,12 +75,7 @@ fn summed(
     })
 }
 
-fn extreme(
-    t: &Translator<'_>,
-    name: &str,
-    x: &Term,
-    inside: &dyn Fn(&str) -> String,
-) -> Result<Term, Untranslatable> {
+fn extreme(t: &Translator<'_>, name: &str, x: &Term, inside: &dyn Fn(&str) -> String) -> Result<Term, Untranslatable> {
     plain_equality(x, &format!("{name}()"))?;
     let x = match x.kind {
         Kind::Bool => t.number(x)?,
@@ -128,11 +116,11 @@ fn tail_sql(t: &mut Translator<'_>, tail: Option<&FunctionTail<'_>>) -> Result<S
     let Some(tail) = tail else { return Ok(String::new()) };
     let mut sql = String::new();
     if let Some(filter) = tail.filter_clause {
-        sql += &format!(" FILTER (WHERE {})", condition(t, filter)?);
+        push!(sql, " FILTER (WHERE {})", condition(t, filter)?);
     }
     match tail.over_clause {
-        Some(Over::Name(name)) => sql += &format!(" OVER {}", quoted(&super::parse::unquoted(name.0))),
-        Some(Over::Window(window)) => sql += &format!(" OVER ({})", window_sql(t, window)?),
+        Some(Over::Name(name)) => push!(sql, " OVER {}", quoted(&super::parse::unquoted(name.0))),
+        Some(Over::Window(window)) => push!(sql, " OVER ({})", window_sql(t, window)?),
         None => {}
     }
     Ok(sql)

@@ -157,8 +157,9 @@ impl<'s> Translator<'s> {
             Expr::Literal(literal) => self.literal(literal),
             Expr::Id(id) => self.name(id.0),
             Expr::Name(name) => self.name(name.0),
-            Expr::Qualified(table, name) => self.column(Some(&unquoted(table.0)), &unquoted(name.0)),
-            Expr::DoublyQualified(_, table, name) => self.column(Some(&unquoted(table.0)), &unquoted(name.0)),
+            Expr::Qualified(table, name) | Expr::DoublyQualified(_, table, name) => {
+                self.column(Some(&unquoted(table.0)), &unquoted(name.0))
+            }
             Expr::Parenthesized(inner) if inner.len() == 1 => self.expr(&inner[0]),
             Expr::Parenthesized(_) => refuse("row values"),
             Expr::Unary(op, inner) => self.unary(*op, inner),
@@ -244,7 +245,8 @@ impl<'s> Translator<'s> {
                 }
                 return Ok(Some(field.term.clone()));
             }
-            if let Some((_, term)) = frame.aliases.iter().find(|(a, _)| table.is_none() && a.eq_ignore_ascii_case(name)) {
+            if let Some((_, term)) = frame.aliases.iter().find(|(a, _)| table.is_none() && a.eq_ignore_ascii_case(name))
+            {
                 return Ok(Some(term.clone()));
             }
         }
@@ -301,7 +303,8 @@ impl<'s> Translator<'s> {
             Operator::Is | Operator::IsNot if self.is_truth_word(right) => {
                 let condition = self.expr(left).and_then(|t| self.condition(&t))?;
                 let not = if op == Operator::IsNot { "NOT " } else { "" };
-                let word = if matches!(right, Expr::Id(id) if id.0.eq_ignore_ascii_case("true")) { "TRUE" } else { "FALSE" };
+                let word =
+                    if matches!(right, Expr::Id(id) if id.0.eq_ignore_ascii_case("true")) { "TRUE" } else { "FALSE" };
                 Ok(Term::comparison(format!("{} IS {not}{word}", condition.up_to_not())).never_null(true))
             }
             Operator::Equals | Operator::NotEquals | Operator::Is | Operator::IsNot
@@ -375,11 +378,11 @@ impl<'s> Translator<'s> {
         let results = self.unify(&results)?;
         let mut sql = String::from("CASE");
         for (when, then) in conditions.iter().zip(&results) {
-            sql += &format!(" WHEN {} THEN {}", when.sql, then.sql);
+            push!(sql, " WHEN {} THEN {}", when.sql, then.sql);
         }
         let last = results.last().expect("ELSE was pushed");
         if last.kind != Kind::Null {
-            sql += &format!(" ELSE {}", last.sql);
+            push!(sql, " ELSE {}", last.sql);
         }
         sql += " END";
         Ok(merged(sql, &results))
@@ -418,8 +421,7 @@ pub(super) fn value_for(term: &Term, pg_type: &PgType) -> Result<Term, Untransla
     }
     let want = Kind::of(pg_type);
     match (term.kind, want) {
-        (Kind::Null, _) => Ok(term.clone()),
-        (Kind::Numeric | Kind::Integer, Kind::Numeric) => Ok(term.clone()),
+        (Kind::Null, _) | (Kind::Numeric | Kind::Integer, Kind::Numeric) => Ok(term.clone()),
         (Kind::Integer, Kind::Float) if term.affinity.is_none() || term.wide => Ok(term.cast("float8", want)),
         (Kind::Bool, Kind::Integer) => Ok(term.cast("int", want)),
         (Kind::Integer, Kind::Text) => Ok(term.cast("text", want)),

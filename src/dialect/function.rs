@@ -1,9 +1,9 @@
 //! SQLite's built-in functions, each with its PostgreSQL counterpart or the reason why there is none.
 
 use super::Untranslatable;
+use super::aggregate;
 use super::expression::{Translator, merged, refuse};
 use super::kind::Kind;
-use super::aggregate;
 use super::term::{Level, Term};
 use crate::model::pg_type::PgType;
 use sqlite3_parser::ast::{Expr, FunctionCallOrder, FunctionTail, Operator};
@@ -86,7 +86,9 @@ impl Translator<'_> {
 
     fn text_function(&self, name: &str, args: &[&Term]) -> Result<Option<Term>, Untranslatable> {
         Ok(Some(match (name, args) {
-            ("length", [x]) if x.kind == Kind::Bytes && x.doubt.is_none() => wrap("octet_length", &x.sql, Kind::Integer, x),
+            ("length", [x]) if x.kind == Kind::Bytes && x.doubt.is_none() => {
+                wrap("octet_length", &x.sql, Kind::Integer, x)
+            }
             ("length", [x]) => wrap("length", &self.text(x)?.sql, Kind::Integer, x).narrow(),
             ("octet_length", [x]) if x.kind == Kind::Text => {
                 wrap("octet_length", &self.text(x)?.sql, Kind::Integer, x).narrow()
@@ -166,7 +168,8 @@ impl Translator<'_> {
             self.sides(true, pair[0], pair[1])?;
         }
         let terms = self.unify(&args.iter().map(|a| (*a).clone()).collect::<Vec<_>>())?;
-        let collated = terms.iter().any(|t| t.collation.as_ref().is_some_and(|c| !c.name.eq_ignore_ascii_case("BINARY")));
+        let collated =
+            terms.iter().any(|t| t.collation.as_ref().is_some_and(|c| !c.name.eq_ignore_ascii_case("BINARY")));
         if collated {
             return refuse(&format!("{name}() under a collation"));
         }

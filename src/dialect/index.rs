@@ -1,7 +1,7 @@
 //! What a `CREATE INDEX` text says: its terms and its WHERE.
 
-use super::{Unparsed, render};
 use super::parse::{statement, unquoted};
+use super::{Unparsed, render};
 use sqlite3_parser::Bump;
 use sqlite3_parser::ast::{Expr, Literal, SortOrder, SortedColumn, Stmt};
 

@@ -3,8 +3,8 @@
 use super::Untranslatable;
 use super::expression::{Field, Source, Translator, refuse};
 use super::parse::unquoted;
-use super::{result_names, select};
 use super::term::{Level, Term};
+use super::{result_names, select};
 use crate::model::name::{qualified, quoted};
 use sqlite3_parser::ast::{
     As, FromClause, JoinConstraint, JoinOperator, JoinType, JoinedSelectTable, Operator, QualifiedName, SelectTable,
@@ -19,12 +19,12 @@ fn tables(t: &mut Translator<'_>, from: &FromClause<'_>) -> Result<String, Untra
     let Some(first) = from.select else { return refuse("an empty FROM") };
     let mut sql = table(t, first)?;
     for joined in from.joins.as_deref().unwrap_or_default() {
-        sql = join(t, sql, joined)?;
+        sql = join(t, &sql, joined)?;
     }
     Ok(sql)
 }
 
-fn join(t: &mut Translator<'_>, left: String, joined: &JoinedSelectTable<'_>) -> Result<String, Untranslatable> {
+fn join(t: &mut Translator<'_>, left: &str, joined: &JoinedSelectTable<'_>) -> Result<String, Untranslatable> {
     let kind = match joined.operator {
         JoinOperator::TypedJoin(Some(kind)) => kind,
         // A comma binds as loosely as JOIN in SQLite, and more loosely in PostgreSQL: both are joins here.
@@ -74,7 +74,12 @@ fn common(t: &Translator<'_>, boundary: usize) -> Vec<String> {
 
 // USING as a condition: the target's names may differ, and the comparison has SQLite's collation. The right
 // column steps back behind the left one.
-fn using(t: &mut Translator<'_>, names: &[String], boundary: usize, keeps_right: bool) -> Result<String, Untranslatable> {
+fn using(
+    t: &mut Translator<'_>,
+    names: &[String],
+    boundary: usize,
+    keeps_right: bool,
+) -> Result<String, Untranslatable> {
     if keeps_right {
         return refuse("USING or NATURAL in a RIGHT or FULL join");
     }
@@ -84,7 +89,9 @@ fn using(t: &mut Translator<'_>, names: &[String], boundary: usize, keeps_right:
         let (left, right) = frame(t).sources.split_at(boundary);
         let left = left.iter().flat_map(|s| &s.fields).find(same).map(|f| f.term.clone());
         let right = right.iter().flat_map(|s| &s.fields).find(same).map(|f| f.term.clone());
-        let (Some(left), Some(right)) = (left, right) else { return refuse(&format!("USING without a column `{name}`")) };
+        let (Some(left), Some(right)) = (left, right) else {
+            return refuse(&format!("USING without a column `{name}`"));
+        };
         conditions.push(t.operate(Operator::Equals, &left, &right)?.clause());
         let frame = t.frames.last_mut().expect("the SELECT has its frame");
         let fields = frame.sources[boundary..].iter_mut().flat_map(|s| &mut s.fields);
@@ -143,10 +150,7 @@ fn named(
             Field { term: Term { sql, level: Level::Atom, ..f.term.clone() }, ..f.clone() }
         };
         let fields = fields.iter().map(requalified).collect();
-        return Ok((
-            format!("{} AS {}", quoted(cte), quoted(&alias)),
-            Source { name: alias, fields, rowid: None },
-        ));
+        return Ok((format!("{} AS {}", quoted(cte), quoted(&alias)), Source { name: alias, fields, rowid: None }));
     }
     let Some(relation) = t.scope.relation(&table) else {
         return refuse(&format!("reads `{table}`, which is not in the target"));

@@ -4,6 +4,14 @@
 //! [`Untranslatable`] with its reason: a CHECK, a unique index or a default that means something else is
 //! worse than none. Semantics are guaranteed here; whether the server accepts the text, the caller asks it.
 
+/// Writes behind a `String`.
+macro_rules! push {
+    ($to:ident, $($text:tt)+) => {{
+        use std::fmt::Write as _;
+        write!($to, $($text)+).expect("writing to a string cannot fail");
+    }};
+}
+
 pub mod collation;
 pub mod default;
 pub mod expression;

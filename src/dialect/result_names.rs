@@ -12,9 +12,7 @@ use sqlite3_parser::lexer::sql::Tokenizer;
 pub(super) fn of(create_sql: &str, select: &Select<'_>, shown: Vec<String>) -> Result<Vec<String>, Untranslatable> {
     let mut names = shown;
     if let OneSelect::Select { columns, .. } = &select.body.select {
-        let is_text = |c: &&ResultColumn<'_>| {
-            matches!(c, ResultColumn::Expr(expr, None) if !matches!(bare(expr), Expr::Id(_) | Expr::Name(_) | Expr::Qualified(..)))
-        };
+        let is_text = |c: &&ResultColumn<'_>| matches!(c, ResultColumn::Expr(expr, None) if !matches!(bare(expr), Expr::Id(_) | Expr::Name(_) | Expr::Qualified(..)));
         if columns.iter().any(|c| is_text(&c)) {
             let texts = texts(create_sql)?;
             if texts.len() != columns.len() {
@@ -61,59 +59,62 @@ pub(super) fn limit_has_comma(create_sql: &str) -> Result<bool, Untranslatable> 
     if commas > 0 && offsets > 0 { refuse("LIMIT with a comma beside LIMIT with OFFSET") } else { Ok(commas > 0) }
 }
 
-/// The texts between the commas of the outermost SELECT's result list.
+/// The texts of the outermost SELECT's result list: each from its first token to the token behind it, trimmed,
+/// so that a comment at the end belongs to it.
 fn texts(create_sql: &str) -> Result<Vec<String>, Untranslatable> {
+    let unknown = || Untranslatable::new("result columns whose names could not be told");
     let mut scanner = Scanner::new(Tokenizer::new());
-    let input = create_sql.as_bytes();
     let (mut depth, mut inside) = (0_i32, false);
     let mut texts: Vec<String> = Vec::new();
-    let mut span: Option<(usize, usize)> = None;
-    let close = |span: &mut Option<(usize, usize)>, texts: &mut Vec<String>| {
-        if let Some((from, to)) = span.take() {
-            texts.push(create_sql.get(from..to).unwrap_or_default().to_owned());
-        }
-    };
+    let mut begun: Option<usize> = None;
     loop {
-        let (start, token, end) = match scanner.scan(input) {
-            Ok((start, Some((_, token)), end)) => (start, token, end),
-            Ok((_, None, _)) => break,
-            Err(_) => return refuse("result columns whose names could not be told"),
+        let (start, token) = match scanner.scan(create_sql.as_bytes()).map_err(|_| unknown())? {
+            (start, Some((_, token)), _) => (start, Some(token)),
+            (_, None, _) => (create_sql.len(), None),
         };
-        match token {
-            TokenType::TK_LP => depth += 1,
-            TokenType::TK_RP => depth -= 1,
-            _ => {}
-        }
-        if depth == 0 && !inside {
-            inside = token == TokenType::TK_SELECT;
-            continue;
-        }
-        if !inside {
-            continue;
-        }
         let top = depth == 0;
         match token {
-            TokenType::TK_DISTINCT | TokenType::TK_ALL if top && span.is_none() && texts.is_empty() => {}
-            TokenType::TK_COMMA if top => close(&mut span, &mut texts),
-            TokenType::TK_FROM
-            | TokenType::TK_WHERE
-            | TokenType::TK_GROUP
-            | TokenType::TK_HAVING
-            | TokenType::TK_ORDER
-            | TokenType::TK_LIMIT
-            | TokenType::TK_UNION
-            | TokenType::TK_EXCEPT
-            | TokenType::TK_INTERSECT
-            | TokenType::TK_SEMI
-                if top =>
-            {
-                break;
+            Some(TokenType::TK_LP) => depth += 1,
+            Some(TokenType::TK_RP) => depth -= 1,
+            _ => {}
+        }
+        if !inside {
+            inside = top && token == Some(TokenType::TK_SELECT);
+            if token.is_none() {
+                return Err(unknown());
             }
-            _ => span = Some((span.map_or(start, |s| s.0), end)),
+            continue;
+        }
+        let ends = token.is_none_or(|t| top && ends_list(t));
+        if ends || (top && token == Some(TokenType::TK_COMMA)) {
+            let text = begun.take().and_then(|from| create_sql.get(from..start)).ok_or_else(unknown)?;
+            texts.push(text.trim_end().to_owned());
+            if ends {
+                return Ok(texts);
+            }
+        } else if begun.is_none()
+            && !(texts.is_empty() && matches!(token, Some(TokenType::TK_DISTINCT | TokenType::TK_ALL)))
+        {
+            begun = Some(start);
         }
     }
-    close(&mut span, &mut texts);
-    Ok(texts)
+}
+
+const fn ends_list(token: TokenType) -> bool {
+    use TokenType as T;
+    matches!(
+        token,
+        T::TK_FROM
+            | T::TK_WHERE
+            | T::TK_GROUP
+            | T::TK_HAVING
+            | T::TK_ORDER
+            | T::TK_LIMIT
+            | T::TK_UNION
+            | T::TK_EXCEPT
+            | T::TK_INTERSECT
+            | T::TK_SEMI
+    )
 }
 
 // As sqlite3ColumnsFromExprList() does: `name`, `name:1`, `name:2`; from the fourth double on it is random.

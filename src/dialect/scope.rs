@@ -19,7 +19,7 @@ pub struct Column {
     /// The column never holds NULL.
     pub not_null: bool,
     /// No cell changes its storage class on the way: what is text in PostgreSQL was text in SQLite, what is
-    /// a number was a number. False where numbers became text, or decimal texts became numeric.
+    /// a number was a number. False where numbers became text, decimal texts became numeric, or words boolean.
     pub uniform: bool,
 }
 

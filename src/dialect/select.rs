@@ -112,7 +112,11 @@ fn either(a: &Term, b: &Term) -> Result<Term, Untranslatable> {
         (x, Kind::Null) | (Kind::Null, x) => x,
         (x, y) if x == y => x,
         (x, y) if x.is_number() && y.is_number() => {
-            if x == Kind::Float || y == Kind::Float { Kind::Float } else { Kind::Numeric }
+            if x == Kind::Float || y == Kind::Float {
+                Kind::Float
+            } else {
+                Kind::Numeric
+            }
         }
         (x, y) => return refuse(&format!("{} and {} in one column of a compound", x.word(), y.word())),
     };
@@ -196,13 +200,13 @@ fn core(t: &mut Translator<'_>, select: &OneSelect<'_>, names: Option<&[String]>
                 columns.iter().try_for_each(|c| plain_equality(&c.term, "DISTINCT"))?;
             }
             if let Some(expr) = where_clause {
-                sql += &format!(" WHERE {}", condition(t, expr)?);
+                push!(sql, " WHERE {}", condition(t, expr)?);
             }
             if let Some(terms) = group_by {
-                sql += &format!(" GROUP BY {}", group(t, terms, &columns)?);
+                push!(sql, " GROUP BY {}", group(t, terms, &columns)?);
             }
             if let Some(expr) = having {
-                sql += &format!(" HAVING {}", condition(t, expr)?);
+                push!(sql, " HAVING {}", condition(t, expr)?);
             }
             if let Some(windows) = window_clause {
                 sql += &super::aggregate::named_windows(t, windows)?;
@@ -224,12 +228,10 @@ fn values(
     let mut columns: Vec<Out> = Vec::new();
     let mut sql = Vec::with_capacity(rows.len());
     for row in rows {
-        let terms = row.iter().map(|e| t.expr(e).and_then(|term| output(&term, typed))).collect::<Result<Vec<_>, _>>()?;
+        let terms = row.iter().map(|e| t.expr(e).map(|term| output(&term, typed))).collect::<Result<Vec<_>, _>>()?;
         sql.push(format!("({})", terms.iter().map(|t| t.sql.as_str()).collect::<Vec<_>>().join(", ")));
         if columns.is_empty() {
-            let name = |i: usize| {
-                names.and_then(|n| n.get(i)).cloned().unwrap_or_else(|| format!("column{}", i + 1))
-            };
+            let name = |i: usize| names.and_then(|n| n.get(i)).cloned().unwrap_or_else(|| format!("column{}", i + 1));
             columns = terms.into_iter().enumerate().map(|(i, term)| Out { name: name(i), term }).collect();
         } else {
             for (column, term) in columns.iter_mut().zip(&terms) {
@@ -261,7 +263,7 @@ fn results(
                     aliases.push((alias.clone(), Term { literal: None, ..term.clone() }));
                 }
                 let name = alias.or_else(|| t.field_name(expr)).unwrap_or_else(|| expr.to_string());
-                outs.push(Out { name, term: output(&term, typed)? });
+                outs.push(Out { name, term: output(&term, typed) });
             }
         }
     }
@@ -288,14 +290,14 @@ fn star(t: &Translator<'_>, table: Option<&str>, outs: &mut Vec<Out>) -> Result<
 }
 
 // As a result: conditions are 0 and 1 in SQLite, decimals are doubles.
-fn output(term: &Term, typed: bool) -> Result<Term, Untranslatable> {
-    Ok(match term.kind {
+fn output(term: &Term, typed: bool) -> Term {
+    match term.kind {
         Kind::Bool if term.affinity.is_none() => Term { wide: false, ..term.cast("int", Kind::Integer) },
         Kind::Float if term.literal.is_some() => term.cast("float8", Kind::Float),
         Kind::Integer if typed => term.cast("bigint", Kind::Integer),
         Kind::Text if typed => term.cast("text", Kind::Text),
         _ => term.clone(),
-    })
+    }
 }
 
 pub(super) fn condition(t: &mut Translator<'_>, expr: &Expr<'_>) -> Result<String, Untranslatable> {
@@ -307,7 +309,10 @@ fn group(t: &mut Translator<'_>, terms: &[Expr<'_>], columns: &[Out]) -> Result<
     let mut list = Vec::with_capacity(terms.len());
     for expr in terms {
         let term = match ordinal(expr) {
-            Some(i) => columns.get(i).map(|c| c.term.clone()).ok_or_else(|| Untranslatable::new("GROUP BY a missing column"))?,
+            Some(i) => columns
+                .get(i)
+                .map(|c| c.term.clone())
+                .ok_or_else(|| Untranslatable::new("GROUP BY a missing column"))?,
             None => t.expr(expr)?,
         };
         plain_equality(&term, "GROUP BY")?;
@@ -350,11 +355,7 @@ pub(super) fn order_by(
     Ok(if list.is_empty() { String::new() } else { format!(" ORDER BY {}", list.join(", ")) })
 }
 
-fn outer_order(
-    t: &mut Translator<'_>,
-    order: &[SortedColumn<'_>],
-    columns: &[Out],
-) -> Result<String, Untranslatable> {
+fn outer_order(t: &mut Translator<'_>, order: &[SortedColumn<'_>], columns: &[Out]) -> Result<String, Untranslatable> {
     let mut list = Vec::with_capacity(order.len());
     for sorted in order {
         let mut expr = &sorted.expr;
@@ -413,7 +414,7 @@ fn limit(t: &mut Translator<'_>, select: &Select<'_>) -> Result<String, Untransl
     for (word, expr) in [("LIMIT", Some(count)), ("OFFSET", offset)] {
         let Some(expr) = expr else { continue };
         match t.expr(expr)?.integer() {
-            Some(n) if n >= 0 => sql += &format!(" {word} {n}"),
+            Some(n) if n >= 0 => push!(sql, " {word} {n}"),
             Some(_) => {}
             None => return refuse("LIMIT or OFFSET that is no number"),
         }
@@ -453,7 +454,11 @@ pub(super) fn in_query(
 }
 
 /// The source behind a subquery in FROM.
-pub(super) fn derived(t: &mut Translator<'_>, select: &Select<'_>, alias: &str) -> Result<(String, Source), Untranslatable> {
+pub(super) fn derived(
+    t: &mut Translator<'_>,
+    select: &Select<'_>,
+    alias: &str,
+) -> Result<(String, Source), Untranslatable> {
     let query = query(t, select, None)?;
     let source = Source { name: alias.to_owned(), fields: fields(&query.columns, None, alias)?, rowid: None };
     Ok((format!("({}) AS {}", query.sql, quoted(alias)), source))

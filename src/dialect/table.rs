@@ -1,7 +1,7 @@
 //! What a `CREATE TABLE` text says that no PRAGMA tells: checks, generation, collations, names, deferral.
 
-use super::{Unparsed, render};
 use super::parse::{statement, unquoted};
+use super::{Unparsed, render};
 use sqlite3_parser::Bump;
 use sqlite3_parser::ast::{
     ColumnConstraint, ColumnDefinition, CreateTableBody, DeferSubclause, Expr, ForeignKeyClause, IndexedColumn,

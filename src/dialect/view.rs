@@ -3,10 +3,12 @@
 use super::Untranslatable;
 use super::expression::{Mode, Translator, refuse};
 use super::function::pg_type;
+use super::kind::Kind;
 use super::parse::{self, unquoted};
 use super::result_names;
 use super::scope::{Column, Relation, Scope};
 use super::select;
+use crate::model::pg_type::PgType;
 use sqlite3_parser::Bump;
 use sqlite3_parser::ast::Stmt;
 
@@ -74,17 +76,17 @@ pub fn translate(create_sql: &str, scope: &Scope) -> Result<ViewSql, Untranslata
     t.limit_has_comma = result_names::limit_has_comma(create_sql)?;
     // Once to see the columns, which stars hide, and again with their final names.
     let seen = select::query(&mut t, select, None)?;
-    let names = match names {
-        Some(names) => names.iter().map(|n| unquoted(n.col_name.0)).collect(),
-        None => {
-            let shown = seen.columns.iter().map(|c| c.name.clone()).collect();
-            result_names::of(create_sql, select, shown)?
-        }
+    let names = if let Some(names) = names {
+        names.iter().map(|n| unquoted(n.col_name.0)).collect()
+    } else {
+        let shown = seen.columns.iter().map(|c| c.name.clone()).collect();
+        result_names::of(create_sql, select, shown)?
     };
     let query = select::query(&mut t, select, Some(&names))?;
     let columns = query.columns.iter().map(|out| {
         let term = &out.term;
-        let mut column = Column::new(&out.name, &out.name, pg_type(term.kind)).not_null(term.never_null);
+        let pg_type = if term.kind == Kind::Integer && !term.wide { PgType::Int4 } else { pg_type(term.kind) };
+        let mut column = Column::new(&out.name, &out.name, pg_type).not_null(term.never_null);
         column.affinity = term.affinity.unwrap_or(super::Affinity::Blob);
         column.uniform = term.doubt.is_none();
         column.collation(term.collation.as_ref().map(|c| c.name.clone()))

@@ -93,6 +93,15 @@ pub enum Event {
     },
     /// Something a person should know.
     Remark(Remark),
+    /// The server that lite2pg started was left running.
+    Kept {
+        /// Its directory.
+        dir: String,
+        /// The command that opens it in psql.
+        psql: String,
+        /// The command that stops it.
+        stop: String,
+    },
     /// A word on the run itself: resumed, snapshot kind, server started.
     Info {
         /// The word.

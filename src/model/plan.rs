@@ -45,6 +45,8 @@ pub struct TablePlan {
     pub rows_exact: bool,
     /// Bytes of its cells, estimated.
     pub bytes: u64,
+    /// Bytes of the largest cell that was seen.
+    pub largest_cell: u64,
     /// Smallest and largest integer key.
     pub key_bounds: Option<(i64, i64)>,
 }

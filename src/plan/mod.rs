@@ -2,18 +2,19 @@
 //!
 //! Reads nothing and writes nothing: the same evidence gives the same plan.
 
+pub mod choice;
 pub mod existing;
 pub mod groups;
 pub mod names;
 pub mod objects;
 pub mod select;
-pub mod types;
 mod views;
 
 use crate::dialect::table::TableSql;
 use crate::dialect::{self, Relation, Scope, Want, default};
 use crate::error::{Error, Kind, Result};
 use crate::model::bounds::PG_COLUMNS_MAX;
+use crate::model::candidates::{TypeOptions, for_existing_column, for_new_column};
 use crate::model::cell::Class;
 use crate::model::conversion::Conversion;
 use crate::model::name::{Namespace, Spelling};
@@ -22,7 +23,6 @@ use crate::model::plan::{ColumnPlan, Identity, Plan, Remark, TablePlan};
 use crate::model::profile::{TableProfile, Trial};
 use crate::model::source::{Catalog, Column, RowKey, Table};
 use crate::postgres::catalog::ExistingTable;
-use crate::profile::candidates::{TypeOptions, for_existing_column, for_new_column};
 use existing::Matched;
 use groups::Groups;
 use names::Names;
@@ -59,12 +59,7 @@ pub struct Draft {
 impl Draft {
     /// Decides names, and matches the tables that are there already. `catalog` holds the chosen tables only;
     /// `taken` are the names of the target schema's relations.
-    pub fn new(
-        catalog: Catalog,
-        options: PlanOptions,
-        taken: &[String],
-        existing: &[ExistingTable],
-    ) -> Result<Self> {
+    pub fn new(catalog: Catalog, options: PlanOptions, taken: &[String], existing: &[ExistingTable]) -> Result<Self> {
         let there: Vec<String> = existing.iter().map(|t| t.name.clone()).collect();
         let mut names = Names::new(&catalog, options.spelling, taken, &there);
         let matched = existing::match_tables(&catalog, &mut names, existing, options.data_only)?;
@@ -87,7 +82,8 @@ impl Draft {
     pub fn trials(&self, table: usize) -> Vec<Vec<Trial>> {
         let columns = &self.catalog.tables[table].columns;
         if let Some(matched) = &self.matched[table] {
-            let rules = |c: usize| matched.columns[c].as_ref().map(|m| for_existing_column(&m.pg_type, &self.options.types));
+            let rules =
+                |c: usize| matched.columns[c].as_ref().map(|m| for_existing_column(&m.pg_type, &self.options.types));
             return (0..columns.len()).map(|c| rules(c).unwrap_or_default()).collect();
         }
         (0..columns.len()).map(|c| self.trials_of((table, c))).collect()
@@ -195,6 +191,7 @@ impl Draft {
             rows: profile.rows,
             rows_exact: profile.complete,
             bytes: profile.bytes(),
+            largest_cell: profile.largest_cell,
             key_bounds: profile.key_bounds,
         };
         (plan, relation)
@@ -211,7 +208,7 @@ impl Draft {
     ) -> ColumnPlan {
         let table = &self.catalog.tables[at.0];
         let column = &table.columns[at.1];
-        let choice = types::choose(&self.catalog, profiles, &self.groups, at, &self.options.types);
+        let choice = choice::choose(&self.catalog, profiles, &self.groups, at, &self.options.types);
         if choice.breaks_keys {
             broken.insert(at.1);
         }
@@ -256,7 +253,8 @@ impl Draft {
     ) {
         let table = &self.catalog.tables[position];
         for (c, column) in table.columns.iter().enumerate().filter(|(_, c)| c.generated.is_some()) {
-            let text = self.sql[position].as_ref().and_then(|s| s.column(&column.name)).and_then(|s| s.generated.clone());
+            let text =
+                self.sql[position].as_ref().and_then(|s| s.column(&column.name)).and_then(|s| s.generated.clone());
             let reason = if profile.columns[c].keep_values {
                 "the server could not compute it from these rows".to_owned()
             } else {
@@ -273,8 +271,10 @@ impl Draft {
                 }
             };
             let object = format!("{}.{}", table.name, column.name);
-            let remark = Remark::warning(object, format!("generated column becomes a plain one, its values kept: {reason}"));
-            remarks.push(remark.with_sql(text.map_or_else(String::new, |t| format!("GENERATED ALWAYS AS ({t}) STORED"))));
+            let remark =
+                Remark::warning(object, format!("generated column becomes a plain one, its values kept: {reason}"));
+            remarks
+                .push(remark.with_sql(text.map_or_else(String::new, |t| format!("GENERATED ALWAYS AS ({t}) STORED"))));
         }
     }
 
@@ -323,7 +323,13 @@ fn hint(module: &str) -> &'static str {
     }
 }
 
-fn default_of(column: &Column, pg_type: &PgType, conversion: &Conversion, object: &str, remarks: &mut Vec<Remark>) -> Option<String> {
+fn default_of(
+    column: &Column,
+    pg_type: &PgType,
+    conversion: &Conversion,
+    object: &str,
+    remarks: &mut Vec<Remark>,
+) -> Option<String> {
     let text = column.default.as_deref()?;
     default::translate(text, pg_type, Some(conversion)).unwrap_or_else(|e| {
         let remark = Remark::warning(object, format!("default not translated: {}", e.reason));
@@ -347,7 +353,11 @@ fn check_width(table: &Table, matched: Option<&Matched>) -> Result<()> {
     }
     Err(Error::new(
         Kind::Blocked,
-        format!("`{}` has {} columns; a PostgreSQL table has room for {PG_COLUMNS_MAX}", table.name, table.columns.len()),
+        format!(
+            "`{}` has {} columns; a PostgreSQL table has room for {PG_COLUMNS_MAX}",
+            table.name,
+            table.columns.len()
+        ),
     )
     .state("nothing was written")
     .hint(format!("leave it out with `--exclude '{}'`, or split it in SQLite first", table.name)))

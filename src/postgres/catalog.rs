@@ -1,5 +1,6 @@
 //! What the target already holds: relations, the columns of existing tables, keys, sequences, rows.
 
+use super::ddl;
 use super::session::Session;
 use crate::error::Result;
 use crate::model::name::{qualified, quoted};
@@ -36,6 +37,56 @@ pub struct ExistingColumn {
     pub has_default: bool,
     /// Computed by the server.
     pub generated: bool,
+}
+
+/// What the role may do about a target schema.
+#[derive(Debug, Clone)]
+pub struct Rights {
+    /// The role.
+    pub user: String,
+    /// The database.
+    pub dbname: String,
+    /// Schemas may be created in the database.
+    pub database: bool,
+    /// The target schema is there.
+    pub schema_exists: bool,
+    /// Objects may be created in the target schema.
+    pub schema: bool,
+    /// The control schema is there.
+    pub control_exists: bool,
+    /// Runs may be written to the control schema.
+    pub control: bool,
+}
+
+/// Asks what the role may do.
+pub fn rights(session: &Session, schema: &str) -> Result<Rights> {
+    let sql = "SELECT current_user::text, current_database()::text, \
+                      has_database_privilege(current_database(), 'CREATE'), s.oid IS NOT NULL, \
+                      coalesce(has_schema_privilege(s.oid, 'CREATE'), false), r.oid IS NOT NULL, \
+                      coalesce(has_schema_privilege(c.oid, 'USAGE') AND has_table_privilege(r.oid, 'INSERT'), false) \
+               FROM (VALUES (1)) one LEFT JOIN pg_namespace s ON s.nspname = $1 \
+               LEFT JOIN pg_namespace c ON c.nspname = 'lite2pg' \
+               LEFT JOIN pg_class r ON r.relnamespace = c.oid AND r.relname = 'run'";
+    let row = session.query_one(sql, &[&schema])?;
+    Ok(Rights {
+        user: row.get(0),
+        dbname: row.get(1),
+        database: row.get(2),
+        schema_exists: row.get(3),
+        schema: row.get(4),
+        control_exists: row.get(5),
+        control: row.get(6),
+    })
+}
+
+/// Creates a schema where it is missing.
+pub fn create_schema(session: &Session, schema: &str) -> Result<()> {
+    let sql = "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)";
+    // IF NOT EXISTS asks for the right to create even where nothing is missing.
+    if session.query_one(sql, &[&schema])?.get(0) {
+        return Ok(());
+    }
+    session.batch(&ddl::create_schema(schema))
 }
 
 /// Names of all relations of a schema: tables, views, indexes, sequences, composite types.
@@ -204,16 +255,18 @@ pub fn advance_sequence(
         &[&owned.sequence],
     )?;
     let (min, end, start, step): (i64, i64, i64, i64) = (row.get(0), row.get(1), row.get(2), row.get(3));
-    let used = max.max(last).filter(|&n| n >= min);
-    let (value, called) = used.map_or((start.max(min), false), |n| (n.min(end), true));
-    session
-        .query_one("SELECT setval($1::int8::oid::regclass, $2, $3)", &[&owned.sequence, &value, &called])?;
     let row = session.query_one(
         "SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) FROM pg_class c \
          JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1::int8::oid",
         &[&owned.sequence],
     )?;
     let relation: String = row.get(0);
+    // A table that was there may have given numbers out and lost their rows; they are not given out again.
+    let there = session.query_one(&format!("SELECT last_value, is_called FROM {relation}"), &[])?;
+    let given = there.get::<_, bool>(1).then(|| there.get(0));
+    let used = max.max(last).max(given).filter(|&n| n >= min);
+    let (value, called) = used.map_or((start.max(min), false), |n| (n.min(end), true));
+    session.query_one("SELECT setval($1::int8::oid::regclass, $2, $3)", &[&owned.sequence, &value, &called])?;
     // Read back from the sequence itself: this is the assertion, not the value that was just sent.
     let row = session.query_one(&format!("SELECT last_value, is_called FROM {relation}"), &[])?;
     let (last_value, is_called): (i64, bool) = (row.get(0), row.get(1));

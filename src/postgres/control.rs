@@ -2,14 +2,16 @@
 //!
 //! Owns that schema's SQL. Decides nothing: whether to resume is the run's business.
 
+use super::encode;
 use super::session::{Session, Transaction};
 use crate::error::{Error, Kind, Result};
+use crate::model::bounds::BATCH_BYTES;
 use crate::model::event::LedgerLine;
 use crate::model::name::qualified;
 use crate::model::plan::Plan;
 use crate::model::profile::TableProfile;
 use crate::model::range::Range;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
 
 /// The layout of a stored plan. A run of another format is not resumed.
@@ -88,24 +90,60 @@ pub struct Original {
 }
 
 /// Creates the control schema where it is missing.
-pub fn create(session: &Session) -> Result<()> {
-    session.batch(DDL).map_err(|e| {
+pub fn create(tx: &Transaction<'_>) -> Result<()> {
+    // IF NOT EXISTS does not save two that create it at once from each other. The number is ours: see `try_lock`.
+    tx.execute("SELECT pg_advisory_xact_lock(1815244904, 0)", &[])?;
+    // It asks for the right to create even where nothing is missing, so it is not run there.
+    if exists(tx)? {
+        return Ok(());
+    }
+    tx.batch(DDL).map_err(|e| {
         e.context("the control schema `lite2pg` cannot be created on the target")
+            .state("nothing was written")
             .hint("the role needs CREATE on the database: GRANT CREATE ON DATABASE … TO …")
     })
 }
 
 /// Whether the control schema is there.
 pub fn exists(session: &Session) -> Result<bool> {
-    Ok(session.query_one("SELECT to_regclass('lite2pg.run') IS NOT NULL", &[])?.get(0))
+    // The catalogs answer without a right on the schema itself.
+    let sql = "SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+               WHERE n.nspname = 'lite2pg' AND c.relname = 'run')";
+    Ok(session.query_one(sql, &[])?.get(0))
 }
 
 /// Takes the lock of a target schema for as long as the session lives; false if another lite2pg holds it.
 pub fn try_lock(session: &Session, schema: &str) -> Result<bool> {
+    // The first number is "l2pg" in ASCII, so that our locks meet nobody else's; the two after it are ours too.
+    Ok(session.query_one("SELECT pg_try_advisory_lock(1815244903, $1)", &[&lock_key(schema)])?.get(0))
+}
+
+fn lock_key(schema: &str) -> i32 {
     let hash = blake3::hash(schema.as_bytes());
-    let key = i32::from_be_bytes([hash.as_bytes()[0], hash.as_bytes()[1], hash.as_bytes()[2], hash.as_bytes()[3]]);
-    // The first number is "l2pg" in ASCII, so that our locks meet nobody else's.
-    Ok(session.query_one("SELECT pg_try_advisory_lock(1815244903, $1)", &[&key])?.get(0))
+    i32::from_be_bytes([hash.as_bytes()[0], hash.as_bytes()[1], hash.as_bytes()[2], hash.as_bytes()[3]])
+}
+
+/// Marks a session as one that works for a run into this schema, until it ends or goes back to its pool.
+pub fn mark_worker(session: &Session, schema: &str) -> Result<()> {
+    session.query_one("SELECT pg_advisory_lock_shared(1815244905, $1)", &[&lock_key(schema)])?;
+    Ok(())
+}
+
+/// Ends the work of an earlier start that was killed, and waits until it is over: the server notices a dead
+/// client only between statements, and may still commit a range or build an index. Needs the schema's lock.
+pub fn end_workers(session: &Session, schema: &str) -> Result<()> {
+    let key = lock_key(schema);
+    // Sessions of another role cannot be ended by us; they are only waited for.
+    session.query(
+        "SELECT pg_cancel_backend(l.pid) FROM pg_locks l \
+         JOIN pg_stat_activity a ON a.pid = l.pid AND a.usename = current_user \
+         WHERE l.locktype = 'advisory' AND l.classid = 1815244905 AND l.objid::int8 = $1::int8 & 4294967295 \
+           AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND l.granted",
+        &[&i64::from(key)],
+    )?;
+    session.query_one("SELECT pg_advisory_lock(1815244905, $1)", &[&key])?;
+    session.query_one("SELECT pg_advisory_unlock(1815244905, $1)", &[&key])?;
+    Ok(())
 }
 
 /// The latest run into a schema that was not abandoned.
@@ -191,11 +229,12 @@ pub fn set_state(session: &Session, run: Uuid, state: State) -> Result<()> {
     Ok(())
 }
 
-/// Writes down that the run made a table or a view.
-pub fn record_object(tx: &Transaction<'_>, run: Uuid, kind: &str, name: &str) -> Result<()> {
+/// Writes down that the run made a table or a view, in the transaction that made it.
+pub fn record_object(tx: &Transaction<'_>, run: Uuid, kind: &str, schema: &str, name: &str) -> Result<()> {
     tx.execute(
-        "INSERT INTO lite2pg.object (run, kind, name) VALUES ($1::text::uuid, $2, $3) ON CONFLICT DO NOTHING",
-        &[&run.to_string(), &kind, &name],
+        "INSERT INTO lite2pg.object (run, kind, name, oid) \
+         VALUES ($1::text::uuid, $2, $3, $4::text::regclass) ON CONFLICT DO NOTHING",
+        &[&run.to_string(), &kind, &name, &qualified(schema, name)],
     )?;
     Ok(())
 }
@@ -206,11 +245,18 @@ pub fn forget_object(tx: &Transaction<'_>, run: Uuid, name: &str) -> Result<()> 
     Ok(())
 }
 
-/// Names of what runs into this schema created, views first.
-pub fn objects(session: &Session, schema: &str) -> Result<Vec<(String, String)>> {
+// Kinds and names of what runs into this schema created and nobody dropped or replaced since.
+fn objects(session: &Session, schema: &str) -> Result<Vec<(String, String)>> {
     let sql = "SELECT DISTINCT o.kind, o.name FROM lite2pg.object o JOIN lite2pg.run r ON r.id = o.run \
-               WHERE r.target_schema = $1 AND r.state <> 'abandoned' ORDER BY o.kind DESC, o.name";
+               JOIN pg_class c ON c.oid = o.oid AND c.relname = o.name JOIN pg_namespace n ON n.oid = c.relnamespace \
+               WHERE r.target_schema = $1 AND n.nspname = $1 AND r.state <> 'abandoned' ORDER BY o.kind DESC, o.name";
     Ok(session.query(sql, &[&schema])?.iter().map(|row| (row.get(0), row.get(1))).collect())
+}
+
+/// Names of the tables that this run created.
+pub fn tables_of(session: &Session, run: Uuid) -> Result<HashSet<String>> {
+    let sql = "SELECT name FROM lite2pg.object WHERE run = $1::text::uuid AND kind = 'table'";
+    Ok(session.query(sql, &[&run.to_string()])?.iter().map(|row| row.get(0)).collect())
 }
 
 /// Drops what the runs into this schema created, and sets those runs aside.
@@ -259,17 +305,34 @@ pub fn record_range(
     Ok(())
 }
 
-/// Writes originals, in the transaction of their rows.
-pub fn record_originals(tx: &Transaction<'_>, run: Uuid, table: &str, originals: &[Original]) -> Result<()> {
-    let keys: Vec<i64> = originals.iter().map(|o| o.key).collect();
-    let columns: Vec<&str> = originals.iter().map(|o| o.column.as_str()).collect();
-    let classes: Vec<&str> = originals.iter().map(|o| o.class).collect();
-    let bytes: Vec<&[u8]> = originals.iter().map(|o| o.bytes.as_slice()).collect();
-    tx.execute(
-        "INSERT INTO lite2pg.original (run, table_name, key, column_name, class, bytes) \
-         SELECT $1::text::uuid, $2, * FROM unnest($3::bigint[], $4::text[], $5::text[], $6::bytea[])",
-        &[&run.to_string(), &table, &keys, &columns, &classes, &bytes],
+/// Writes originals, in the transaction of their rows. Large ones are handed on, not copied.
+pub fn record_originals(tx: &Transaction<'_>, run: Uuid, table: &str, originals: Vec<Original>) -> Result<()> {
+    let mut copy = tx.copy_in(
+        "COPY lite2pg.original (run, table_name, key, column_name, class, bytes) FROM STDIN (FORMAT binary)",
     )?;
+    let mut batch = Vec::new();
+    encode::header(&mut batch);
+    for original in originals {
+        encode::row(6, &mut batch);
+        encode::uuid(*run.as_bytes(), &mut batch);
+        encode::text(table.as_bytes(), &mut batch);
+        encode::int8(original.key, &mut batch);
+        encode::text(original.column.as_bytes(), &mut batch);
+        encode::text(original.class.as_bytes(), &mut batch);
+        encode::length(original.bytes.len(), &mut batch);
+        if original.bytes.len() < BATCH_BYTES {
+            batch.extend_from_slice(&original.bytes);
+        } else {
+            copy.send(std::mem::take(&mut batch).into())?;
+            copy.send(original.bytes.into())?;
+        }
+        if batch.len() >= BATCH_BYTES {
+            copy.send(std::mem::take(&mut batch).into())?;
+        }
+    }
+    encode::trailer(&mut batch);
+    copy.send(batch.into())?;
+    copy.finish()?;
     Ok(())
 }
 

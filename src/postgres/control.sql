@@ -47,5 +47,7 @@ CREATE TABLE IF NOT EXISTS lite2pg.object (
     run  uuid NOT NULL REFERENCES lite2pg.run ON DELETE CASCADE,
     kind text NOT NULL CHECK (kind IN ('table', 'view')),
     name text NOT NULL,
+    -- Tells our table from one of the same name that somebody made after ours was dropped.
+    oid  oid NOT NULL,
     PRIMARY KEY (run, kind, name)
 );

@@ -79,10 +79,7 @@ pub fn create_key_index(schema: &str, table: &TablePlan, key: &KeyPlan) -> Strin
 #[must_use]
 pub fn add_primary_key(schema: &str, table: &TablePlan, key: &KeyPlan) -> String {
     let name = quoted(&key.name);
-    format!(
-        "ALTER TABLE {} ADD CONSTRAINT {name} PRIMARY KEY USING INDEX {name}",
-        qualified(schema, &table.target)
-    )
+    format!("ALTER TABLE {} ADD CONSTRAINT {name} PRIMARY KEY USING INDEX {name}", qualified(schema, &table.target))
 }
 
 /// `CREATE INDEX`
@@ -229,7 +226,8 @@ pub fn script(plan: &Plan) -> String {
         }
     }
     all.extend(plan.views.iter().map(|v| create_view(schema, v)));
-    all.iter().map(|statement| format!("{statement};\n")).collect()
+    all.push(String::new());
+    all.join(";\n")
 }
 
 fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {

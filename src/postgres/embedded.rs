@@ -150,7 +150,13 @@ impl Embedded {
         })
     }
 
-    /// Waits for the word `ready` in postmaster.pid, as pg_ctl does (since PostgreSQL 10, line 8).
+    /// Stops the server and removes its directory, even where it was started to be kept.
+    pub fn discard(self) {
+        // Without the file the script and our drop remove everything.
+        drop(fs::remove_file(self.dir.path().join("keep")));
+    }
+
+    /// Waits for the word `ready` in postmaster.pid, as `pg_ctl` does (since PostgreSQL 10, line 8).
     fn wait_until_ready(&mut self) -> Result<()> {
         let pid_file = self.dir.path().join("data/postmaster.pid");
         let deadline = Instant::now() + START_TIMEOUT;

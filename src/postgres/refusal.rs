@@ -19,7 +19,7 @@ pub fn is_server_gone(error: &Error) -> bool {
 }
 
 /// The column whose value the server refused in a COPY, where it tells one: its context ends in
-/// `COPY t, line 3, column c` (CopyFromErrorCallback in copyfrom.c).
+/// `COPY t, line 3, column c` (`CopyFromErrorCallback` in copyfrom.c).
 #[must_use]
 pub fn refused_column(error: &Error) -> Option<String> {
     let place = error.facts().iter().find_map(|f| f.strip_prefix("where: COPY "))?;

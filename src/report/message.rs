@@ -1,5 +1,6 @@
 //! Errors and remarks as text for stderr.
 
+use super::layout::{clean, wrapped};
 use crate::error::{Error, Kind};
 use crate::model::plan::{Level, Remark};
 use std::error::Error as _;
@@ -8,49 +9,67 @@ use std::fmt::Write as _;
 /// An error with its facts, causes, state and hint, as STYLE has it: what, the facts, the state, a way out.
 #[must_use]
 pub fn error(error: &Error) -> String {
-    let mut out = format!("error: {}\n", error.message());
-    let fact = |out: &mut String, text: &str| {
-        for line in text.lines() {
-            let _ = writeln!(out, "  {line}");
-        }
-    };
-    error.facts().iter().for_each(|f| fact(&mut out, f));
-    let mut cause = error.source();
-    let mut last = error.message().to_owned();
-    while let Some(inner) = cause {
-        let text = inner.to_string();
-        if text != last {
-            fact(&mut out, &text);
-        }
-        if let Some(ours) = inner.downcast_ref::<Error>() {
-            ours.facts().iter().for_each(|f| fact(&mut out, f));
-        }
-        last = text;
-        cause = inner.source();
+    let mut out = format!("error: {}\n", clean(&error.message().replace('\n', " ")));
+    for line in facts(error).iter().flat_map(|fact| fact.lines()) {
+        let _ = writeln!(out, "  {}", clean(line));
     }
     if let Some(state) = error.data_state() {
-        let _ = writeln!(out, "  state  {state}");
+        let _ = writeln!(out, "  state  {}", clean(state));
     }
     if error.kind() == Kind::Bug {
         out.push_str("  this is a fault of lite2pg, not of your data\n");
     }
     if let Some(hint) = error.way_out() {
-        let _ = write!(out, "\nhint: {hint}\n");
+        let _ = write!(out, "\nhint: {}\n", clean(&hint.replace('\n', " ")));
     }
     out
 }
 
-/// A remark in one or more lines; its SQL indented below.
+/// The same as one JSON object, for those who read events.
+#[must_use]
+pub fn error_json(error: &Error) -> String {
+    serde_json::json!({
+        "event": "error",
+        "exit_code": error.kind().exit_code(),
+        "message": error.message(),
+        "facts": facts(error),
+        "state": error.data_state(),
+        "hint": error.way_out(),
+        "sqlstate": error.sqlstate(),
+    })
+    .to_string()
+}
+
+// The error's own facts, then each cause with its facts.
+fn facts(error: &Error) -> Vec<String> {
+    let mut all = error.facts().to_vec();
+    let mut cause = error.source();
+    let mut last = error.message().to_owned();
+    while let Some(inner) = cause {
+        let text = inner.to_string();
+        if text != last {
+            all.push(text.clone());
+        }
+        if let Some(ours) = inner.downcast_ref::<Error>() {
+            all.extend_from_slice(ours.facts());
+        }
+        last = text;
+        cause = inner.source();
+    }
+    all
+}
+
+/// A remark in one or more lines; its SQL indented below, as it is.
 #[must_use]
 pub fn remark(remark: &Remark) -> String {
     let level = match remark.level {
         Level::Note => "note",
         Level::Warning => "warning",
     };
-    let mut out = format!("{level}: `{}`: {}", remark.object, remark.text);
+    let mut out = wrapped(&format!("{level}: "), &format!("`{}`: {}", remark.object, remark.text), 2);
     if let Some(sql) = &remark.sql {
         for line in sql.lines() {
-            let _ = write!(out, "\n    {line}");
+            let _ = write!(out, "\n    {}", clean(&line.replace('\t', "    ")));
         }
     }
     out

@@ -3,6 +3,7 @@
 //! The only floor beside `cli` that prints. Knows nothing of either database.
 
 pub mod figures;
+pub mod layout;
 pub mod message;
 pub mod plan;
 pub mod progress;

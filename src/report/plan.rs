@@ -1,24 +1,32 @@
 //! A plan as text: what a dry run prints.
 
 use super::figures::{bytes, count, plural};
+use super::layout::{SCREEN_COLUMNS, cell, clean, columns, wrapped};
 use super::message;
 use crate::model::plan::{ColumnPlan, Plan, TablePlan};
 use std::fmt::Write as _;
+
+/// Columns of the screen for a column's name; a longer one is cut.
+const NAME_COLUMNS_MAX: usize = 24;
+
+/// The same for its type: most fit, and the evidence needs the rest.
+const TYPE_COLUMNS_MAX: usize = 28;
 
 /// The plan, table by table, then what a person should know. `sql` is the DDL script to append.
 #[must_use]
 pub fn text(plan: &Plan, snapshot: &str, sql: Option<&str>) -> String {
     let mut out = format!(
-        "{} and {} into schema `{}`; source held still by {snapshot}\n",
+        "{} and {} into schema `{}`\n{}\n",
         plural(plan.tables.len() as u64, "table"),
         plural(plan.views.len() as u64, "view"),
-        plan.schema
+        clean(&plan.schema),
+        wrapped("source  ", snapshot, 8),
     );
     for t in &plan.tables {
         table(t, &mut out);
     }
     for view in &plan.views {
-        let _ = writeln!(out, "\nview {}", view.target);
+        let _ = writeln!(out, "\nview {}", clean(&view.target));
     }
     if !plan.remarks.is_empty() {
         out.push('\n');
@@ -35,18 +43,18 @@ pub fn text(plan: &Plan, snapshot: &str, sql: Option<&str>) -> String {
 fn table(table: &TablePlan, out: &mut String) {
     let about = if table.rows_exact { "" } else { "~" };
     let existing = if table.existing { ", loaded into the table that is there" } else { "" };
-    let _ = writeln!(
-        out,
-        "\ntable {} ({about}{} rows, {about}{}{existing})",
-        table.target,
-        count(table.rows),
-        bytes(table.bytes)
-    );
+    let figures = format!("({about}{} rows, {about}{}{existing})", count(table.rows), bytes(table.bytes));
+    let _ = writeln!(out, "\n{}", wrapped(&format!("table {} ", clean(&table.target)), &figures, 6));
+    let widest = |of: fn(&ColumnPlan) -> String, max: usize| {
+        table.columns.iter().map(|c| columns(&of(c))).max().unwrap_or(0).min(max)
+    };
+    let names = widest(|c| c.target.clone(), NAME_COLUMNS_MAX);
+    let types = widest(definition, TYPE_COLUMNS_MAX);
     for column in &table.columns {
-        let _ = writeln!(out, "  {:<24} {:<18} {}", column.target, definition(column), column.evidence);
+        let _ = writeln!(out, "{}", line(column, names, types));
     }
     if let Some(key) = &table.primary_key {
-        let _ = writeln!(out, "  primary key {} ({})", key.name, key.columns.join(", "));
+        object(out, &format!("primary key {} ({})", key.name, key.columns.join(", ")));
     }
     for index in &table.indexes {
         let kind = match (index.constraint, index.unique) {
@@ -55,21 +63,31 @@ fn table(table: &TablePlan, out: &mut String) {
             _ => "index",
         };
         let condition = index.condition.as_ref().map_or_else(String::new, |c| format!(" where {c}"));
-        let _ = writeln!(out, "  {kind} {} ({}){condition}", index.name, index.terms);
+        object(out, &format!("{kind} {} ({}){condition}", index.name, index.terms));
     }
     for check in &table.checks {
-        let _ = writeln!(out, "  check {} ({})", check.name, check.condition);
+        object(out, &format!("check {} ({})", check.name, check.condition));
     }
     for key in &table.foreign_keys {
-        let _ = writeln!(
-            out,
-            "  foreign key {} ({}) references {} ({})",
-            key.name,
-            key.columns.join(", "),
-            key.parent,
-            key.parent_columns.join(", ")
-        );
+        let (own, parents) = (key.columns.join(", "), key.parent_columns.join(", "));
+        object(out, &format!("foreign key {} ({own}) references {} ({parents})", key.name, key.parent));
     }
+}
+
+// A column: its name, what it becomes, and why. A type that is longer than its place pushes the reason below.
+fn line(column: &ColumnPlan, names: usize, types: usize) -> String {
+    let definition = clean(&definition(column));
+    let at = 2 + names + 2 + types + 2;
+    let lead = format!("  {}  ", cell(&column.target, names));
+    if columns(&definition) <= types {
+        return wrapped(&format!("{lead}{}  ", cell(&definition, types)), &column.evidence, at).trim_end().to_owned();
+    }
+    let first = wrapped(&lead, &definition, at.min(SCREEN_COLUMNS / 2));
+    format!("{first}\n{}", wrapped(&" ".repeat(at), &column.evidence, at))
+}
+
+fn object(out: &mut String, text: &str) {
+    let _ = writeln!(out, "{}", wrapped("  ", text, 6));
 }
 
 fn definition(column: &ColumnPlan) -> String {

@@ -1,8 +1,8 @@
 //! A run while it goes on: bars on a terminal, a line every ten seconds elsewhere, JSON events on request.
 
 use super::figures::{bytes, count, duration, per_second, plural};
+use super::layout::{cut, wrapped};
 use super::message;
-use crate::model::bounds::PROGRESS_LINE_EVERY;
 use crate::model::event::{CopyTable, Event, Observer, Phase, Progress};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -30,6 +30,7 @@ const REDRAW_EVERY: Duration = Duration::from_millis(200);
 /// Tells a run on stderr. Finish it before printing anything else.
 pub struct Teller {
     style: Style,
+    line_every: Duration,
     started: Instant,
     state: Mutex<State>,
     bars: MultiProgress,
@@ -43,10 +44,10 @@ struct State {
 }
 
 impl Teller {
-    /// A teller of this style.
+    /// A teller of this style; lines of progress come every `line_every`.
     #[must_use]
-    pub fn new(style: Style) -> Self {
-        Self { style, started: Instant::now(), state: Mutex::default(), bars: MultiProgress::new() }
+    pub fn new(style: Style, line_every: Duration) -> Self {
+        Self { style, line_every, started: Instant::now(), state: Mutex::default(), bars: MultiProgress::new() }
     }
 
     /// Stops redrawing and leaves the terminal clean.
@@ -83,7 +84,9 @@ impl Teller {
             Event::PhaseFinished { phase: Phase::Copy, .. } => self.finish(),
             Event::PhaseFinished { .. } | Event::Step { .. } | Event::TableCopied { .. } => {}
             Event::CopyPlanned { tables } => self.state().tables.clone_from(tables),
-            Event::Widened { table, why } => self.talk(&format!("note: `{table}` is loaded again: {why}")),
+            Event::Widened { table, why } => {
+                self.talk(&wrapped("note: ", &format!("`{table}` is loaded again: {why}"), 2))
+            }
             Event::Remark(remark) => {
                 if remark.level == crate::model::plan::Level::Warning {
                     self.say(&message::remark(remark));
@@ -91,7 +94,9 @@ impl Teller {
                     self.talk(&message::remark(remark));
                 }
             }
-            Event::Info { text } => self.talk(text),
+            Event::Kept { dir, psql, stop } => self
+                .say(&format!("the server is left running in {dir}\n  look inside  {psql}\n  stop it      {stop}\n")),
+            Event::Info { text } => self.talk(&wrapped("", text, 2)),
         }
     }
 
@@ -129,8 +134,10 @@ impl Observer for Teller {
         let tables = state.tables.clone();
         let mut face: Box<dyn Face> = match self.style {
             Style::Bars => Box::new(Bars::new(&self.bars, tables)),
-            Style::Json => Box::new(Lines { tables, json: true, started: Instant::now() }),
-            Style::Lines | Style::Quiet => Box::new(Lines { tables, json: false, started: Instant::now() }),
+            Style::Json | Style::Lines | Style::Quiet => {
+                let json = self.style == Style::Json;
+                Box::new(Lines { tables, json, every: self.line_every, started: Instant::now() })
+            }
         };
         let every = face.every();
         let thread = std::thread::spawn(move || {
@@ -159,12 +166,13 @@ trait Face: Send {
 struct Lines {
     tables: Vec<CopyTable>,
     json: bool,
+    every: Duration,
     started: Instant,
 }
 
 impl Face for Lines {
     fn every(&self) -> Duration {
-        PROGRESS_LINE_EVERY
+        self.every
     }
 
     fn show(&mut self, progress: &Progress) {
@@ -219,7 +227,7 @@ impl Face for Bars {
                 None if rows > 0 && !whole && self.shown.len() < BARS_MAX => {
                     let bar = self.all.insert_before(&self.total, ProgressBar::new(table.bytes.max(1)));
                     bar.set_style(style("  {prefix:<20!} {bar:24} {msg}"));
-                    bar.set_prefix(table.name.replace(['\n', '\r'], " "));
+                    bar.set_prefix(cut(&table.name, 20));
                     self.shown.push((i, bar));
                 }
                 _ => {}

@@ -1,6 +1,7 @@
 //! The result of a run: a table for people, JSON for programs.
 
 use super::figures::{bytes, count, duration, per_second, plural};
+use super::layout::{cut, wrapped};
 use crate::model::event::{Phase, Summary};
 use crate::model::plan::Level;
 use comfy_table::{CellAlignment, Table, presets};
@@ -8,6 +9,9 @@ use std::fmt::Write as _;
 
 /// Rewritten values are listed for this many columns; the control schema has them all.
 const LEDGER_LINES_MAX: usize = 20;
+
+/// Columns of the screen for a table's name: what the figures beside it leave of 80.
+const NAME_COLUMNS_MAX: usize = 24;
 
 /// The summary as text: tables, phases, ledger, one line of totals.
 #[must_use]
@@ -25,21 +29,24 @@ pub fn text(summary: &Summary) -> String {
     let size: u64 = summary.tables.iter().map(|t| t.bytes).sum();
     let copy = summary.phases.iter().find(|(p, _)| *p == Phase::Copy).map_or(0, |(_, ms)| *ms);
     let warnings = summary.remarks.iter().filter(|r| r.level == Level::Warning).count();
-    let _ = write!(
+    let mut speed = Vec::new();
+    if copy > 0 && rows > 0 {
+        let (size, rows) = (per_second(size, copy), per_second(rows, copy));
+        speed.push(format!("copied at {}/s, {} rows/s", bytes(size), count(rows)));
+    }
+    speed.extend(summary.peak_memory_bytes.map(|peak| format!("peak memory {}", bytes(peak))));
+    if !speed.is_empty() {
+        let _ = writeln!(out, "{}", speed.join(" · "));
+    }
+    let _ = writeln!(
         out,
-        "{}, {}, {} in {}",
+        "{}, {}, {} in {}, {}",
         plural(summary.tables.len() as u64, "table"),
         plural(rows, "row"),
         bytes(size),
-        duration(summary.ms)
+        duration(summary.ms),
+        plural(warnings as u64, "warning")
     );
-    if copy > 0 && rows > 0 {
-        let _ = write!(out, " (copy {}/s, {} rows/s)", bytes(per_second(size, copy)), count(per_second(rows, copy)));
-    }
-    if let Some(peak) = summary.peak_memory_bytes {
-        let _ = write!(out, ", peak memory {}", bytes(peak));
-    }
-    let _ = writeln!(out, ", {}", plural(warnings as u64, "warning"));
     out
 }
 
@@ -55,7 +62,7 @@ fn tables(summary: &Summary) -> Table {
     table.set_header(["table", "rows", "bytes", "copy", "index", "warnings"]);
     for t in &summary.tables {
         table.add_row([
-            t.table.replace(['\n', '\r'], " "),
+            cut(&t.table, NAME_COLUMNS_MAX),
             count(t.rows),
             bytes(t.bytes),
             duration(t.copy_ms),
@@ -75,7 +82,8 @@ fn ledger(summary: &Summary, out: &mut String) {
     }
     out.push_str("rewritten on the way (same value, other spelling, unless it says lost)\n");
     for line in summary.ledger.iter().take(LEDGER_LINES_MAX) {
-        let _ = writeln!(out, "  {}.{}: {} {}", line.table, line.column, count(line.cells), line.rule);
+        let text = format!("{}.{}: {} {}", line.table, line.column, count(line.cells), line.rule);
+        let _ = writeln!(out, "{}", wrapped("  ", &text, 4));
     }
     if summary.ledger.len() > LEDGER_LINES_MAX {
         let more = summary.ledger.len() - LEDGER_LINES_MAX;
@@ -85,9 +93,13 @@ fn ledger(summary: &Summary, out: &mut String) {
 }
 
 fn phases(summary: &Summary, out: &mut String) {
-    let spent: Vec<String> =
-        summary.phases.iter().map(|(phase, ms)| format!("{} {}", phase.word(), duration(*ms))).collect();
+    let spent: Vec<String> = summary
+        .phases
+        .iter()
+        .filter(|(_, ms)| *ms >= 50)
+        .map(|(p, ms)| format!("{} {}", p.word(), duration(*ms)))
+        .collect();
     if !spent.is_empty() {
-        let _ = writeln!(out, "{}", spent.join(" · "));
+        let _ = writeln!(out, "{}", wrapped("", &spent.join(" · "), 0));
     }
 }

@@ -1,8 +1,9 @@
 //! Several sessions work through a list of tasks.
 
+use super::Context;
 use crate::error::Result;
 use crate::load::interrupted;
-use crate::postgres::{CancelHandle, Pool, Session};
+use crate::postgres::{CancelHandle, Session};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -10,16 +11,15 @@ use std::time::Duration;
 /// How soon a statement that runs is cancelled after a person asked the run to end.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// Gives each task to the next free of `hands` sessions, in the list's order; returns the results in that
+/// Gives each task to the next free of the run's sessions, in the list's order; returns the results in that
 /// order too. The first error ends the work; tasks under way are finished. When `stop` is set, statements under
 /// way are cancelled.
 pub fn each<T: Sync, R: Send>(
-    pool: &Pool,
-    hands: usize,
-    stop: &AtomicBool,
+    context: &Context<'_>,
     tasks: &[T],
     work: impl Fn(&mut Session, &T) -> Result<R> + Sync,
 ) -> Result<Vec<R>> {
+    let (hands, stop) = (context.options.jobs, context.stop);
     let next = Mutex::new(0usize);
     let failed = AtomicBool::new(false);
     let running: Mutex<Vec<CancelHandle>> = Mutex::default();
@@ -30,7 +30,7 @@ pub fn each<T: Sync, R: Send>(
         *next - 1
     };
     let hand = || -> Result<Vec<(usize, R)>> {
-        let mut session = pool.session()?;
+        let mut session = context.session()?;
         lock(&running).push(session.cancel_handle());
         let mut done = Vec::new();
         while !failed.load(Ordering::Relaxed) {
@@ -64,12 +64,13 @@ pub fn each<T: Sync, R: Send>(
     Ok(results.into_iter().map(|(_, result)| result).collect())
 }
 
-fn cancel_on(stop: &AtomicBool, over: &AtomicBool, running: &Mutex<Vec<CancelHandle>>) {
+/// Cancels the statements of `running` once `stop` is set, until `over` is.
+pub fn cancel_on(stop: &AtomicBool, over: &AtomicBool, running: &Mutex<Vec<CancelHandle>>) {
     while !over.load(Ordering::Relaxed) {
         if stop.load(Ordering::Relaxed) {
-            // One that cannot be cancelled ends by itself; the hands wait for it either way.
-            lock(running).drain(..).for_each(|handle| drop(handle.cancel()));
-            return;
+            // Again and again: a hand may have looked at `stop` just before it began its statement. One that
+            // cannot be cancelled ends by itself; the hands wait for it either way.
+            lock(running).iter().for_each(|handle| drop(handle.cancel()));
         }
         std::thread::park_timeout(LOOK_EVERY);
     }

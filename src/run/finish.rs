@@ -31,7 +31,7 @@ pub fn indexes(context: &Context<'_>, plan: &Plan) -> Result<(IndexMs, Vec<Remar
     }
     builds.sort_by_key(|(rows, _)| std::cmp::Reverse(*rows));
     let memory = MAINTENANCE_MB_TOTAL / context.options.jobs.max(1);
-    let results = crew::each(context.pool, context.options.jobs, context.stop, &builds, |session, (_, build)| {
+    let results = crew::each(context, &builds, |session, (_, build)| {
         let started = Instant::now();
         session.batch(&format!("SET maintenance_work_mem = '{memory}MB'"))?;
         let (table, name, remark) = match build {
@@ -100,7 +100,8 @@ fn attempt(session: &Session, sql: &str) -> Result<Option<Error>> {
 }
 
 fn refused(object: &str, what: &str, refusal: &Error, sql: &[&str]) -> Remark {
-    let detail = refusal.facts().iter().find(|f| f.starts_with("detail")).map_or_else(String::new, |d| format!("; {d}"));
+    let detail =
+        refusal.facts().iter().find(|f| f.starts_with("detail")).map_or_else(String::new, |d| format!("; {d}"));
     Remark::warning(object, format!("{what}: {}{detail}", refusal.message())).with_sql(format!("{};", sql.join(";\n")))
 }
 
@@ -124,7 +125,7 @@ pub fn constraints(context: &Context<'_>, plan: &Plan) -> Result<Vec<Remark>> {
     let session = context.control;
     let mut remarks = Vec::new();
     let mut to_validate = Vec::new();
-    for table in plan.tables.iter().filter(|t| !t.existing && !(t.checks.is_empty() && t.foreign_keys.is_empty())) {
+    for table in plan.tables.iter().filter(|t| !(t.existing || t.checks.is_empty() && t.foreign_keys.is_empty())) {
         let there = catalog::constraints(session, schema, &table.target)?;
         let checks = table.checks.iter().map(Constraint::Check);
         for constraint in checks.chain(table.foreign_keys.iter().map(Constraint::Key)) {
@@ -133,16 +134,16 @@ pub fn constraints(context: &Context<'_>, plan: &Plan) -> Result<Vec<Remark>> {
                 Constraint::Key(key) => (ddl::add_foreign_key(schema, table, key), "foreign key not added"),
             };
             let valid = there.get(constraint.name()).copied();
-            if valid.is_none() && let Some(refusal) = attempt(session, &sql)? {
+            if valid.is_none()
+                && let Some(refusal) = attempt(session, &sql)?
+            {
                 remarks.push(refused(&table.source, what, &refusal, &[&sql]));
             } else if valid != Some(true) {
                 to_validate.push((table, constraint));
             }
         }
     }
-    let found = crew::each(context.pool, context.options.jobs, context.stop, &to_validate, |session, (table, c)| {
-        validate(context, session, plan, table, c)
-    })?;
+    let found = crew::each(context, &to_validate, |session, (table, c)| validate(context, session, plan, table, c))?;
     remarks.extend(found.into_iter().flatten());
     Ok(remarks)
 }
@@ -204,27 +205,33 @@ pub fn sequences(context: &Context<'_>, plan: &Plan) -> Result<Vec<Remark>> {
 pub fn views(context: &Context<'_>, plan: &Plan) -> Result<Vec<Remark>> {
     let there = catalog::views(context.control, &plan.schema)?;
     let mut remarks = Vec::new();
-    let mut session = context.pool.session()?;
+    let mut session = context.session()?;
     for view in plan.views.iter().filter(|v| !there.contains(&v.target)) {
         let sql = ddl::create_view(&plan.schema, view);
         let tx = session.transaction()?;
-        control::record_object(&tx, context.run, "view", &view.target)?;
         match attempt(&tx, &sql)? {
-            None => tx.commit()?,
+            None => {
+                control::record_object(&tx, context.run, "view", &plan.schema, &view.target)?;
+                tx.commit()?;
+            }
             Some(refusal) => remarks.push(refused(&view.source, "view not created", &refusal, &[&sql])),
         }
     }
     Ok(remarks)
 }
 
-/// Gathers statistics, and counts the rows back; the counts in the plan's order.
+/// Gathers statistics.
+pub fn analyze(context: &Context<'_>, plan: &Plan) -> Result<()> {
+    crew::each(context, &plan.tables, |session, table| session.batch(&ddl::analyze(&plan.schema, &table.target)))?;
+    Ok(())
+}
+
+/// Counts the rows back; the counts in the plan's order.
 pub fn count(context: &Context<'_>, plan: &Plan) -> Result<Vec<u64>> {
     let mut order: Vec<usize> = (0..plan.tables.len()).collect();
     order.sort_by_key(|&t| std::cmp::Reverse(plan.tables[t].rows));
-    let counted = crew::each(context.pool, context.options.jobs, context.stop, &order, |session, &t| {
-        let table = &plan.tables[t].target;
-        session.batch(&ddl::analyze(&plan.schema, table))?;
-        Ok((t, catalog::count(session, &plan.schema, table)?))
+    let counted = crew::each(context, &order, |session, &t| {
+        Ok((t, catalog::count(session, &plan.schema, &plan.tables[t].target)?))
     })?;
     let mut counts = vec![0; plan.tables.len()];
     for (t, rows) in counted {

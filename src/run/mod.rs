@@ -15,6 +15,7 @@ pub use options::{Options, Scope, default_jobs};
 use crate::error::{Error, Kind, Result};
 use crate::model::event::{Event, LedgerLine, Observer, Phase, Summary, TableSummary};
 use crate::model::plan::{Level, Plan, Remark};
+use crate::model::range::Range;
 use crate::model::source::Catalog;
 use crate::plan::Draft;
 use crate::plan::select::Selection;
@@ -44,6 +45,15 @@ pub struct Context<'a> {
     parents: HashMap<String, Vec<String>>,
 }
 
+impl Context<'_> {
+    /// A session to work in: marked, so that the next start waits for it even if this process is killed.
+    fn session(&self) -> Result<Session> {
+        let session = self.pool.session()?;
+        control::mark_worker(&session, &self.options.schema)?;
+        Ok(session)
+    }
+}
+
 /// A plan that was made and not carried out.
 pub struct DryRun {
     /// The plan.
@@ -71,6 +81,7 @@ pub fn migrate(options: &Options, target: &Target, observer: &dyn Observer, stop
     let pool = Pool::connect(target, options.jobs + 2, &PoolSettings::default())?;
     let mut control = pool.session()?;
     start::check_server(&control)?;
+    start::check_rights(&control, options)?;
     let found = start::look(&mut control, options, &opened.fingerprint)?;
     let (mut planned, run, resumed) = match found {
         Start::Finished(run) => return finished(*run, &opened, &pool, options, observer, stop, clock),
@@ -88,7 +99,9 @@ pub fn migrate(options: &Options, target: &Target, observer: &dyn Observer, stop
     if options.scope == Scope::SchemaOnly {
         clock.phase(Phase::Create, planned.plan.tables.len(), || create_all(&context, &planned.plan))?;
     } else {
-        clock.phase(Phase::Copy, planned.plan.tables.len(), || rows::copy(&context, &mut opened.readers, &mut planned))?;
+        clock.phase(Phase::Copy, planned.plan.tables.len(), || {
+            rows::copy(&context, &mut opened.readers, &mut planned)
+        })?;
     }
     // The readers hold locks on the source; nothing below needs it.
     opened.readers.clear();
@@ -105,17 +118,15 @@ pub fn dry_run(
 ) -> Result<DryRun> {
     let mut clock = Clock::new(observer);
     let mut opened = clock.phase(Phase::Open, 1, || open(options))?;
-    let planned = match target {
-        Some(target) => {
-            let pool = Pool::connect(target, 2, &PoolSettings::default())?;
-            let control = pool.session()?;
-            start::check_server(&control)?;
-            prepare(options, &mut opened, &control, observer, stop, &mut clock)?
-        }
-        None => {
-            let draft = Draft::new(opened.catalog.clone(), options.plan_options(), &[], &[])?;
-            plan_rows(draft, &mut opened, observer, stop, &mut clock)?
-        }
+    let planned = if let Some(target) = target {
+        let pool = Pool::connect(target, 2, &PoolSettings::default())?;
+        let control = pool.session()?;
+        start::check_server(&control)?;
+        start::check_rights(&control, options)?;
+        prepare(options, &mut opened, &control, observer, stop, &mut clock)?
+    } else {
+        let draft = Draft::new(opened.catalog.clone(), options.plan_options(), &[], &[])?;
+        plan_rows(draft, &mut opened, observer, stop, &mut clock)?
     };
     let script = ddl::script(&planned.plan);
     Ok(DryRun { plan: planned.plan, snapshot: opened.snapshot, script })
@@ -198,7 +209,8 @@ fn begin(options: &Options, opened: &Opened, planned: &Planned, control: &mut Se
         format: control::FORMAT,
     };
     let tx = control.transaction()?;
-    tx.batch(&ddl::create_schema(&options.schema))?;
+    control::create(&tx)?;
+    catalog::create_schema(&tx, &options.schema)?;
     let existing: Vec<&str> = planned.plan.tables.iter().filter(|t| t.existing).map(|t| t.target.as_str()).collect();
     if options.truncate && !existing.is_empty() {
         tx.batch(&ddl::truncate(&options.schema, &existing)).map_err(|e| {
@@ -250,9 +262,11 @@ fn finished(
         parents: HashMap::new(),
     };
     let done = control::ranges(&control, run.id)?;
-    let counts = clock.phase(Phase::Analyze, run.plan.tables.len(), || finish::count(&context, &run.plan))?;
+    let counts = clock
+        .phase(Phase::Analyze, run.plan.tables.len(), || finish::count(&context, &run.plan))
+        .map_err(|e| changed_since(e, run.id))?;
     if options.scope != Scope::SchemaOnly {
-        check_counts(&run.plan, &done, &counts, options)?;
+        check_counts(&run.plan, &done, &counts, options).map_err(|e| changed_since(e, run.id))?;
     }
     let tables = table_summaries(&run.plan, &done, &counts, &HashMap::new(), &run.plan.remarks);
     let ledger = control::ledger(&control, run.id)?;
@@ -261,9 +275,20 @@ fn finished(
     Ok(summary)
 }
 
+// The application may write to its new home by now, so that beginning again is not what we recommend first.
+fn changed_since(error: Error, run: Uuid) -> Error {
+    if error.kind() != Kind::Failed {
+        return error;
+    }
+    error
+        .context(format!("run {run} had finished, and the target was changed since"))
+        .state("nothing was written by this start")
+        .hint("is the target in use? then this is as it should be; `--restart` drops the tables and begins again")
+}
+
 fn create_all(context: &Context<'_>, plan: &Plan) -> Result<()> {
-    let there = control::objects(context.control, &plan.schema)?;
-    for table in plan.tables.iter().filter(|t| !t.existing && !there.iter().any(|(_, name)| *name == t.target)) {
+    let there = control::tables_of(context.control, context.run)?;
+    for table in plan.tables.iter().filter(|t| !t.existing && !there.contains(&t.target)) {
         rows::create_table(context, plan, table)?;
     }
     Ok(())
@@ -291,7 +316,10 @@ fn finish(
     for remark in &found {
         context.observer.event(&Event::Remark(remark.clone()));
     }
-    let counts = clock.phase(Phase::Analyze, plan.tables.len(), || finish::count(context, plan))?;
+    let counts = clock.phase(Phase::Analyze, plan.tables.len(), || {
+        finish::analyze(context, plan)?;
+        finish::count(context, plan)
+    })?;
     let done = control::ranges(context.control, context.run)?;
     if context.options.scope != Scope::SchemaOnly {
         check_counts(plan, &done, &counts, context.options)?;
@@ -305,15 +333,16 @@ fn finish(
     Ok(summary)
 }
 
-// Rows acknowledged by COPY against rows that are there.
-fn check_counts(
-    plan: &Plan,
-    done: &HashMap<String, Vec<DoneRange>>,
-    counts: &[u64],
-    options: &Options,
-) -> Result<()> {
+// Every key was copied exactly once, and the rows that COPY acknowledged are there.
+fn check_counts(plan: &Plan, done: &HashMap<String, Vec<DoneRange>>, counts: &[u64], options: &Options) -> Result<()> {
     for (table, &there) in plan.tables.iter().zip(counts) {
-        let sent: u64 = done.get(&table.target).map_or(0, |d| d.iter().map(|d| d.rows).sum());
+        let ranges = done.get(&table.target).map_or(&[][..], Vec::as_slice);
+        if !Range::tile_all(&ranges.iter().map(|d| d.range).collect::<Vec<_>>()) {
+            return Err(Error::new(Kind::Bug, format!("the ranges of `{}` do not hold every key once", table.target))
+                .state("the run is not marked as done")
+                .hint("`--restart` begins again; please report this"));
+        }
+        let sent: u64 = ranges.iter().map(|d| d.rows).sum();
         // A table that was there may have held rows, and a conflict policy may have left rows out.
         let shared = table.existing && !options.truncate;
         if there == sent || (shared && there > 0) || (shared && sent == 0) {
@@ -338,7 +367,8 @@ fn table_summaries(
         let table = &plan.tables[t];
         let ranges = done.get(&table.target).map_or(&[][..], Vec::as_slice);
         let is_about = |r: &&Remark| {
-            r.level == Level::Warning && (r.object == table.source || r.object.starts_with(&format!("{}.", table.source)))
+            r.level == Level::Warning
+                && (r.object == table.source || r.object.starts_with(&format!("{}.", table.source)))
         };
         TableSummary {
             table: table.target.clone(),
@@ -375,9 +405,12 @@ fn summary(
     }
 }
 
-fn parents_of_existing(session: &Session, options: &Options, planned: &Planned) -> Result<HashMap<String, Vec<String>>> {
-    let names: Vec<String> =
-        planned.plan.tables.iter().filter(|t| t.existing).map(|t| t.target.clone()).collect();
+fn parents_of_existing(
+    session: &Session,
+    options: &Options,
+    planned: &Planned,
+) -> Result<HashMap<String, Vec<String>>> {
+    let names: Vec<String> = planned.plan.tables.iter().filter(|t| t.existing).map(|t| t.target.clone()).collect();
     if names.is_empty() {
         return Ok(HashMap::new());
     }

@@ -1,9 +1,9 @@
 //! What a person asks of a migration.
 
 use crate::load::Conflict;
+use crate::model::candidates::TypeOptions;
 use crate::model::name::Spelling;
 use crate::plan::PlanOptions;
-use crate::profile::candidates::TypeOptions;
 use crate::sqlite::SnapshotChoice;
 use std::path::PathBuf;
 
@@ -30,8 +30,8 @@ pub struct Options {
     pub snapshot: SnapshotChoice,
     /// Empty the target's tables first.
     pub truncate: bool,
-    /// What to do about rows that are there.
-    pub conflict: Conflict,
+    /// What to do about rows that are there. Without it, tables that hold rows are refused.
+    pub conflict: Option<Conflict>,
     /// Drop what an earlier run created, and begin again.
     pub restart: bool,
 }
@@ -64,7 +64,7 @@ impl Options {
             types: TypeOptions::default(),
             snapshot: SnapshotChoice::Auto,
             truncate: false,
-            conflict: Conflict::Fail,
+            conflict: None,
             restart: false,
         }
     }
@@ -91,6 +91,16 @@ impl Options {
             "conflict": self.conflict,
         })
         .to_string()
+    }
+
+    /// What differs from an earlier shape: the option, what it was, what it is.
+    pub(super) fn differences(&self, earlier: &str) -> Vec<(String, String, String)> {
+        let read = |shape: &str| serde_json::from_str::<serde_json::Value>(shape).unwrap_or_default();
+        let (was, is) = (read(earlier), read(&self.shape()));
+        let now = is.as_object().into_iter().flatten();
+        now.filter(|(name, value)| was[name.as_str()] != **value)
+            .map(|(name, value)| (format!("`{name}`"), was[name.as_str()].to_string(), value.to_string()))
+            .collect()
     }
 }
 

@@ -3,15 +3,12 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::model::plan::{Plan, Remark, TablePlan};
-use crate::postgres::{Session, Transaction, ddl};
+use crate::postgres::{Session, Transaction, catalog, ddl};
 
 /// Takes out of the plan what the server refuses.
 pub fn probe(session: &mut Session, plan: &mut Plan) -> Result<()> {
     let tx = session.transaction()?;
-    tx.batch(&ddl::create_schema(&plan.schema)).map_err(|e| {
-        e.context(format!("schema `{}` cannot be created", plan.schema))
-            .hint("create it first, or let the role: GRANT CREATE ON DATABASE … TO …")
-    })?;
+    catalog::create_schema(&tx, &plan.schema)?;
     let Plan { schema, tables, views, remarks, .. } = plan;
     for table in tables.iter_mut().filter(|t| !t.existing) {
         columns(&tx, schema, table, remarks)?;
@@ -92,7 +89,8 @@ fn columns(tx: &Transaction<'_>, schema: &str, table: &mut TablePlan, remarks: &
 
 fn keys(tx: &Transaction<'_>, schema: &str, table: &mut TablePlan, remarks: &mut Vec<Remark>) -> Result<()> {
     if let Some(key) = table.primary_key.clone() {
-        let sql = format!("{}; {}", ddl::create_key_index(schema, table, &key), ddl::add_primary_key(schema, table, &key));
+        let sql =
+            format!("{}; {}", ddl::create_key_index(schema, table, &key), ddl::add_primary_key(schema, table, &key));
         if let Some(refusal) = ask(tx, &sql)? {
             let text = format!("primary key not created: {}", refusal.message());
             remarks.push(Remark::warning(&table.source, text).with_sql(format!("{sql};")));

@@ -1,9 +1,9 @@
 //! The rows of all tables: rounds of lanes, until nothing disproves the plan any more.
 
-use super::{Context, clock::millis, evidence, probe};
+use super::{Context, clock::millis, crew, evidence, probe};
 use crate::error::{Error, Kind, Result};
 use crate::load::queue::Item;
-use crate::load::{Disproof, Load};
+use crate::load::{Disproof, Load, Order, interrupted};
 use crate::model::bounds::{RANGE_BYTES_MAX, RANGE_ROWS, RANGES_PER_TABLE_MAX, RELOAD_ROUNDS_MAX};
 use crate::model::event::{CopyTable, Event, Progress};
 use crate::model::plan::{Plan, TablePlan};
@@ -11,10 +11,11 @@ use crate::model::profile::{Failure, TableProfile};
 use crate::model::range::Range;
 use crate::plan::Draft;
 use crate::postgres::control::{self, DoneRange};
-use crate::postgres::{Session, ddl};
+use crate::postgres::ddl;
 use crate::profile::Depth;
 use crate::sqlite::{Reader, TableScan};
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Bytes that a range is planned for: half of what one transaction takes, so that a wrong estimate seldom
@@ -43,10 +44,10 @@ pub fn copy(context: &Context<'_>, readers: &mut Vec<Reader>, planned: &mut Plan
     Err(Error::new(Kind::Bug, format!("rows disproved the plan in each of {RELOAD_ROUNDS_MAX} rounds")))
 }
 
-fn round(context: &Context<'_>, readers: &mut Vec<Reader>, planned: &Planned) -> Result<Vec<Disproof>> {
+fn round(context: &Context<'_>, readers: &mut [Reader], planned: &Planned) -> Result<Vec<Disproof>> {
     let plan = &planned.plan;
     let done = control::ranges(context.control, context.run)?;
-    let there: HashSet<String> = control::objects(context.control, &plan.schema)?.into_iter().map(|(_, n)| n).collect();
+    let there = control::tables_of(context.control, context.run)?;
     create_large_tables(context, plan, &there)?;
     let mut items: Vec<Item> = Vec::new();
     for (t, table) in plan.tables.iter().enumerate() {
@@ -59,7 +60,9 @@ fn round(context: &Context<'_>, readers: &mut Vec<Reader>, planned: &Planned) ->
     let mut disproofs = Vec::new();
     for level in levels(context, plan) {
         let items = items.iter().filter(|i| level.contains(&i.table)).copied().collect();
-        let load = Load::new(plan, &scans, context.run, context.options.conflict, &progress, context.stop, context.observer, items);
+        let conflict = context.options.conflict.unwrap_or_default();
+        let order = Order { plan, scans: &scans, run: context.run, conflict };
+        let load = Load::new(order, &progress, context.stop, context.observer, items);
         lanes(context, readers, &load)?;
         disproofs.extend(load.into_disproofs());
     }
@@ -69,30 +72,44 @@ fn round(context: &Context<'_>, readers: &mut Vec<Reader>, planned: &Planned) ->
 // Each lane is a thread with a reader and a session of its own.
 fn lanes(context: &Context<'_>, readers: &mut [Reader], load: &Load<'_>) -> Result<()> {
     let first_error = Mutex::new(None::<Error>);
-    let errors = &first_error;
+    let running = Mutex::new(Vec::new());
+    let over = AtomicBool::new(false);
+    let work = |number: usize, reader: &Reader| {
+        let mut session = context.session()?;
+        if context.replica_role {
+            session.batch("SET session_replication_role = replica")?;
+        }
+        lock(&running).push(session.cancel_handle());
+        load.lane(number, reader, &mut session)
+    };
+    let lane = |number: usize, reader: &Reader| {
+        let Err(error) = work(number, reader) else { return };
+        load.queue.close();
+        let mut first = lock(&first_error);
+        // An interruption is how the others end after the first real error.
+        if first.as_ref().is_none_or(|f| f.kind() == Kind::Interrupted) {
+            // A lane that waits, for a lock of somebody else say, ends by being cancelled.
+            let stopped = context.stop.load(Ordering::Relaxed) && error.kind() == Kind::Failed;
+            *first = Some(if stopped { interrupted() } else { error });
+        }
+    };
     std::thread::scope(|scope| {
-        for reader in readers.iter_mut() {
-            scope.spawn(move || {
-                let result = context.pool.session().and_then(|mut session| {
-                    prepare_lane(context, &session)?;
-                    load.lane(reader, &mut session)
-                });
-                if let Err(error) = result {
-                    load.queue.close();
-                    let mut first = errors.lock().unwrap_or_else(PoisonError::into_inner);
-                    // An interruption is how the others end after the first real error.
-                    if first.as_ref().is_none_or(|f| f.kind() == Kind::Interrupted) {
-                        *first = Some(error);
-                    }
-                }
-            });
+        let watch = scope.spawn(|| crew::cancel_on(context.stop, &over, &running));
+        let lane = &lane;
+        let lanes: Vec<_> =
+            readers.iter_mut().enumerate().map(|(number, reader)| scope.spawn(move || lane(number, reader))).collect();
+        let ended: Vec<_> = lanes.into_iter().map(std::thread::ScopedJoinHandle::join).collect();
+        over.store(true, Ordering::Relaxed);
+        watch.thread().unpark();
+        for end in ended {
+            end.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         }
     });
     first_error.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
 }
 
-fn prepare_lane(context: &Context<'_>, session: &Session) -> Result<()> {
-    if context.replica_role { session.batch("SET session_replication_role = replica") } else { Ok(()) }
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A table that one transaction takes is created in it, so that its rows can be frozen at once.
@@ -109,10 +126,10 @@ fn create_large_tables(context: &Context<'_>, plan: &Plan, there: &HashSet<Strin
 
 /// Creates a table and writes down that it is ours, in one transaction.
 pub fn create_table(context: &Context<'_>, plan: &Plan, table: &TablePlan) -> Result<()> {
-    let mut session = context.pool.session()?;
+    let mut session = context.session()?;
     let tx = session.transaction()?;
     tx.batch(&ddl::create_table(&plan.schema, table))?;
-    control::record_object(&tx, context.run, "table", &table.target)?;
+    control::record_object(&tx, context.run, "table", &plan.schema, &table.target)?;
     tx.commit()
 }
 
@@ -142,9 +159,8 @@ fn items_of(t: usize, table: &TablePlan, done: &[DoneRange], creates: bool) -> V
 fn announce(context: &Context<'_>, plan: &Plan, done: &HashMap<String, Vec<DoneRange>>, progress: &Arc<Progress>) {
     let mut tables = Vec::with_capacity(plan.tables.len());
     for (t, table) in plan.tables.iter().enumerate() {
-        let (rows_done, bytes_done) = done
-            .get(&table.target)
-            .map_or((0, 0), |d| d.iter().fold((0, 0), |(r, b), d| (r + d.rows, b + d.bytes)));
+        let (rows_done, bytes_done) =
+            done.get(&table.target).map_or((0, 0), |d| d.iter().fold((0, 0), |(r, b), d| (r + d.rows, b + d.bytes)));
         progress.add(t, rows_done, bytes_done);
         tables.push(CopyTable { name: table.target.clone(), rows: table.rows, bytes: table.bytes, rows_done });
     }
@@ -269,13 +285,13 @@ fn empty(
     changed: &[usize],
     profiles: &[TableProfile],
 ) -> Result<()> {
-    let mut session = context.pool.session()?;
-    let ours = control::objects(&session, &new.schema)?;
+    let mut session = context.session()?;
+    let ours = control::tables_of(&session, context.run)?;
     let tx = session.transaction()?;
     // In a table that was there before, rows loaded by another rule are the same rows of the same type.
     let made: Vec<String> =
         changed.iter().filter(|&&t| !new.tables[t].existing).map(|&t| old.tables[t].target.clone()).collect();
-    for table in made.iter().filter(|t| ours.iter().any(|(_, name)| name == *t)) {
+    for table in made.iter().filter(|t| ours.contains(*t)) {
         tx.batch(&ddl::drop_table(&new.schema, table))?;
         control::forget_object(&tx, context.run, table)?;
     }

@@ -2,13 +2,15 @@
 
 use super::options::Options;
 use crate::error::{Error, Kind, Result};
-use crate::load::Conflict;
+use crate::model::bounds::DEAD_CLIENT_PATIENCE;
+use crate::model::name::quoted;
 use crate::model::plan::Plan;
 use crate::model::source::Catalog;
+use crate::postgres::Session;
 use crate::postgres::catalog::{self, ExistingTable};
 use crate::postgres::control::{self, RunRecord, State};
-use crate::postgres::Session;
 use std::collections::HashSet;
+use std::time::Instant;
 
 /// What a start finds.
 pub enum Start {
@@ -39,13 +41,47 @@ pub fn check_server(session: &Session) -> Result<()> {
     Ok(())
 }
 
+/// Refuses where the role may not create what the run needs: known before anything is read, and without a guess.
+pub fn check_rights(session: &Session, options: &Options) -> Result<()> {
+    let rights = catalog::rights(session, &options.schema)?;
+    let (schema, user, dbname) = (quoted(&options.schema), quoted(&rights.user), quoted(&rights.dbname));
+    let refused = |what: String, hint: String| {
+        Err(Error::new(Kind::Blocked, format!("role `{}` may not {what}", rights.user))
+            .state("nothing was written")
+            .hint(hint))
+    };
+    if !rights.database && (!rights.control_exists || !rights.schema_exists) {
+        let missing = if rights.schema_exists { "lite2pg" } else { &options.schema };
+        return refused(
+            format!("create schema `{missing}` in database `{}`", rights.dbname),
+            format!("GRANT CREATE ON DATABASE {dbname} TO {user}"),
+        );
+    }
+    if rights.schema_exists && !rights.schema && options.scope != super::Scope::DataOnly {
+        return refused(
+            format!("create tables in schema `{}`", options.schema),
+            format!("GRANT CREATE ON SCHEMA {schema} TO {user}, or `--schema NAME` for one of its own"),
+        );
+    }
+    if rights.control_exists && !rights.control {
+        return refused(
+            "use the control schema `lite2pg`, which another role made".to_owned(),
+            "run as that role, or drop the schema where its runs are no longer needed".to_owned(),
+        );
+    }
+    Ok(())
+}
+
 /// Looks for a run to go on with. The session holds the schema's lock from here on.
 pub fn look(session: &mut Session, options: &Options, fingerprint: &str) -> Result<Start> {
-    control::create(session)?;
-    if !control::try_lock(session, &options.schema)? {
+    if !lock(session, &options.schema)? {
         return Err(Error::new(Kind::Blocked, format!("another lite2pg is at work on schema `{}`", options.schema))
             .state("this one has written nothing")
             .hint("wait for it to end; `SELECT * FROM pg_stat_activity WHERE application_name = 'lite2pg'` shows it"));
+    }
+    control::end_workers(session, &options.schema)?;
+    if !control::exists(session)? {
+        return Ok(Start::Fresh);
     }
     if options.restart {
         control::abandon(session, &options.schema)?;
@@ -54,13 +90,23 @@ pub fn look(session: &mut Session, options: &Options, fingerprint: &str) -> Resu
     let Some(run) = control::latest(session, &options.schema)? else { return Ok(Start::Fresh) };
     let same = run.fingerprint == fingerprint && run.options == options.shape() && run.format == control::FORMAT;
     match (run.state, same) {
-        (State::Done, true) if !options.truncate && options.conflict == Conflict::Fail => {
-            Ok(Start::Finished(Box::new(run)))
-        }
+        (State::Done, true) if !options.truncate && options.conflict.is_none() => Ok(Start::Finished(Box::new(run))),
         (State::Done, _) => Ok(Start::Fresh),
         (_, true) => Ok(Start::Resume(Box::new(run))),
         (_, false) => Err(unfinished(&run, options, fingerprint)),
     }
+}
+
+// The server needs a moment to notice that a killed client is gone.
+fn lock(session: &Session, schema: &str) -> Result<bool> {
+    let deadline = Instant::now() + DEAD_CLIENT_PATIENCE;
+    while !control::try_lock(session, schema)? {
+        if Instant::now() >= deadline {
+            return Ok(false);
+        }
+        std::thread::sleep(DEAD_CLIENT_PATIENCE / 20);
+    }
+    Ok(true)
 }
 
 fn unfinished(run: &RunRecord, options: &Options, fingerprint: &str) -> Error {
@@ -69,8 +115,11 @@ fn unfinished(run: &RunRecord, options: &Options, fingerprint: &str) -> Error {
     if run.fingerprint != fingerprint {
         error = error.fact("the source has changed since, so the two halves would not fit");
     }
-    if run.options != options.shape() {
-        error = error.fact(format!("it was started with {}", run.options));
+    for (name, was, is) in options.differences(&run.options) {
+        error = error.fact(format!("{name} was {was} and is {is} now"));
+    }
+    if run.format != control::FORMAT {
+        error = error.fact("another version of lite2pg started it, and this one cannot go on with it");
     }
     error
         .state("nothing was written by this start; the earlier run's rows are on the target")
@@ -85,13 +134,13 @@ pub fn existing_tables(session: &Session, options: &Options, catalog: &Catalog) 
     let names: Vec<String> = relations.into_iter().filter(|r| wanted.contains(&r.to_lowercase())).collect();
     let tables = catalog::tables(session, &options.schema, &names)?;
     let full: Vec<String> = tables.iter().filter(|t| t.has_rows).map(|t| format!("`{}`", t.name)).collect();
-    let told = options.truncate || options.conflict != Conflict::Fail;
+    let told = options.truncate || options.conflict.is_some();
     if !full.is_empty() && !told && options.scope != super::Scope::SchemaOnly {
         return Err(Error::new(Kind::Blocked, format!("the target holds rows already in schema `{}`", options.schema))
             .fact(format!("in {}", full.join(", ")))
             .state("nothing was written")
             .hint(
-                "`--truncate` empties them first, `--on-conflict skip|update` keeps them, `--schema NAME` goes \
+                "`--truncate` empties them first, `--on-conflict skip|update|fail` adds to them, `--schema NAME` goes \
                  elsewhere, `--restart` drops what an earlier lite2pg created",
             ));
     }

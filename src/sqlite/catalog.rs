@@ -159,7 +159,8 @@ impl Asker<'_> {
         for column in columns.iter_mut().filter(|c| c.generated.is_some()) {
             let sql = format!("SELECT s.{} FROM main.{} AS s", quoted(&column.name), quoted(name));
             if let Err(e) = self.0.prepare(&sql) {
-                remarks.push(format!("generated column `{name}.{}` cannot be computed and stays NULL: {e}", column.name));
+                remarks
+                    .push(format!("generated column `{name}.{}` cannot be computed and stays NULL: {e}", column.name));
                 column.broken = true;
             }
         }

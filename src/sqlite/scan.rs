@@ -116,11 +116,13 @@ impl TableScan {
             RowKey::PrimaryKey { split: Some(i) } => Some((of_table(&table.columns[*i].name), Exactness::Anything)),
             RowKey::PrimaryKey { split: None } | RowKey::None => None,
         };
-        let selected: Vec<String> = key
-            .iter()
-            .map(|(key, _)| key.clone())
-            .chain(columns.iter().map(|&i| if table.columns[i].broken { "NULL".to_owned() } else { of_table(&table.columns[i].name) }))
-            .collect();
+        let selected: Vec<String> =
+            key.iter()
+                .map(|(key, _)| key.clone())
+                .chain(columns.iter().map(|&i| {
+                    if table.columns[i].broken { "NULL".to_owned() } else { of_table(&table.columns[i].name) }
+                }))
+                .collect();
         let list = if selected.is_empty() { "NULL".to_owned() } else { selected.join(", ") };
         Self { table: table.name.clone(), from: from(table), list, key, width: columns.len() }
     }

@@ -9,7 +9,7 @@
 //!
 //! Rules relied on: <https://sqlite.org/wal.html>, <https://sqlite.org/lockingv3.html>. In rollback mode no guard is
 //! needed: while one reader holds SHARED nobody can commit, and further readers of the same process join its lock
-//! even when a writer of another process is waiting (`unixLock` in SQLite 3.54's os_unix.c).
+//! even when a writer of another process is waiting (`unixLock` in SQLite 3.54's `os_unix.c`).
 
 use super::connection::{self, Access, look};
 use super::fingerprint::{Fingerprint, fingerprint};

@@ -16,7 +16,7 @@ mod uuid;
 
 use crate::error::{Error, Kind, Result};
 use crate::model::cell::Cell;
-use crate::model::conversion::{Conversion, Fit, Misfit, UuidSpelling};
+use crate::model::conversion::{Conversion, Fit, Misfit, Rewrite, UuidSpelling};
 use crate::postgres::encode;
 
 /// A column's rule made ready: zones are looked up, and there is room for JSON's keys. One per lane and column.
@@ -73,6 +73,19 @@ impl Compiled {
             }
         };
         Ok(Self { rule, keys: keys::Keys::default() })
+    }
+
+    /// The bytes of a cell whose field is nothing but its length and those bytes. Who writes a large cell asks
+    /// first, so that it need not be copied whole; `None` sends it through [`Compiled::write`].
+    #[must_use]
+    pub fn verbatim<'a>(&self, cell: Cell<'a>) -> Option<(&'a [u8], Fit)> {
+        let (bytes, fit) = match (&self.rule, cell) {
+            (Rule::Text { chars_max: None, .. }, Cell::Text(bytes)) if text::is_clean(bytes) => (bytes, Fit::Exact),
+            (Rule::Bytea { .. }, Cell::Blob(bytes)) => (bytes, Fit::Exact),
+            (Rule::Bytea { all_classes: true }, Cell::Text(bytes)) => (bytes, Fit::Rewritten(Rewrite::TextAsBytes)),
+            _ => return None,
+        };
+        (bytes.len() <= encode::FIELD_BYTES_MAX).then_some((bytes, fit))
     }
 
     /// Appends the cell's field to `out`: a length and a payload. On a misfit `out` is as it was.

@@ -27,12 +27,18 @@ pub fn null(out: &mut Vec<u8>) {
     out.extend_from_slice(&(-1_i32).to_be_bytes());
 }
 
+/// Appends the length of a field whose bytes follow by another way.
+#[inline]
+pub fn length(bytes: usize, out: &mut Vec<u8>) {
+    debug_assert!(bytes <= FIELD_BYTES_MAX);
+    out.extend_from_slice(&(bytes as u32).to_be_bytes());
+}
+
 // A field whose bytes are there already.
 #[inline]
 pub(super) fn field(payload: &[u8], out: &mut Vec<u8>) {
-    debug_assert!(payload.len() <= FIELD_BYTES_MAX);
     out.reserve(4 + payload.len());
-    out.extend_from_slice(&(payload.len() as u32).to_be_bytes());
+    length(payload.len(), out);
     out.extend_from_slice(payload);
 }
 

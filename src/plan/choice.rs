@@ -2,11 +2,11 @@
 
 use super::groups::{ColumnId, Groups};
 use crate::error::{Error, Kind, Result};
+use crate::model::candidates::{Hint, TypeOptions};
 use crate::model::cell::Class;
 use crate::model::conversion::{Conversion, UuidSpelling};
 use crate::model::profile::{ColumnProfile, TableProfile, Trial};
 use crate::model::source::{Catalog, Column};
-use crate::profile::candidates::{Hint, TypeOptions};
 
 /// 32 hex digits without a declared uuid must be seen at least this often before their version bits count
 /// as evidence: one random digest in eight has them by chance.
@@ -55,7 +55,7 @@ pub fn choose_existing(table: &str, column: &Column, pg_type: &str, profile: &Co
     let at = failure.map_or(0, |f| f.key);
     Err(Error::new(Kind::Blocked, format!("`{table}.{}` cannot be loaded into {pg_type}", column.name))
         .fact(format!("the rows hold {what}, at key {at} (value hidden)"))
-        .fact(format!("declared {} in SQLite: a preference, not a rule", shown(&column.declared)))
+        .fact(format!("declared with {} in SQLite: a preference, not a rule", shown(&column.declared)))
         .state("nothing was written")
         .hint(format!("change the target column's type, or leave the table out with `--exclude '{table}'`")))
 }
@@ -121,11 +121,11 @@ fn evidence(column: &Column, table: &TableProfile, profile: &ColumnProfile, chos
         .filter(|c| profile.count(*c) > 0)
         .map(|c| format!("{} {}", profile.count(c), c.word()))
         .collect();
-    let scope = if table.complete { "all rows" } else { "a spread sample" };
+    let scope = if table.complete { "" } else { " in a spread sample" };
     let mut words = match (seen.is_empty(), profile.values()) {
-        (true, _) => format!("declared {}; no rows", shown(&column.declared)),
-        (false, 0) => format!("declared {}; only NULL in {scope}", shown(&column.declared)),
-        _ => format!("declared {}; {} in {scope}", shown(&column.declared), seen.join(", ")),
+        (true, _) => format!("{}: no rows", shown(&column.declared)),
+        (false, 0) => format!("{}: only NULL{scope}", shown(&column.declared)),
+        _ => format!("{}: {}{scope}", shown(&column.declared), seen.join(", ")),
     };
     if profile.only_zero_one && profile.count(Class::Integer) > 0 && matches!(chosen, Conversion::Int { .. }) {
         words.push_str("; only 0 and 1: could be boolean");
@@ -134,5 +134,5 @@ fn evidence(column: &Column, table: &TableProfile, profile: &ColumnProfile, chos
 }
 
 fn shown(declared: &str) -> &str {
-    if declared.is_empty() { "without a type" } else { declared }
+    if declared.is_empty() { "no type" } else { declared }
 }

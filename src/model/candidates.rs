@@ -185,10 +185,7 @@ pub fn for_existing_column(pg_type: &PgType, options: &TypeOptions) -> Vec<Trial
         PgType::Float4 => vec![Conversion::Float4],
         PgType::Float8 => vec![Conversion::Float8],
         PgType::Numeric(limit) => {
-            vec![
-                Conversion::Numeric { limit: *limit, text: false },
-                Conversion::Numeric { limit: *limit, text: true },
-            ]
+            vec![Conversion::Numeric { limit: *limit, text: false }, Conversion::Numeric { limit: *limit, text: true }]
         }
         PgType::Text | PgType::TextLike(_) => vec![TEXT, ANY_TEXT],
         PgType::Varchar(n) | PgType::Char(n) => {
