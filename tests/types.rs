@@ -265,14 +265,19 @@ fn bytes_in_text_columns_make_bytea_and_text_in_blob_columns_stays_text() {
 }
 
 #[test]
-fn stand_ins_of_rows_without_an_integer_key_can_still_be_told_apart() {
+fn rows_without_an_integer_key_and_keys_have_no_stand_ins_but_bytes() {
     let source = Source::sql(
         "CREATE TABLE t (k TEXT PRIMARY KEY, v TEXT) WITHOUT ROWID;
-         INSERT INTO t VALUES ('a', CAST(x'ff' AS TEXT)), ('b', 'sound'), ('c', CAST(x'fe' AS TEXT));",
+         INSERT INTO t VALUES ('a', CAST(x'ff' AS TEXT)), ('b', 'sound'), ('c', CAST(x'fe' AS TEXT));
+         CREATE TABLE u (k TEXT PRIMARY KEY);
+         INSERT INTO u VALUES (CAST(x'ff' AS TEXT)), (CAST(x'fe' AS TEXT)), (CAST(x'6100' AS TEXT));",
     );
     let moved = migrate(&source);
-    assert_eq!(column(&moved, "t", "v"), ["\u{fffd}", "sound", "\u{fffd}"]);
-    println!("{:?}", moved.query("SELECT * FROM lite2pg.original"));
+    assert_eq!(moved.types("t"), "k text, v bytea");
+    assert_eq!(column(&moved, "t", "v"), ["\\xff", "\\x736f756e64", "\\xfe"]);
+    assert_eq!(moved.types("u"), "k bytea");
+    assert_eq!(moved.refusal("INSERT INTO u VALUES ('\\x6100')").as_deref(), Some("23505"));
+    assert_eq!(moved.one("SELECT count(*) FROM lite2pg.original").as_deref(), Some("0"));
 }
 
 // Widening -----------------------------------------------------------------------------------------------------------

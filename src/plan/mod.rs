@@ -21,7 +21,7 @@ use crate::model::name::{Namespace, Spelling};
 use crate::model::pg_type::PgType;
 use crate::model::plan::{ColumnPlan, Identity, Plan, Remark, TablePlan};
 use crate::model::profile::{TableProfile, Trial};
-use crate::model::source::{Catalog, Column, Table};
+use crate::model::source::{Catalog, Column, RowKey, Table};
 use crate::postgres::catalog::ExistingTable;
 use existing::Matched;
 use groups::Groups;
@@ -111,7 +111,11 @@ impl Draft {
             || !self.groups.members((t, c)).is_empty();
         let mut types = self.options.types.clone();
         types.narrow_integers |= table.columns.len() > WIDE_TABLE_COLUMNS;
-        for_new_column(&table.columns[c].declared, in_key, &types)
+        let mut trials = for_new_column(&table.columns[c].declared, in_key, &types);
+        // An original beside the table is found by its row's integer key; without one, the column itself must hold it.
+        let found_by_key = matches!(table.row_key, RowKey::Rowid { .. });
+        trials.iter_mut().for_each(|t| t.stand_ins &= found_by_key);
+        trials
     }
 
     /// The plan that this evidence gives; `profiles` in the catalog's order.
