@@ -187,7 +187,7 @@ fn a_value_that_does_not_fit_a_hand_made_column_is_refused_before_anything_is_wr
     for (change, column, says) in [
         ("Tiny = 32768", "Tiny", "smallint"),
         ("Small = 2147483648", "Small", "integer"),
-        ("Code = 'abcdef'", "Code", "character varying(5)"),
+        ("Code = 'abcdef'", "Code", "varchar(5)"),
         ("Key = 'not a uuid'", "Key", "uuid"),
         ("Doc = '{broken'", "Doc", "jsonb"),
         ("Active = 2", "Active", "boolean"),
