@@ -114,7 +114,9 @@ impl Draft {
         let mut trials = for_new_column(&table.columns[c].declared, in_key, &types);
         // An original beside the table is found by its row's integer key; without one, the column itself must hold it.
         let found_by_key = matches!(table.row_key, RowKey::Rowid { .. });
-        trials.iter_mut().for_each(|t| t.stand_ins &= found_by_key);
+        for trial in &mut trials {
+            trial.stand_ins &= found_by_key;
+        }
         trials
     }
 
