@@ -1,6 +1,6 @@
 //! Tables made by chance: declared types, cells of every class, keys and indexes; whatever they are, they arrive whole.
 //!
-//! A few dozen cases, more with LITE2PG_LONG=1; PROPTEST_RNG_SEED repeats a run, and a failure prints its smallest case.
+//! A few dozen cases, more with `LITE2PG_LONG=1`; `PROPTEST_RNG_SEED` repeats a run, and a failure prints its smallest case.
 
 mod support;
 
@@ -337,8 +337,8 @@ fn table() -> impl Strategy<Value = Table> {
 /// Writes the tables; a row that SQLite refuses is not there.
 fn write(tables: &[Table]) -> (Source, Connection) {
     let source = Source::nothing();
-    let db = Connection::open(&source.path).unwrap();
-    db.execute_batch("PRAGMA foreign_keys = OFF; PRAGMA synchronous = OFF; BEGIN").unwrap();
+    let db = Connection::open(&source.path).expect("SQLite takes the tables");
+    db.execute_batch("PRAGMA foreign_keys = OFF; PRAGMA synchronous = OFF; BEGIN").expect("SQLite takes the tables");
     for (n, table) in tables.iter().enumerate() {
         let name = format!("t{n}");
         let mut parts: Vec<String> = Vec::new();
@@ -355,19 +355,19 @@ fn write(tables: &[Table]) -> (Source, Connection) {
             Key::Two | Key::WithoutRowidTwo => Some("PRIMARY KEY (c1, c0)".to_owned()),
         });
         let tail = if matches!(table.key, Key::WithoutRowid | Key::WithoutRowidTwo) { " WITHOUT ROWID" } else { "" };
-        db.execute_batch(&format!("CREATE TABLE {} ({}){tail}", quoted(&name), parts.join(", "))).unwrap();
+        db.execute_batch(&format!("CREATE TABLE {} ({}){tail}", quoted(&name), parts.join(", "))).expect("SQLite takes the tables");
         for (i, column) in table.unique.iter().enumerate() {
             let condition = if table.partial { " WHERE c0 IS NOT NULL" } else { "" };
-            db.execute_batch(&format!("CREATE UNIQUE INDEX {name}_u{i} ON {name} (c{column}){condition}")).unwrap();
+            db.execute_batch(&format!("CREATE UNIQUE INDEX {name}_u{i} ON {name} (c{column}){condition}")).expect("SQLite takes the tables");
         }
         let marks = vec!["?"; table.columns.len()].join(", ");
-        let mut insert = db.prepare(&format!("INSERT OR IGNORE INTO {name} VALUES ({marks})")).unwrap();
+        let mut insert = db.prepare(&format!("INSERT OR IGNORE INTO {name} VALUES ({marks})")).expect("SQLite takes the tables");
         for row in &table.rows {
             // A refused class (text for a rowid) is an error even so.
             let _ = insert.execute(params_from_iter(row));
         }
     }
-    db.execute_batch("COMMIT").unwrap();
+    db.execute_batch("COMMIT").expect("SQLite takes the tables");
     (source, db)
 }
 

@@ -1,4 +1,4 @@
-//! Databases that nobody here wrote: every file below LITE2PG_CORPUS is migrated, its rows are counted on both sides,
+//! Databases that nobody here wrote: every file below `LITE2PG_CORPUS` is migrated, its rows are counted on both sides,
 //! and every column is summed up by SQLite and by PostgreSQL in plain SQL, which must agree.
 
 mod support;
@@ -99,7 +99,7 @@ fn check(file: &Path) -> Done {
 // The names of a table's columns, where SQLite can read it.
 fn readable(db: &Connection, table: &str) -> Option<Vec<String>> {
     let statement = db.prepare(&format!("SELECT * FROM {}", quoted(table))).ok()?;
-    Some(statement.column_names().into_iter().map(str::to_owned).collect())
+    Some(statement.column_names().map(str::to_owned).collect())
 }
 
 fn one<T: rusqlite::types::FromSql>(db: &Connection, sql: &str) -> T {
@@ -151,7 +151,7 @@ fn column(db: &Connection, moved: &Moved, table: &str, source: &str, target: &st
             Some(tolerance) => match (&here, &there) {
                 (Some(a), Some(b)) => {
                     let (a, b): (f64, f64) = (a.parse().expect("a number"), b.parse().expect("a number"));
-                    a == b || (a - b).abs() <= tolerance * a.abs().max(1.0)
+                    a.total_cmp(&b).is_eq() || (a - b).abs() <= tolerance * a.abs().max(1.0)
                 }
                 // SQLite cannot say.
                 (None, _) => true,

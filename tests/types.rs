@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::fmt::Write as _;
 use std::sync::OnceLock;
 use support::oracle;
 use support::scenario::{Moved, Source, migrate};
@@ -61,8 +62,10 @@ fn column(moved: &Moved, table: &str, column: &str) -> Vec<String> {
 fn chosen(cases: &[(&str, &str, &str)]) {
     let mut sql = String::new();
     for (n, (declared, cells, _)) in cases.iter().enumerate() {
-        sql += &format!("CREATE TABLE t{n} (id INTEGER PRIMARY KEY, c {declared});\n");
-        sql += &format!("INSERT INTO t{n} (c) VALUES {cells};\n");
+        let _ = writeln!(
+            sql,
+            "CREATE TABLE t{n} (id INTEGER PRIMARY KEY, c {declared}); INSERT INTO t{n} (c) VALUES {cells};"
+        );
     }
     let source = Source::sql(&sql);
     let moved = migrate(&source);
@@ -262,6 +265,16 @@ fn bytes_in_text_columns_make_bytea_and_text_in_blob_columns_stays_text() {
     assert_eq!(column(moved, "blob_in_text", "t"), ["\\x74657874", "\\x74657874", "\\x00ff", "\\x", "<null>", "\\x35"]);
     assert_eq!(column(moved, "only_text_in_blob", "b"), ["base64==", "", "<null>"]);
     assert_eq!(column(moved, "only_blobs_in_text", "t"), ["\\x89504e47", "\\x", "<null>"]);
+}
+
+#[test]
+fn the_ledger_names_three_keys_of_each_rule() {
+    let source = Source::sql(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, v); INSERT INTO t VALUES (3, 1), (5, 2), (7, 'x'), (9, 3), (11, 4)",
+    );
+    let moved = migrate(&source);
+    let line = &moved.summary.ledger[0];
+    assert_eq!((line.rule.as_str(), line.cells, line.keys.as_slice()), ("number kept as text", 4, &[3, 5, 9][..]));
 }
 
 #[test]

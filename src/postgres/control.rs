@@ -355,11 +355,17 @@ pub fn ranges(session: &Session, run: Uuid) -> Result<HashMap<String, Vec<DoneRa
 
 /// The ledger of a run, added up over its ranges.
 pub fn ledger(session: &Session, run: Uuid) -> Result<Vec<LedgerLine>> {
-    let sql = "SELECT r.table_name, l.\"column\", l.rule, sum(l.cells)::bigint, \
-                      (array_agg(k.key ORDER BY k.key) FILTER (WHERE k.key IS NOT NULL))[1:3] \
-               FROM lite2pg.range r, jsonb_to_recordset(r.ledger) AS l(\"column\" text, rule text, cells bigint, keys jsonb) \
-               LEFT JOIN LATERAL (SELECT value::bigint AS key FROM jsonb_array_elements_text(l.keys) LIMIT 1) k ON true \
-               WHERE r.run = $1::text::uuid GROUP BY 1, 2, 3 ORDER BY 1, 2, 3";
+    // The keys are few and unnested apart, so that they do not multiply the cells.
+    let sql = "WITH line AS ( \
+                 SELECT r.table_name, l.* FROM lite2pg.range r, \
+                        jsonb_to_recordset(r.ledger) AS l(\"column\" text, rule text, cells bigint, keys jsonb) \
+                 WHERE r.run = $1::text::uuid), \
+               sample AS ( \
+                 SELECT table_name, \"column\", rule, (array_agg(key::bigint ORDER BY key::bigint))[1:3] AS keys \
+                 FROM line, jsonb_array_elements_text(keys) AS key GROUP BY 1, 2, 3) \
+               SELECT table_name, \"column\", rule, sum(cells)::bigint, sample.keys \
+               FROM line LEFT JOIN sample USING (table_name, \"column\", rule) \
+               GROUP BY 1, 2, 3, 5 ORDER BY 1, 2, 3";
     let rows = session.query(sql, &[&run.to_string()])?;
     Ok(rows
         .iter()

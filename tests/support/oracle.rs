@@ -107,7 +107,11 @@ impl fmt::Debug for Held {
             Self::Integer(n) => write!(f, "{n}"),
             Self::Real(x) => write!(f, "{x:?}"),
             Self::Text(bytes) => write!(f, "'{:.100}'", bytes.escape_ascii().to_string()),
-            Self::Blob(bytes) => write!(f, "x'{:.100}'", bytes.iter().map(|b| format!("{b:02x}")).collect::<String>()),
+            Self::Blob(bytes) => {
+                f.write_str("x'")?;
+                bytes.iter().take(50).try_for_each(|b| write!(f, "{b:02x}"))?;
+                f.write_str("'")
+            }
         }
     }
 }
@@ -180,7 +184,7 @@ fn same_real(x: f64, word: &str, text: &str) -> bool {
     let reads_back = |t: &str| t.parse::<f64>().is_ok_and(|y| y.to_bits() == x.to_bits());
     match word {
         "double" | "text" => reads_back(text),
-        "numeric" => text.parse::<f64>().is_ok_and(|y| y == x) && digits(text) <= 17,
+        "numeric" => text.parse::<f64>().is_ok_and(|y| (y - x).abs() <= 0.0) && digits(text) <= 17,
         "bytea" => String::from_utf8(unhex(text)).is_ok_and(|t| reads_back(&t)),
         "timestamp" => is_moment(x, text),
         _ => false,
@@ -189,7 +193,8 @@ fn same_real(x: f64, word: &str, text: &str) -> bool {
 
 fn same_text(t: &str, word: &str, text: &str) -> bool {
     match word {
-        "text" | "date" => text == t,
+        // Documents as simple as a default is; others are for the server to compare.
+        "text" | "date" | "jsonb" => text == t,
         "numeric" => plain(text) == plain(t),
         "boolean" => match t.to_ascii_lowercase().as_str() {
             "t" | "true" | "y" | "yes" | "on" | "1" => text == "true",
@@ -197,8 +202,6 @@ fn same_text(t: &str, word: &str, text: &str) -> bool {
             _ => false,
         },
         "uuid" => t.replace(['-', '{', '}'], "").to_lowercase() == text.replace('-', ""),
-        // Documents as simple as defaults are; others are for the server to compare.
-        "jsonb" => t == text,
         "time" => time(t).is_some_and(|a| Some(a) == time(text)),
         "timestamp" => moment(t).is_some_and(|a| Some(a) == moment(text)),
         _ => false,
