@@ -2,6 +2,7 @@
 //!
 //! Owns that schema's SQL. Decides nothing: whether to resume is the run's business.
 
+use super::aside;
 use super::session::{Session, Transaction};
 use crate::error::{Error, Kind, Result};
 use crate::model::event::LedgerLine;
@@ -272,6 +273,9 @@ pub fn abandon(session: &mut Session, schema: &str) -> Result<Vec<String>> {
                     .hint("drop the objects that depend on it first, then run the same command again")
             })?;
         }
+    }
+    for key in aside::kept(&tx, schema)? {
+        aside::put_back(&tx, schema, &key)?;
     }
     tx.execute("UPDATE lite2pg.run SET state = 'abandoned', ended_at = now() WHERE target_schema = $1", &[&schema])?;
     tx.commit()?;
