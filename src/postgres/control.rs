@@ -258,6 +258,17 @@ pub fn tables_of(session: &Session, run: Uuid) -> Result<HashSet<String>> {
     Ok(session.query(sql, &[&run.to_string()])?.iter().map(|row| row.get(0)).collect())
 }
 
+/// Sets an unfinished run into this schema aside and drops nothing but its claim: for loads into tables that stay.
+pub fn forget_unfinished(session: &mut Session, schema: &str) -> Result<()> {
+    let tx = session.transaction()?;
+    for key in aside::kept(&tx, schema)? {
+        aside::put_back(&tx, schema, &key)?;
+    }
+    let sql = "UPDATE lite2pg.run SET state = 'abandoned', ended_at = now() WHERE target_schema = $1 AND state <> 'done'";
+    tx.execute(sql, &[&schema])?;
+    tx.commit()
+}
+
 /// Drops what the runs into this schema created, and sets those runs aside.
 pub fn abandon(session: &mut Session, schema: &str) -> Result<Vec<String>> {
     let objects = objects(session, schema)?;
