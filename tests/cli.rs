@@ -108,7 +108,9 @@ fn the_plan_of_a_dry_run_fits_a_small_terminal() {
 
 #[test]
 fn names_cannot_steer_the_terminal() {
-    let (_dir, path) = source("CREATE TABLE \"a\x1b[31mred\r\nline\" (\"\x07bell\" TEXT); INSERT INTO \"a\x1b[31mred\r\nline\" VALUES ('x');");
+    let (_dir, path) = source(
+        "CREATE TABLE \"a\x1b[31mred\r\nline\" (\"\x07bell\" TEXT); INSERT INTO \"a\x1b[31mred\r\nline\" VALUES ('x');",
+    );
     for more in [&["--dry-run"][..], &[]] {
         let ran = migrate([path.to_str().unwrap(), &url(&database())].iter().chain(more)).exits(0);
         has_no_control_codes(&ran.stdout);
@@ -122,7 +124,8 @@ fn events_are_one_json_object_a_line_and_hold_no_value() {
     let target = database();
     let arguments = [path.to_str().unwrap(), &url(&target), "--log-format", "json"];
     let ran = migrate(arguments).exits(0);
-    let events: Vec<serde_json::Value> = ran.stderr.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    let events: Vec<serde_json::Value> =
+        ran.stderr.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
     let named = |name: &str| events.iter().filter(|e| e["event"] == name).count();
     assert_eq!(named("table_copied"), 2);
     assert_eq!(named("phase_started"), named("phase_finished"));
@@ -182,7 +185,9 @@ fn a_line_tells_the_progress_where_nobody_watches() {
         }
         let running = Running::start(&mut command);
         // The copy stands still for long enough that a line is due.
-        eventually("the control schema is there", || value(&seen, "to_regclass('lite2pg.range') IS NOT NULL") == "true");
+        eventually("the control schema is there", || {
+            value(&seen, "to_regclass('lite2pg.range') IS NOT NULL") == "true"
+        });
         holder.batch("BEGIN; LOCK TABLE lite2pg.range IN SHARE MODE").unwrap();
         std::thread::sleep(Duration::from_millis(shortest * 1000 + 500));
         holder.batch("ROLLBACK").unwrap();
@@ -201,7 +206,12 @@ fn a_kept_server_is_told_with_commands_that_work() {
     let (_dir, path) = source(SHOP);
     let ran = migrate([path.to_str().unwrap(), "embedded", "--keep", "--quiet"]).exits(0);
     let told = |what: &str| {
-        ran.stderr.lines().find_map(|l| l.trim_start().strip_prefix(what)).unwrap_or_else(|| panic!("{}", ran.stderr)).trim().to_owned()
+        ran.stderr
+            .lines()
+            .find_map(|l| l.trim_start().strip_prefix(what))
+            .unwrap_or_else(|| panic!("{}", ran.stderr))
+            .trim()
+            .to_owned()
     };
     let (dir, psql, stop) = (told("the server is left running in"), told("look inside"), told("stop it"));
     let sh = |script: &str| ended(Command::new("sh").args(["-c", script]).output().unwrap());
@@ -250,7 +260,8 @@ fn errors_say_what_the_facts_the_state_and_the_way_out() {
         path.to_str().unwrap().to_owned()
     };
     let noise: Vec<u8> = (0..8192u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
-    let (empty, text, encrypted) = (file("empty.db", b""), file("text.db", &b"not a database at all\n".repeat(300)), file("noise.db", &noise));
+    let (empty, text, encrypted) =
+        (file("empty.db", b""), file("text.db", &b"not a database at all\n".repeat(300)), file("noise.db", &noise));
     let columns: Vec<String> = (0..1601).map(|i| format!("c{i}")).collect();
     let (_wide_dir, wide) = source(&format!("CREATE TABLE wide ({})", columns.join(", ")));
     let full = database();

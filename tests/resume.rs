@@ -99,7 +99,8 @@ impl Stage {
 
     /// The ranges that are committed, with the time of it.
     fn ranges(&self) -> Vec<String> {
-        let sql = "SELECT table_name || ' ' || coalesce(lo::text, '-') || ' ' || committed_at FROM lite2pg.range ORDER BY 1";
+        let sql =
+            "SELECT table_name || ' ' || coalesce(lo::text, '-') || ' ' || committed_at FROM lite2pg.range ORDER BY 1";
         self.seen.query(sql, &[]).unwrap().iter().map(|row| row.get(0)).collect()
     }
 
@@ -123,10 +124,17 @@ impl Stage {
         assert_eq!(value(seen, "SELECT (SELECT count(*) FROM owner) || ' ' || (SELECT sum(v) FROM small)"), "3 2");
         let built = "SELECT string_agg(indexrelid::regclass::text, ' ' ORDER BY 1) FROM \
                      (SELECT indexrelid FROM pg_index WHERE indrelid = 'big'::regclass AND indisvalid) i";
-        assert!(value(seen, built).contains("big_owner") && value(seen, built).contains("big_t"), "{}", value(seen, built));
+        assert!(
+            value(seen, built).contains("big_owner") && value(seen, built).contains("big_t"),
+            "{}",
+            value(seen, built)
+        );
         let keys = "SELECT count(*) FROM pg_constraint WHERE conrelid = 'big'::regclass AND contype IN ('p', 'f') AND convalidated";
         assert_eq!(value(seen, keys), "2");
-        assert_eq!(value(seen, "SELECT string_agg(state, ' ' ORDER BY id) FROM lite2pg.run WHERE state <> 'abandoned'"), "done");
+        assert_eq!(
+            value(seen, "SELECT string_agg(state, ' ' ORDER BY id) FROM lite2pg.run WHERE state <> 'abandoned'"),
+            "done"
+        );
     }
 }
 
@@ -135,7 +143,10 @@ fn a_run_killed_in_mid_copy_goes_on_and_copies_no_finished_range_again() {
     let stage = Stage::new();
     stage.held_after_ranges(1).kill();
     stage.release();
-    until(&stage.seen, "NOT EXISTS (SELECT FROM pg_stat_activity WHERE query LIKE 'COPY%' AND datname = current_database())");
+    until(
+        &stage.seen,
+        "NOT EXISTS (SELECT FROM pg_stat_activity WHERE query LIKE 'COPY%' AND datname = current_database())",
+    );
     let before = stage.ranges();
     assert!((1..=4).contains(&before.len()), "{before:?}");
 
@@ -181,7 +192,11 @@ fn sigint_and_sigterm_in_mid_copy_end_with_8_and_the_same_command_goes_on() {
         let asked = Instant::now();
         // Its lane waits for our lock, which stays.
         running.signal(signal);
-        running.end().exits(8).says(&["error: the run was interrupted", "finished ranges are", "hint: the same command goes on"]);
+        running.end().exits(8).says(&[
+            "error: the run was interrupted",
+            "finished ranges are",
+            "hint: the same command goes on",
+        ]);
         assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
         stage.release();
         let before = stage.ranges();
@@ -211,7 +226,11 @@ fn a_second_start_on_the_same_schema_is_refused_and_disturbs_nothing() {
     let stage = Stage::new();
     let first = stage.held_after_ranges(1);
     let asked = Instant::now();
-    stage.run(&[]).exits(3).says(&["another lite2pg is at work on schema `public`", "this one has written nothing", "hint:"]);
+    stage.run(&[]).exits(3).says(&[
+        "another lite2pg is at work on schema `public`",
+        "this one has written nothing",
+        "hint:",
+    ]);
     assert!(asked.elapsed() < Duration::from_secs(10));
     stage.run(&["--restart"]).exits(3).says(&["another lite2pg is at work"]);
     stage.release();
@@ -223,16 +242,22 @@ fn a_second_start_on_the_same_schema_is_refused_and_disturbs_nothing() {
 fn a_second_start_of_a_finished_run_says_so_counts_and_changes_nothing() {
     let stage = Stage::new();
     stage.run(&[]).exits(0);
-    let before = (support::program::listing(&stage.seen), stage.ranges(), value(&stage.seen, "SELECT r FROM lite2pg.run r"));
+    let before =
+        (support::program::listing(&stage.seen), stage.ranges(), value(&stage.seen, "SELECT r FROM lite2pg.run r"));
     let ran = stage.run(&[]).exits(0);
     assert!(ran.stdout.contains("had finished before"), "{}", ran.stdout);
     assert!(ran.stdout.contains("450 000"), "{}", ran.stdout);
-    let after = (support::program::listing(&stage.seen), stage.ranges(), value(&stage.seen, "SELECT r FROM lite2pg.run r"));
+    let after =
+        (support::program::listing(&stage.seen), stage.ranges(), value(&stage.seen, "SELECT r FROM lite2pg.run r"));
     assert_eq!(before, after);
 
     // The application has begun to write there: that is not our business to mend.
     stage.seen.batch("INSERT INTO owner VALUES (4, 'four')").unwrap();
-    stage.run(&[]).exits(1).says(&["had finished, and the target was changed since", "`owner`", "nothing was written by this start"]);
+    stage.run(&[]).exits(1).says(&[
+        "had finished, and the target was changed since",
+        "`owner`",
+        "nothing was written by this start",
+    ]);
 }
 
 #[test]
@@ -242,7 +267,12 @@ fn a_source_that_changed_between_start_and_resume_is_refused_with_the_ways_out()
     stage.release();
     let before = stage.ranges();
     Connection::open(&stage.path).unwrap().execute_batch("INSERT INTO owner VALUES (9, 'late')").unwrap();
-    stage.run(&[]).exits(3).says(&["did not end", "the source has changed since", "nothing was written by this start", "`--restart`"]);
+    stage.run(&[]).exits(3).says(&[
+        "did not end",
+        "the source has changed since",
+        "nothing was written by this start",
+        "`--restart`",
+    ]);
     assert_eq!(stage.ranges(), before);
 
     stage.run(&["--restart"]).exits(0);
@@ -255,10 +285,11 @@ fn other_options_between_start_and_resume_are_refused_and_named() {
     let stage = Stage::new();
     stage.held_after_ranges(1).kill();
     stage.release();
-    stage
-        .run(&["--identifiers", "snake"])
-        .exits(3)
-        .says(&["did not end", "`identifiers` was \"preserve\" and is \"snake\" now", "`--restart`"]);
+    stage.run(&["--identifiers", "snake"]).exits(3).says(&[
+        "did not end",
+        "`identifiers` was \"preserve\" and is \"snake\" now",
+        "`--restart`",
+    ]);
     // How many lanes work does not shape the result.
     migrate([stage.path.to_str().unwrap(), &url(&stage.target), "-j", "4"]).exits(0);
     stage.holds_every_row_once();
@@ -266,7 +297,8 @@ fn other_options_between_start_and_resume_are_refused_and_named() {
 
 #[test]
 fn restart_drops_only_what_lite2pg_made() {
-    let (_dir, path) = source("CREATE TABLE a (id INTEGER PRIMARY KEY); INSERT INTO a VALUES (1); CREATE TABLE b (x TEXT);");
+    let (_dir, path) =
+        source("CREATE TABLE a (id INTEGER PRIMARY KEY); INSERT INTO a VALUES (1); CREATE TABLE b (x TEXT);");
     let target = database();
     let seen = session(&target);
     seen.batch("CREATE TABLE mine (id int); INSERT INTO mine VALUES (7)").unwrap();
@@ -274,7 +306,12 @@ fn restart_drops_only_what_lite2pg_made() {
     run(&[]).exits(0);
 
     seen.batch("CREATE VIEW on_theirs AS SELECT id FROM a").unwrap();
-    run(&["--restart"]).exits(1).says(&["what the earlier run created cannot be dropped", "on_theirs", "nothing was dropped", "hint:"]);
+    run(&["--restart"]).exits(1).says(&[
+        "what the earlier run created cannot be dropped",
+        "on_theirs",
+        "nothing was dropped",
+        "hint:",
+    ]);
     assert_eq!(value(&seen, "SELECT count(*) FROM on_theirs"), "1");
     seen.batch("DROP VIEW on_theirs").unwrap();
 
@@ -289,7 +326,8 @@ fn restart_drops_only_what_lite2pg_made() {
 
 #[test]
 fn a_table_dropped_after_its_run_is_made_again_when_the_source_is_another() {
-    let (_dir, path) = source("CREATE TABLE a (id INTEGER PRIMARY KEY); INSERT INTO a VALUES (1); CREATE TABLE b (x TEXT);");
+    let (_dir, path) =
+        source("CREATE TABLE a (id INTEGER PRIMARY KEY); INSERT INTO a VALUES (1); CREATE TABLE b (x TEXT);");
     let target = database();
     let seen = session(&target);
     migrate([path.to_str().unwrap(), &url(&target)]).exits(0);
@@ -420,5 +458,48 @@ fn the_source_and_what_lies_beside_it_stay_byte_for_byte() {
         let before = bytes_of(&path);
         migrate([path.to_str().unwrap(), &url(&database())]).exits(0);
         assert_eq!(bytes_of(&path), before, "{pragma}");
+    }
+}
+
+#[test]
+fn foreign_keys_that_a_killed_run_had_set_aside_are_put_back_by_the_next_start_and_by_restart() {
+    let (_dir, path) = source(
+        "CREATE TABLE node (id INTEGER PRIMARY KEY, next INTEGER REFERENCES node);
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 450000) INSERT INTO node SELECT i, 450001 - i FROM n;",
+    );
+    for restarts in [false, true] {
+        let target = database();
+        let (seen, holder) = (session(&target), session(&target));
+        let role = format!("plain_{restarts}");
+        let dbname = target.dbname();
+        seen.batch(&format!("CREATE ROLE {role} LOGIN; GRANT CREATE ON DATABASE {dbname} TO {role}")).unwrap();
+        let as_role = format!("host={} user={role} dbname={dbname}", target.host());
+        let arguments = ["migrate", path.to_str().unwrap(), &as_role, "--schema", "app", "--jobs", "1"];
+        let run = |more: &[&str]| support::program::ended(program().args(arguments).args(more).output().unwrap());
+        run(&["--schema-only"]).exits(0);
+        let keys = "SELECT string_agg(conname || pg_get_constraintdef(oid), ' ') FROM pg_constraint \
+                    WHERE contype = 'f' AND connamespace = 'app'::regnamespace";
+        let before = value(&seen, keys);
+        assert!(before.contains("node_next"), "{before}");
+
+        let running = Running::start(program().args(arguments).arg("--data-only"));
+        until(&seen, "SELECT count(*) >= 1 FROM lite2pg.range");
+        holder.batch("BEGIN; LOCK TABLE lite2pg.range IN SHARE MODE").unwrap();
+        until(&seen, "EXISTS (SELECT FROM pg_locks WHERE relation = 'lite2pg.range'::regclass AND NOT granted)");
+        running.kill();
+        holder.batch("ROLLBACK").unwrap();
+        assert_eq!(value(&seen, keys), "NULL");
+
+        if restarts {
+            run(&["--data-only", "--restart"]).exits(3).says(&["the target holds rows already", "`--truncate`"]);
+            // Half of the rows point at rows that are not there yet, so the key holds for new rows only.
+            assert_eq!(value(&seen, keys), format!("{before} NOT VALID"));
+            run(&["--data-only", "--truncate"]).exits(0);
+        } else {
+            run(&["--data-only"]).exits(0).says(&["going on with run"]);
+            assert_eq!(value(&seen, keys), before);
+        }
+        assert_eq!(value(&seen, "SELECT count(*) || ' ' || count(DISTINCT id) FROM app.node"), "450000 450000");
+        assert_eq!(value(&seen, "SELECT count(*) FROM lite2pg.foreign_key"), "0");
     }
 }

@@ -50,7 +50,9 @@ impl Case {
 #[test]
 fn a_target_that_holds_rows_is_refused_and_nothing_is_written() {
     let case = Case::new(SHOP);
-    case.seen.batch("CREATE TABLE customer (id int8 PRIMARY KEY, name text); INSERT INTO customer VALUES (1, 'old')").unwrap();
+    case.seen
+        .batch("CREATE TABLE customer (id int8 PRIMARY KEY, name text); INSERT INTO customer VALUES (1, 'old')")
+        .unwrap();
     let before = listing(&case.seen);
     case.run(&[]).exits(3).says(&[
         "the target holds rows already in schema `public`",
@@ -124,7 +126,10 @@ fn schema_only_makes_every_object_and_data_only_fills_them() {
 
     case.run(&["--data-only"]).exits(0);
     case.asks("SELECT string_agg(id || name || coalesce(boss, 0), ' ' ORDER BY id) FROM customer", "1Ann2 2Bob0 3Cem1");
-    case.asks("SELECT (SELECT hen FROM egg) || ' ' || (SELECT egg FROM hen) || ' ' || (SELECT count(*) FROM orders)", "5 1 2");
+    case.asks(
+        "SELECT (SELECT hen FROM egg) || ' ' || (SELECT egg FROM hen) || ' ' || (SELECT count(*) FROM orders)",
+        "5 1 2",
+    );
     case.asks("SELECT nextval(pg_get_serial_sequence('orders', 'id'))", "12");
     case.asks("SELECT nextval(pg_get_serial_sequence('customer', 'id')) > 3", "true");
     case.asks("SELECT bool_and(convalidated) FROM pg_constraint WHERE connamespace = 'public'::regnamespace", "true");
@@ -160,7 +165,12 @@ fn data_only_needs_every_table() {
     let case = Case::new(SHOP);
     case.seen.batch("CREATE TABLE customer (id int8, name text, boss int8)").unwrap();
     let before = listing(&case.seen);
-    case.run(&["--data-only"]).exits(3).says(&["missing: `orders`, `log_entry`", "nothing was written", "`--schema-only`", "`--exclude`"]);
+    case.run(&["--data-only"]).exits(3).says(&[
+        "missing: `orders`, `log_entry`",
+        "nothing was written",
+        "`--schema-only`",
+        "`--exclude`",
+    ]);
     assert_eq!(listing(&case.seen), before);
     case.run(&["--data-only", "--include", "customer"]).exits(0);
     case.asks("SELECT count(*) FROM customer", "3");
@@ -213,8 +223,18 @@ fn a_value_that_does_not_fit_a_hand_made_column_is_refused_before_anything_is_wr
         let case = Case::new(&format!("{PERSON} UPDATE Person SET {change} WHERE ID = 8;"));
         case.seen.batch(&HAND_MADE.replace("\"createdAt\"", "created_at")).unwrap();
         let before = listing(&case.seen);
-        let ran = case.run(&["--data-only"]).exits(3).says(&[&format!("`Person.{column}`"), says, "at key 8", "nothing was written", "hint:"]);
-        assert!(!ran.stderr.contains("yesterday") && !ran.stderr.contains("abcdef"), "a value is shown: {}", ran.stderr);
+        let ran = case.run(&["--data-only"]).exits(3).says(&[
+            &format!("`Person.{column}`"),
+            says,
+            "at key 8",
+            "nothing was written",
+            "hint:",
+        ]);
+        assert!(
+            !ran.stderr.contains("yesterday") && !ran.stderr.contains("abcdef"),
+            "a value is shown: {}",
+            ran.stderr
+        );
         assert_eq!(listing(&case.seen), before, "{change}");
         case.asks("SELECT count(*) FROM person", "0");
     }
@@ -235,7 +255,9 @@ fn include_and_exclude_choose_tables() {
     let case = Case::new(SHOP);
     case.run(&["--include", "*o*", "--exclude", "log_*"]).exits(0);
     case.asks("SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace", "customer orders");
-    case.run(&["--include", "nothing", "--schema", "other"]).exits(2).says(&["no table is left to migrate", "nothing was written"]);
+    case.run(&["--include", "nothing", "--schema", "other"])
+        .exits(2)
+        .says(&["no table is left to migrate", "nothing was written"]);
 }
 
 #[test]
@@ -258,7 +280,8 @@ fn one_lane_and_eight_bring_the_same_rows() {
         .map(|jobs| {
             let case = Case::new(sql);
             case.run(&["--jobs", jobs]).exits(0);
-            let of = |t: &str| value(&case.seen, &format!("SELECT md5(string_agg({t}::text, ',' ORDER BY id)) FROM {t}"));
+            let of =
+                |t: &str| value(&case.seen, &format!("SELECT md5(string_agg({t}::text, ',' ORDER BY id)) FROM {t}"));
             of("t") + &of("u") + &of("w")
         })
         .collect();
@@ -270,7 +293,12 @@ fn a_dry_run_changes_nothing_on_the_server() {
     let case = Case::new(SHOP);
     case.seen.batch("CREATE TABLE customer (id int8 PRIMARY KEY, name text NOT NULL, boss int8)").unwrap();
     let before = listing(&case.seen);
-    for more in [&["--dry-run"][..], &["--dry-run", "--sql"], &["--dry-run", "--schema", "not_there"], &["--dry-run", "--data-only", "--include", "customer"]] {
+    for more in [
+        &["--dry-run"][..],
+        &["--dry-run", "--sql"],
+        &["--dry-run", "--schema", "not_there"],
+        &["--dry-run", "--data-only", "--include", "customer"],
+    ] {
         let ran = case.run(more).exits(0);
         assert!(ran.stdout.contains("table customer"), "{}", ran.stdout);
         assert_eq!(listing(&case.seen), before, "{more:?}");
@@ -284,7 +312,20 @@ fn the_printed_script_runs_as_it_is_in_psql_and_makes_what_a_run_makes() {
     let script = &ran.stdout[ran.stdout.find("CREATE SCHEMA").expect("a script")..];
     let by_hand = database();
     let psql = Command::new("psql")
-        .args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", &by_hand.host(), "-U", "postgres", "-d", by_hand.dbname(), "-c", script])
+        .args([
+            "-X",
+            "-q",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-h",
+            &by_hand.host(),
+            "-U",
+            "postgres",
+            "-d",
+            by_hand.dbname(),
+            "-c",
+            script,
+        ])
         .output()
         .unwrap();
     assert!(psql.status.success(), "{}", String::from_utf8_lossy(&psql.stderr));
@@ -304,7 +345,8 @@ fn the_target_is_found_by_database_url_pairs_and_variables() {
 
     let target = database();
     let mut command = program();
-    ended(command.args(["migrate", path.to_str().unwrap()]).env("DATABASE_URL", url(&target)).output().unwrap()).exits(0);
+    ended(command.args(["migrate", path.to_str().unwrap()]).env("DATABASE_URL", url(&target)).output().unwrap())
+        .exits(0);
     assert_eq!(rows(&target), "1");
 
     let target = database();
@@ -357,19 +399,24 @@ fn a_role_that_may_not_create_is_told_which_grant_is_missing() {
     let target = as_role(&case.target, "may_not");
     let database = case.target.dbname();
     let grant = format!("GRANT CREATE ON DATABASE \"{database}\" TO \"may_not\"");
-    migrate([path, &target]).exits(3).says(&["role `may_not` may not create schema `lite2pg`", "nothing was written", &grant]);
+    migrate([path, &target]).exits(3).says(&[
+        "role `may_not` may not create schema `lite2pg`",
+        "nothing was written",
+        &grant,
+    ]);
     migrate([path, &target, "--schema", "app"]).exits(3).says(&["may not create schema `app`", &grant]);
     case.seen.batch(&format!("GRANT CREATE ON DATABASE {database} TO may_not")).unwrap();
-    migrate([path, &target]).exits(3).says(&[
-        "may not create tables in schema `public`",
-        "GRANT CREATE ON SCHEMA \"public\" TO \"may_not\"",
-    ]);
+    migrate([path, &target])
+        .exits(3)
+        .says(&["may not create tables in schema `public`", "GRANT CREATE ON SCHEMA \"public\" TO \"may_not\""]);
     assert_eq!(listing(&case.seen), before);
     migrate([path, &target, "--schema", "app"]).exits(0);
     // Another role meets a control schema that is not its own.
     case.seen.batch(&format!("CREATE ROLE a_third LOGIN; GRANT CREATE ON DATABASE {database} TO a_third")).unwrap();
     let third = as_role(&case.target, "a_third");
-    migrate([path, &third, "--schema", "third"]).exits(3).says(&["may not use the control schema `lite2pg`, which another role made", "hint:"]);
+    migrate([path, &third, "--schema", "third"])
+        .exits(3)
+        .says(&["may not use the control schema `lite2pg`, which another role made", "hint:"]);
 }
 
 #[test]
@@ -377,7 +424,11 @@ fn databases_of_other_encodings_are_refused() {
     for (i, encoding) in ["SQL_ASCII", "LATIN1"].into_iter().enumerate() {
         let name = format!("encoded_{i}");
         let admin = session(&server::shared().target());
-        admin.batch(&format!("CREATE DATABASE {name} ENCODING '{encoding}' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'")).unwrap();
+        admin
+            .batch(&format!(
+                "CREATE DATABASE {name} ENCODING '{encoding}' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'"
+            ))
+            .unwrap();
         let case = Case::into(SHOP, server::shared().target().with_dbname(name));
         let before = listing(&case.seen);
         case.run(&[]).exits(3).says(&[encoding, "nothing was written", "createdb --encoding=UTF8"]);
