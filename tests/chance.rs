@@ -355,13 +355,16 @@ fn write(tables: &[Table]) -> (Source, Connection) {
             Key::Two | Key::WithoutRowidTwo => Some("PRIMARY KEY (c1, c0)".to_owned()),
         });
         let tail = if matches!(table.key, Key::WithoutRowid | Key::WithoutRowidTwo) { " WITHOUT ROWID" } else { "" };
-        db.execute_batch(&format!("CREATE TABLE {} ({}){tail}", quoted(&name), parts.join(", "))).expect("SQLite takes the tables");
+        db.execute_batch(&format!("CREATE TABLE {} ({}){tail}", quoted(&name), parts.join(", ")))
+            .expect("SQLite takes the tables");
         for (i, column) in table.unique.iter().enumerate() {
             let condition = if table.partial { " WHERE c0 IS NOT NULL" } else { "" };
-            db.execute_batch(&format!("CREATE UNIQUE INDEX {name}_u{i} ON {name} (c{column}){condition}")).expect("SQLite takes the tables");
+            db.execute_batch(&format!("CREATE UNIQUE INDEX {name}_u{i} ON {name} (c{column}){condition}"))
+                .expect("SQLite takes the tables");
         }
         let marks = vec!["?"; table.columns.len()].join(", ");
-        let mut insert = db.prepare(&format!("INSERT OR IGNORE INTO {name} VALUES ({marks})")).expect("SQLite takes the tables");
+        let mut insert =
+            db.prepare(&format!("INSERT OR IGNORE INTO {name} VALUES ({marks})")).expect("SQLite takes the tables");
         for row in &table.rows {
             // A refused class (text for a rowid) is an error even so.
             let _ = insert.execute(params_from_iter(row));

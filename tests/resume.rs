@@ -460,3 +460,46 @@ fn the_source_and_what_lies_beside_it_stay_byte_for_byte() {
         assert_eq!(bytes_of(&path), before, "{pragma}");
     }
 }
+
+#[test]
+fn foreign_keys_that_a_killed_run_had_set_aside_are_put_back_by_the_next_start_and_by_restart() {
+    let (_dir, path) = source(
+        "CREATE TABLE node (id INTEGER PRIMARY KEY, next INTEGER REFERENCES node);
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 450000) INSERT INTO node SELECT i, 450001 - i FROM n;",
+    );
+    for restarts in [false, true] {
+        let target = database();
+        let (seen, holder) = (session(&target), session(&target));
+        let role = format!("plain_{restarts}");
+        let dbname = target.dbname();
+        seen.batch(&format!("CREATE ROLE {role} LOGIN; GRANT CREATE ON DATABASE {dbname} TO {role}")).unwrap();
+        let as_role = format!("host={} user={role} dbname={dbname}", target.host());
+        let arguments = ["migrate", path.to_str().unwrap(), &as_role, "--schema", "app", "--jobs", "1"];
+        let run = |more: &[&str]| support::program::ended(program().args(arguments).args(more).output().unwrap());
+        run(&["--schema-only"]).exits(0);
+        let keys = "SELECT string_agg(conname || pg_get_constraintdef(oid), ' ') FROM pg_constraint \
+                    WHERE contype = 'f' AND connamespace = 'app'::regnamespace";
+        let before = value(&seen, keys);
+        assert!(before.contains("node_next"), "{before}");
+
+        let running = Running::start(program().args(arguments).arg("--data-only"));
+        until(&seen, "SELECT count(*) >= 1 FROM lite2pg.range");
+        holder.batch("BEGIN; LOCK TABLE lite2pg.range IN SHARE MODE").unwrap();
+        until(&seen, "EXISTS (SELECT FROM pg_locks WHERE relation = 'lite2pg.range'::regclass AND NOT granted)");
+        running.kill();
+        holder.batch("ROLLBACK").unwrap();
+        assert_eq!(value(&seen, keys), "NULL");
+
+        if restarts {
+            run(&["--data-only", "--restart"]).exits(3).says(&["the target holds rows already", "`--truncate`"]);
+            // Half of the rows point at rows that are not there yet, so the key holds for new rows only.
+            assert_eq!(value(&seen, keys), format!("{before} NOT VALID"));
+            run(&["--data-only", "--truncate"]).exits(0);
+        } else {
+            run(&["--data-only"]).exits(0).says(&["going on with run"]);
+            assert_eq!(value(&seen, keys), before);
+        }
+        assert_eq!(value(&seen, "SELECT count(*) || ' ' || count(DISTINCT id) FROM app.node"), "450000 450000");
+        assert_eq!(value(&seen, "SELECT count(*) FROM lite2pg.foreign_key"), "0");
+    }
+}

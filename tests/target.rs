@@ -136,6 +136,31 @@ fn schema_only_makes_every_object_and_data_only_fills_them() {
 }
 
 #[test]
+fn data_only_by_a_role_that_is_no_superuser_keeps_foreign_keys_in_force() {
+    // The self-reference points forward over several ranges; the two others point at each other.
+    let case = Case::new(
+        "CREATE TABLE node (id INTEGER PRIMARY KEY, next INTEGER REFERENCES node, pad TEXT);
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 450000)
+            INSERT INTO node SELECT i, 450001 - i, NULL FROM n;
+         CREATE TABLE egg (id INTEGER PRIMARY KEY, hen INTEGER NOT NULL REFERENCES hen);
+         CREATE TABLE hen (id INTEGER PRIMARY KEY, egg INTEGER NOT NULL REFERENCES egg);
+         INSERT INTO egg VALUES (1, 5); INSERT INTO hen VALUES (5, 1);",
+    );
+    case.seen
+        .batch(&format!("CREATE ROLE plain LOGIN; GRANT CREATE ON DATABASE {} TO plain", case.target.dbname()))
+        .unwrap();
+    let path = case.path.to_str().unwrap();
+    let target = as_role(&case.target, "plain");
+    migrate([path, &target, "--schema", "app", "--schema-only"]).exits(0);
+    let keys = "SELECT string_agg(conname || pg_get_constraintdef(oid) || convalidated, ' ' ORDER BY conname) \
+                FROM pg_constraint WHERE contype = 'f' AND connamespace = 'app'::regnamespace";
+    let before = value(&case.seen, keys);
+    migrate([path, &target, "--schema", "app", "--data-only"]).exits(0);
+    case.asks("SELECT (SELECT count(*) FROM app.node) || ' ' || (SELECT hen FROM app.egg) || ' ' || (SELECT egg FROM app.hen)", "450000 5 1");
+    case.asks(keys, &before);
+}
+
+#[test]
 fn data_only_needs_every_table() {
     let case = Case::new(SHOP);
     case.seen.batch("CREATE TABLE customer (id int8, name text, boss int8)").unwrap();

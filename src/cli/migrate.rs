@@ -76,7 +76,7 @@ pub struct Arguments {
     /// Load into tables that hold rows; what happens to a row whose key is there already
     #[arg(long, value_enum, value_name = "WHAT", num_args = 1)]
     on_conflict: Option<OnConflict>,
-    /// Drop what an earlier run of lite2pg created in the schema, and begin again
+    /// Drop what an earlier run of lite2pg created in the schema, and begin again; with --data-only, only begin again
     #[arg(long, conflicts_with_all = ["truncate", "on_conflict"])]
     restart: bool,
     /// With `embedded`: leave the server running and print how to connect

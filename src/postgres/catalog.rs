@@ -41,7 +41,7 @@ pub struct ExistingColumn {
 
 /// What the role may do about a target schema.
 #[derive(Debug, Clone)]
-#[allow(clippy::struct_excessive_bools, reason = "each is one privilege, asked in one query")]
+#[expect(clippy::struct_excessive_bools, reason = "five answers of the server, each on its own")]
 pub struct Rights {
     /// The role.
     pub user: String,

@@ -2,8 +2,8 @@
 //!
 //! Owns that schema's SQL. Decides nothing: whether to resume is the run's business.
 
-use super::encode;
 use super::session::{Session, Transaction};
+use super::{aside, encode};
 use crate::error::{Error, Kind, Result};
 use crate::model::bounds::BATCH_BYTES;
 use crate::model::event::LedgerLine;
@@ -259,6 +259,18 @@ pub fn tables_of(session: &Session, run: Uuid) -> Result<HashSet<String>> {
     Ok(session.query(sql, &[&run.to_string()])?.iter().map(|row| row.get(0)).collect())
 }
 
+/// Sets an unfinished run into this schema aside and drops nothing but its claim: for loads into tables that stay.
+pub fn forget_unfinished(session: &mut Session, schema: &str) -> Result<()> {
+    let tx = session.transaction()?;
+    for key in aside::kept(&tx, schema)? {
+        aside::put_back(&tx, schema, &key)?;
+    }
+    let sql =
+        "UPDATE lite2pg.run SET state = 'abandoned', ended_at = now() WHERE target_schema = $1 AND state <> 'done'";
+    tx.execute(sql, &[&schema])?;
+    tx.commit()
+}
+
 /// Drops what the runs into this schema created, and sets those runs aside.
 pub fn abandon(session: &mut Session, schema: &str) -> Result<Vec<String>> {
     let objects = objects(session, schema)?;
@@ -274,6 +286,9 @@ pub fn abandon(session: &mut Session, schema: &str) -> Result<Vec<String>> {
                     .hint("drop the objects that depend on it first, then run the same command again")
             })?;
         }
+    }
+    for key in aside::kept(&tx, schema)? {
+        aside::put_back(&tx, schema, &key)?;
     }
     tx.execute("UPDATE lite2pg.run SET state = 'abandoned', ended_at = now() WHERE target_schema = $1", &[&schema])?;
     tx.commit()?;

@@ -42,6 +42,15 @@ CREATE TABLE IF NOT EXISTS lite2pg.original (
 );
 CREATE INDEX IF NOT EXISTS original_run_table_name_key_idx ON lite2pg.original (run, table_name, key);
 
+-- Foreign keys of tables that were there, dropped while rows move; a row goes when its key is put back.
+CREATE TABLE IF NOT EXISTS lite2pg.foreign_key (
+    run        uuid NOT NULL REFERENCES lite2pg.run ON DELETE CASCADE,
+    table_name text NOT NULL,
+    name       text NOT NULL,
+    definition text NOT NULL,
+    PRIMARY KEY (run, table_name, name)
+);
+
 -- What the run created, so that --restart removes that and nothing else.
 CREATE TABLE IF NOT EXISTS lite2pg.object (
     run  uuid NOT NULL REFERENCES lite2pg.run ON DELETE CASCADE,

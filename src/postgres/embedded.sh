@@ -21,7 +21,7 @@ stop() {
     ( n=0; while [ $n -lt 20 ]; do sleep 1; n=$((n + 1)); done; kill -QUIT "$job" 2>/dev/null ) &
     timer=$!
     wait "$job"
-    # It inherited that TERM is ignored.
+    # It inherited our deafness to TERM, and would outlive us to stop whoever has the process id by then.
     kill -KILL "$timer" 2>/dev/null
   fi
   remove

@@ -4,6 +4,7 @@
 //! [`Session`] and the throw-away server ([`Embedded`]). The driver is named only in here. Knows nothing
 //! of SQLite, plans or rows.
 
+pub mod aside;
 pub mod catalog;
 mod connect;
 mod conninfo;

@@ -10,7 +10,7 @@ use crate::error::{Error, Kind, Result};
 use crate::model::bounds::MAINTENANCE_MB_TOTAL;
 use crate::model::event::{Event, Phase};
 use crate::model::plan::{CheckPlan, ForeignKeyPlan, IndexPlan, KeyPlan, Plan, Remark, TablePlan};
-use crate::postgres::{Session, catalog, control, ddl};
+use crate::postgres::{Session, aside, catalog, control, ddl};
 use std::collections::HashMap;
 use std::time::Instant;
 
@@ -218,6 +218,23 @@ pub fn views(context: &Context<'_>, plan: &Plan) -> Result<Vec<Remark>> {
         }
     }
     Ok(remarks)
+}
+
+/// Puts the foreign keys back that were set aside, and lets the server look at all rows.
+pub fn put_back(context: &Context<'_>, plan: &Plan) -> Result<Vec<Remark>> {
+    let keys = aside::kept(context.control, &plan.schema)?;
+    let results = crew::each(context, &keys, |session, key| {
+        let tx = session.transaction()?;
+        aside::put_back(&tx, &plan.schema, key)?;
+        tx.commit()?;
+        if !aside::was_valid(key) {
+            return Ok(None);
+        }
+        let sql = ddl::validate(&plan.schema, &key.table, &key.name);
+        let what = format!("foreign key `{}` holds for new rows only", key.name);
+        Ok(attempt(session, &sql)?.map(|refusal| refused(&key.table, &what, &refusal, &[&sql])))
+    })?;
+    Ok(results.into_iter().flatten().collect())
 }
 
 /// Gathers statistics.

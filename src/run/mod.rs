@@ -20,7 +20,7 @@ use crate::model::source::Catalog;
 use crate::plan::Draft;
 use crate::plan::select::Selection;
 use crate::postgres::control::{self, DoneRange, RunRecord, State};
-use crate::postgres::{Pool, PoolSettings, Session, Target, catalog, ddl};
+use crate::postgres::{Pool, PoolSettings, Session, Target, aside, catalog, ddl};
 use crate::profile::Depth;
 use crate::sqlite::{Reader, Source};
 use clock::Clock;
@@ -92,8 +92,11 @@ pub fn migrate(options: &Options, target: &Target, observer: &dyn Observer, stop
             (planned, run, false)
         }
     };
-    let parents = parents_of_existing(&control, options, &planned)?;
+    let mut parents = parents_of_existing(&control, options, &planned)?;
     let replica_role = !parents.is_empty() && may_be_replica(&control);
+    if !replica_role && set_aside(&mut control, run.id, &planned.plan, &parents, observer)? {
+        parents = parents_of_existing(&control, options, &planned)?;
+    }
     let context =
         Context { options, observer, stop, pool: &pool, control: &control, run: run.id, replica_role, parents };
     if options.scope == Scope::SchemaOnly {
@@ -310,6 +313,7 @@ fn finish(
         let mut remarks = finish::constraints(context, plan)?;
         remarks.extend(finish::sequences(context, plan)?);
         remarks.extend(finish::views(context, plan)?);
+        remarks.extend(finish::put_back(context, plan)?);
         remarks.extend(unchecked_keys(context, plan)?);
         Ok(remarks)
     })?);
@@ -416,6 +420,35 @@ fn parents_of_existing(
     }
     let tables = catalog::tables(session, &options.schema, &names)?;
     Ok(tables.into_iter().filter(|t| !t.parents.is_empty()).map(|t| (t.name, t.parents)).collect())
+}
+
+// Keys that no order of loading satisfies: a table's onto itself over several ranges, and cycles of tables. True
+// where some were set aside.
+fn set_aside(
+    control: &mut Session,
+    run: Uuid,
+    plan: &Plan,
+    parents: &HashMap<String, Vec<String>>,
+    observer: &dyn Observer,
+) -> Result<bool> {
+    let stuck = rows::without_order(plan, parents);
+    if stuck.is_empty() {
+        return Ok(false);
+    }
+    let tx = control.transaction()?;
+    match aside::set_aside(&tx, run, &plan.schema, &stuck) {
+        Ok(()) => tx.commit()?,
+        // Not the tables' owner, say. The rows may still come in an order that the server takes.
+        Err(error) if error.kind() == Kind::Failed => {
+            let text = format!("foreign keys stay in force while rows are copied: {}", error.message());
+            observer.event(&Event::Remark(Remark::note(stuck.join(", "), text)));
+            return Ok(false);
+        }
+        Err(error) => return Err(error),
+    }
+    let text = format!("foreign keys among {} are set aside until the rows are there", stuck.join(", "));
+    observer.event(&Event::Info { text });
+    Ok(true)
 }
 
 // Superusers may, and since PostgreSQL 15 those it was granted to.

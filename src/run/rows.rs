@@ -208,6 +208,29 @@ fn levels(context: &Context<'_>, plan: &Plan) -> Vec<HashSet<usize>> {
     levels
 }
 
+/// Tables whose rows no order brings in past the foreign keys: those of a cycle, and those that point at themselves
+/// and take more than one range.
+pub fn without_order(plan: &Plan, parents: &HashMap<String, Vec<String>>) -> Vec<String> {
+    let is_one_range = |name: &str| plan.tables.iter().any(|t| t.target == name && is_small(t) && t.rows <= RANGE_ROWS);
+    let leads_back = |start: &str| {
+        let mut seen: HashSet<&str> = HashSet::new();
+        let mut next: Vec<&str> = parents.get(start).into_iter().flatten().map(String::as_str).collect();
+        next.retain(|p| *p != start || !is_one_range(start));
+        while let Some(name) = next.pop() {
+            if name == start {
+                return true;
+            }
+            if seen.insert(name) {
+                next.extend(parents.get(name).into_iter().flatten().map(String::as_str));
+            }
+        }
+        false
+    };
+    let mut stuck: Vec<String> = parents.keys().filter(|name| leads_back(name)).cloned().collect();
+    stuck.sort_unstable();
+    stuck
+}
+
 // Reads the disproved tables whole, plans again, and empties every table whose types changed by that.
 fn replan(
     context: &Context<'_>,

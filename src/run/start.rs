@@ -84,7 +84,12 @@ pub fn look(session: &mut Session, options: &Options, fingerprint: &str) -> Resu
         return Ok(Start::Fresh);
     }
     if options.restart {
-        control::abandon(session, &options.schema)?;
+        // Rows alone need the tables, whoever made them.
+        if options.scope == super::Scope::DataOnly {
+            control::forget_unfinished(session, &options.schema)?;
+        } else {
+            control::abandon(session, &options.schema)?;
+        }
         return Ok(Start::Fresh);
     }
     let Some(run) = control::latest(session, &options.schema)? else { return Ok(Start::Fresh) };
