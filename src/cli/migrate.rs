@@ -280,7 +280,7 @@ impl Arguments {
         };
         // Compiling it finds out now whether this machine knows the zone.
         let form = MomentForm::Text { dates: false };
-        Compiled::new(&Conversion::Moment { form, naive: naive.clone(), target_has_zone: true })?;
+        Compiled::new(&Conversion::Moment { form, naive: naive.clone(), target_has_zone: true, spelled: None })?;
         Ok(Some(naive))
     }
 }

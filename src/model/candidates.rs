@@ -122,11 +122,12 @@ fn moment_text(options: &TypeOptions, dates: bool) -> Conversion {
         form: MomentForm::Text { dates },
         naive: options.assume_tz.clone().unwrap_or(Naive::Refuse),
         target_has_zone: options.assume_tz.is_some(),
+        spelled: None,
     }
 }
 
 fn moment(form: MomentForm) -> Conversion {
-    Conversion::Moment { form, naive: Naive::Refuse, target_has_zone: true }
+    Conversion::Moment { form, naive: Naive::Refuse, target_has_zone: true, spelled: None }
 }
 
 /// The rules for a column of a table that lite2pg creates. The last one takes every cell.
@@ -167,6 +168,14 @@ pub fn for_new_column(declared: &str, in_key: bool, options: &TypeOptions) -> Ve
         list.push(Conversion::Numeric { limit: None, text: true });
     }
     list.extend([TEXT, BYTES, ANY_TEXT, ANY_BYTES]);
+    if in_key {
+        list.retain(|c| *c != Conversion::Time);
+        for conversion in &mut list {
+            if let Conversion::Moment { form: MomentForm::Text { .. }, spelled, .. } = conversion {
+                *spelled = Some(String::new());
+            }
+        }
+    }
     // A column declared BLOB, or not at all, holds bytes: text that is no clean text stays bytes there.
     // In any other column such text gets its stand-in and the original is kept; not in a key, where two texts
     // may have the same stand-in.
@@ -205,10 +214,15 @@ pub fn for_existing_column(pg_type: &PgType, options: &TypeOptions) -> Vec<Trial
 fn existing_moments(target_has_zone: bool, options: &TypeOptions) -> Vec<Conversion> {
     let assumed = options.assume_tz.clone().unwrap_or(Naive::Utc);
     let mut list: Vec<Conversion> = [Naive::Refuse, assumed]
-        .map(|naive| Conversion::Moment { form: MomentForm::Text { dates: true }, naive, target_has_zone })
+        .map(|naive| Conversion::Moment {
+            form: MomentForm::Text { dates: true },
+            naive,
+            target_has_zone,
+            spelled: None,
+        })
         .into();
     let numbers = EPOCHS.map(MomentForm::Epoch).into_iter().chain([MomentForm::JulianDay]);
-    list.extend(numbers.map(|form| Conversion::Moment { form, naive: Naive::Refuse, target_has_zone }));
+    list.extend(numbers.map(|form| Conversion::Moment { form, naive: Naive::Refuse, target_has_zone, spelled: None }));
     list
 }
 

@@ -62,6 +62,9 @@ pub enum Conversion {
         naive: Naive,
         /// Whether the target is `timestamptz` (the instant) or `timestamp` (the wall clock as written).
         target_has_zone: bool,
+        /// In a key, the one spelling that all texts share, each digit as `0`: two spellings of one moment are two
+        /// keys in SQLite and would be one here. Empty until a profile has seen the first text.
+        spelled: Option<String>,
     },
 }
 
@@ -212,6 +215,8 @@ pub enum Misfit {
     JsonNotJsonb,
     /// Not a date, time or moment in a form the rule takes, or no day of the calendar.
     NotTime,
+    /// A time of a key that is spelled otherwise than the rest.
+    OtherSpelling,
     /// Finer than a microsecond.
     TooFine,
     /// A moment without a zone where none may be assumed, or one in a gap or fold of its zone.
@@ -239,6 +244,7 @@ impl Misfit {
             Self::JsonScalar => "JSON that is neither object nor array",
             Self::JsonNotJsonb => "JSON that jsonb refuses",
             Self::NotTime => "text that is no such time",
+            Self::OtherSpelling => "a time spelled otherwise than the key's others",
             Self::TooFine => "a time finer than a microsecond",
             Self::NoZone => "a time without a zone, or one that its zone skips or repeats",
             Self::TooLong => "text that is too long",

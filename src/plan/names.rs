@@ -17,6 +17,7 @@ pub struct Names {
     pub sequences: Vec<Option<String>>,
     /// What was renamed beyond the chosen spelling, and why.
     pub remarks: Vec<Remark>,
+    spelling: Spelling,
     relations: Namespace,
 }
 
@@ -60,12 +61,17 @@ impl Names {
             let (given, changed) = relations.claim(&format!("{}_{}_seq", tables[t], columns[t][column]));
             changed.then_some(given)
         });
-        Self { sequences: sequences.collect(), tables, columns, views, remarks, relations }
+        Self { sequences: sequences.collect(), tables, columns, views, remarks, spelling, relations }
     }
 
-    /// A free name for an index or a key, close to `wanted`.
-    pub fn index(&mut self, wanted: &str) -> String {
-        self.relations.claim(wanted).0
+    /// A free name for an index or a key, in the chosen spelling and close to `wanted`.
+    pub fn index(&mut self, wanted: &str, remarks: &mut Vec<Remark>) -> String {
+        let spelled = self.spelling.apply(wanted);
+        let (given, changed) = self.relations.claim(&spelled);
+        if changed {
+            remarks.push(renamed(wanted, "index", &spelled, &given));
+        }
+        given
     }
 }
 
@@ -127,6 +133,9 @@ mod tests {
         let catalog = Catalog { tables: vec![table("a", &[])], ..Catalog::default() };
         let mut names = Names::new(&catalog, Spelling::Preserve, &["a_pkey".into(), "a".into()], &["a".into()]);
         assert_eq!(names.tables, ["a"]);
-        assert_eq!(names.index("a_pkey"), "a_pkey_2");
+        let mut remarks = Vec::new();
+        assert_eq!(names.index("a_pkey", &mut remarks), "a_pkey_2");
+        assert_eq!(remarks.len(), 1);
+        assert_eq!((names.index("other", &mut remarks), remarks.len()), ("other".to_owned(), 1));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::groups::parent_columns;
 use super::names::Names;
-use crate::dialect::table::TableSql;
+use crate::dialect::table::{Conflict, Key, TableSql};
 use crate::dialect::{self, Scope, Want, collation};
 use crate::model::name::{Namespace, quoted};
 use crate::model::plan::{CheckPlan, ColumnPlan, ForeignKeyPlan, IndexPlan, KeyPlan, Remark, TablePlan};
@@ -57,13 +57,15 @@ impl Builder<'_> {
                 &table.name,
                 "the primary key holds NULL, which PostgreSQL forbids: it becomes a unique index",
             ));
-            let name = names.index(&format!("{target}_key"));
+            let name = names.index(&format!("{target}_key"), remarks);
             let terms = columns.iter().map(|c| quoted(c)).collect::<Vec<_>>().join(", ");
             extra.push(IndexPlan { name, unique: true, constraint: false, terms, condition: None });
             return (None, extra);
         }
-        let stated = self.sql.and_then(|s| s.primary_key.as_ref()).and_then(|k| k.name.clone());
-        let name = names.index(&stated.unwrap_or_else(|| format!("{target}_pkey")));
+        let stated = self.sql.and_then(|s| s.primary_key.as_ref());
+        self.conflict_clause(stated, remarks);
+        let stated = stated.and_then(|k| k.name.clone());
+        let name = names.index(&stated.unwrap_or_else(|| format!("{target}_pkey")), remarks);
         (Some(KeyPlan { name, columns }), extra)
     }
 
@@ -75,23 +77,46 @@ impl Builder<'_> {
             let wanted = match index.origin {
                 IndexOrigin::PrimaryKey => continue,
                 IndexOrigin::Create => index.name.clone(),
-                IndexOrigin::Unique => self.unique_name(&target, index),
+                IndexOrigin::Unique => {
+                    self.conflict_clause(self.stated_unique(index), remarks);
+                    self.unique_name(&target, index)
+                }
             };
             plans.extend(self.index(index, &wanted, names, remarks));
         }
         plans
     }
 
+    // SQLite's constraints can say what a conflict does; PostgreSQL's INSERT says it instead.
+    fn conflict_clause(&self, key: Option<&Key>, remarks: &mut Vec<Remark>) {
+        let clause = match key.and_then(|k| k.conflict) {
+            Some(Conflict::Replace) => "REPLACE",
+            Some(Conflict::Ignore) => "IGNORE",
+            _ => return,
+        };
+        let key = key.map_or_else(String::new, |k| k.columns.join(", "));
+        let text = format!("ON CONFLICT {clause} of the key ({key}) has no counterpart: a second row is refused");
+        let sql =
+            format!("INSERT … ON CONFLICT ({key}) DO {}", if clause == "IGNORE" { "NOTHING" } else { "UPDATE SET …" });
+        remarks.push(Remark::warning(&self.table().name, text).with_sql(sql));
+    }
+
+    fn unique_columns(&self, index: &Index) -> Vec<&str> {
+        index.columns.iter().filter_map(|c| c.column).map(|c| self.table().columns[c].name.as_str()).collect()
+    }
+
+    fn stated_unique(&self, index: &Index) -> Option<&Key> {
+        let columns = self.unique_columns(index);
+        let same = |key: &&Key| {
+            key.columns.len() == columns.len()
+                && key.columns.iter().zip(&columns).all(|(a, b)| a.eq_ignore_ascii_case(b))
+        };
+        self.sql.and_then(|sql| sql.uniques.iter().find(same))
+    }
+
     fn unique_name(&self, target: &str, index: &Index) -> String {
-        let columns: Vec<&str> =
-            index.columns.iter().filter_map(|c| c.column).map(|c| self.table().columns[c].name.as_str()).collect();
-        let stated = self.sql.and_then(|sql| {
-            sql.uniques.iter().find(|key| {
-                key.columns.len() == columns.len()
-                    && key.columns.iter().zip(&columns).all(|(a, b)| a.eq_ignore_ascii_case(b))
-            })
-        });
-        stated.and_then(|key| key.name.clone()).unwrap_or_else(|| format!("{target}_{}_key", columns.join("_")))
+        let stated = self.stated_unique(index).and_then(|key| key.name.clone());
+        stated.unwrap_or_else(|| format!("{target}_{}_key", self.unique_columns(index).join("_")))
     }
 
     fn index(&self, index: &Index, wanted: &str, names: &mut Names, remarks: &mut Vec<Remark>) -> Option<IndexPlan> {
@@ -99,7 +124,7 @@ impl Builder<'_> {
             Ok((terms, condition, unique)) => {
                 let plain = index.columns.iter().all(|c| c.column.is_some() && is_binary(&c.collation));
                 let constraint = index.origin == IndexOrigin::Unique && plain && unique;
-                let name = names.index(wanted);
+                let name = names.index(wanted, remarks);
                 Some(IndexPlan { name, unique, constraint, terms: terms.join(", "), condition })
             }
             Err(reason) => {

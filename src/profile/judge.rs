@@ -6,6 +6,7 @@ use crate::model::cell::{Cell, Class};
 use crate::model::conversion::{Conversion, EpochUnit, Fit, Misfit, MomentForm, UuidSpelling};
 use crate::model::profile::{ColumnProfile, Failure, Trial};
 use crate::transform::Compiled;
+use crate::transform::moment::spelling;
 
 /// The judge of one column.
 pub struct Judge {
@@ -42,6 +43,7 @@ impl Judge {
         let mut cleanness = None;
         alive.retain(|&i| {
             let trial = &mut profile.trials[i];
+            learn_spelling(&mut trial.conversion, &mut compiled[i], cell);
             let verdict = if is_plausible(&trial.conversion, cell, *hint) {
                 fit(&trial.conversion, &mut compiled[i], cell, scratch, &mut cleanness)
             } else {
@@ -61,6 +63,20 @@ impl Judge {
     #[must_use]
     pub fn finish(self) -> ColumnProfile {
         self.profile
+    }
+}
+
+/// The first text of a key's moments says how all of them must be spelled.
+fn learn_spelling(conversion: &mut Conversion, compiled: &mut Compiled, cell: Cell<'_>) {
+    let (Conversion::Moment { spelled: Some(spelled), .. }, Cell::Text(text)) = (&mut *conversion, cell) else {
+        return;
+    };
+    if spelled.is_empty() {
+        *spelled = spelling(text);
+        // The rule was sound before, and any spelling is.
+        if let Ok(learned) = Compiled::new(conversion) {
+            *compiled = learned;
+        }
     }
 }
 

@@ -68,8 +68,8 @@ impl Compiled {
             Conversion::Json => Rule::Json,
             Conversion::Date => Rule::Date,
             Conversion::Time => Rule::Time,
-            Conversion::Moment { form, naive, target_has_zone } => {
-                Rule::Moment(moment::Rule::new(*form, naive, *target_has_zone)?)
+            Conversion::Moment { form, naive, target_has_zone, spelled } => {
+                Rule::Moment(moment::Rule::new(*form, naive, *target_has_zone, spelled.as_deref())?)
             }
         };
         Ok(Self { rule, keys: keys::Keys::default() })
@@ -147,7 +147,7 @@ pub(crate) mod tests {
     }
 
     fn every_rule() -> Vec<Conversion> {
-        let moment = |form| Conversion::Moment { form, naive: Naive::Utc, target_has_zone: true };
+        let moment = |form| Conversion::Moment { form, naive: Naive::Utc, target_has_zone: true, spelled: None };
         vec![
             Conversion::Bool,
             Conversion::Int { bytes: 2 },
@@ -211,6 +211,7 @@ pub(crate) mod tests {
             form: MomentForm::Text { dates: false },
             naive: Naive::Zone("Mars/Olympus".to_owned()),
             target_has_zone: true,
+            spelled: None,
         };
         for conversion in [moment, Conversion::Int { bytes: 3 }] {
             assert_eq!(Compiled::new(&conversion).expect_err("not sound").kind(), Kind::Usage);

@@ -25,6 +25,16 @@ const EXACT_INTEGERS: i64 = 1 << 53;
 pub(super) struct Rule {
     form: MomentForm,
     clock: Clock,
+    // Empty where any spelling will do.
+    spelled: Box<[u8]>,
+}
+
+/// The spelling of a text, for keys: each digit as `0`, everything else as it is.
+#[must_use]
+pub fn spelling(text: &[u8]) -> String {
+    let folded = text.iter().map(|b| if b.is_ascii_digit() { b'0' } else { *b }).collect();
+    // What is no UTF-8 is no moment either.
+    String::from_utf8(folded).unwrap_or_default()
 }
 
 // What a text without a zone means, and whether one with a zone is taken at all.
@@ -38,20 +48,25 @@ enum Clock {
 }
 
 impl Rule {
-    pub(super) fn new(form: MomentForm, naive: &Naive, target_has_zone: bool) -> Result<Self> {
+    pub(super) fn new(form: MomentForm, naive: &Naive, target_has_zone: bool, spelled: Option<&str>) -> Result<Self> {
         let clock = match naive {
             _ if !target_has_zone => Clock::AsWritten,
             Naive::Utc => Clock::Utc,
             Naive::Zone(name) => Clock::Zone(zone(name)?),
             Naive::Refuse => Clock::Refuse,
         };
-        Ok(Self { form, clock })
+        Ok(Self { form, clock, spelled: spelled.unwrap_or_default().as_bytes().into() })
     }
 
     #[inline]
     pub(super) fn write(&self, cell: Cell<'_>, out: &mut Vec<u8>) -> Result<Fit, Misfit> {
         let (micros, fit) = match (self.form, cell) {
-            (MomentForm::Text { dates }, Cell::Text(text)) => self.read(text, dates)?,
+            (MomentForm::Text { dates }, Cell::Text(text)) => {
+                if !self.spelled.is_empty() && !is_spelled(text, &self.spelled) {
+                    return Err(Misfit::OtherSpelling);
+                }
+                self.read(text, dates)?
+            }
             (MomentForm::Epoch(unit), Cell::Integer(value)) => (from_epoch(value, unit)?, NUMBER),
             (MomentForm::Epoch(unit), Cell::Real(value)) => (from_epoch_real(value, unit)?, NUMBER),
             (MomentForm::JulianDay, Cell::Integer(value)) => (from_julian_day(value)?, NUMBER),
@@ -81,6 +96,11 @@ impl Rule {
         let wall_clock = days * MICROS_PER_DAY + written.time.unwrap_or(0);
         Ok((wall_clock - i64::from(offset) * MICROS_PER_SECOND, fit))
     }
+}
+
+fn is_spelled(text: &[u8], spelling: &[u8]) -> bool {
+    let fits = |(byte, pattern): (&u8, &u8)| if byte.is_ascii_digit() { *pattern == b'0' } else { byte == pattern };
+    text.len() == spelling.len() && text.iter().zip(spelling).all(fits)
 }
 
 const NUMBER: Fit = Fit::Rewritten(Rewrite::NumberAsTime);
@@ -208,7 +228,7 @@ mod tests {
     const MIDNIGHT_2024: i64 = 757_382_400_000_000;
 
     fn text(naive: Naive, target_has_zone: bool) -> Conversion {
-        Conversion::Moment { form: MomentForm::Text { dates: true }, naive, target_has_zone }
+        Conversion::Moment { form: MomentForm::Text { dates: true }, naive, target_has_zone, spelled: None }
     }
 
     #[track_caller]
@@ -248,15 +268,23 @@ mod tests {
         check(&berlin, Cell::Text(b"2024-03-31 02:30:00"), Err(Misfit::NoZone));
         check(&berlin, Cell::Text(b"2024-10-27 02:30:00"), Err(Misfit::NoZone));
         takes(&berlin, Cell::Text(b"9999-12-31 23:59:59"), assumed, 252_455_612_399 * MICROS_PER_SECOND);
-        let no_dates =
-            Conversion::Moment { form: MomentForm::Text { dates: false }, naive: Naive::Utc, target_has_zone: true };
+        let no_dates = Conversion::Moment {
+            form: MomentForm::Text { dates: false },
+            naive: Naive::Utc,
+            target_has_zone: true,
+            spelled: None,
+        };
         check(&no_dates, Cell::Text(b"2024-01-01"), Err(Misfit::NotTime));
     }
 
     #[test]
     fn epochs_are_taken_where_the_way_back_is_exact() {
-        let epoch =
-            |unit| Conversion::Moment { form: MomentForm::Epoch(unit), naive: Naive::Refuse, target_has_zone: true };
+        let epoch = |unit| Conversion::Moment {
+            form: MomentForm::Epoch(unit),
+            naive: Naive::Refuse,
+            target_has_zone: true,
+            spelled: None,
+        };
         let seconds = MIDNIGHT_2024 / MICROS_PER_SECOND + 946_684_800;
         for (unit, factor) in [
             (EpochUnit::Seconds, 1),
@@ -283,7 +311,8 @@ mod tests {
 
     #[test]
     fn julian_days_arrive_at_the_millisecond_that_sqlite_meant() {
-        let rule = Conversion::Moment { form: MomentForm::JulianDay, naive: Naive::Utc, target_has_zone: true };
+        let rule =
+            Conversion::Moment { form: MomentForm::JulianDay, naive: Naive::Utc, target_has_zone: true, spelled: None };
         takes(&rule, Cell::Real(2_460_310.5), NUMBER, MIDNIGHT_2024);
         takes(&rule, Cell::Integer(2_460_311), NUMBER, MIDNIGHT_2024 + MICROS_PER_DAY / 2);
         for millis in [0, 1, 123, 86_399_999] {
