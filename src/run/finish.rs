@@ -124,7 +124,7 @@ pub fn constraints(context: &Context<'_>, plan: &Plan) -> Result<Vec<Remark>> {
     let session = context.control;
     let mut remarks = Vec::new();
     let mut to_validate = Vec::new();
-    for table in plan.tables.iter().filter(|t| !t.existing && !(t.checks.is_empty() && t.foreign_keys.is_empty())) {
+    for table in plan.tables.iter().filter(|t| !(t.existing || t.checks.is_empty() && t.foreign_keys.is_empty())) {
         let there = catalog::constraints(session, schema, &table.target)?;
         let checks = table.checks.iter().map(Constraint::Check);
         for constraint in checks.chain(table.foreign_keys.iter().map(Constraint::Key)) {
