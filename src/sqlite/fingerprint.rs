@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn small_files_are_read_whole_and_large_ones_from_end_to_end() {
-        assert_eq!(spots(0), []);
+        assert_eq!(spots(0), Vec::<u64>::new());
         assert_eq!(spots(1), [0]);
         assert_eq!(spots(FINGERPRINT_SPOT_BYTES + 1), [0, FINGERPRINT_SPOT_BYTES]);
         let large = 1 << 40;
