@@ -1,11 +1,12 @@
 //! The embedded server: it starts as whoever runs the tests, and nothing of it is left behind.
+#![allow(clippy::unwrap_used, reason = "where a test fails is what it says")]
 
 mod support;
 
 use lite2pg::Kind;
 use lite2pg::postgres::{Embedded, EmbeddedOptions};
 use std::io::{BufRead, BufReader};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -23,6 +24,7 @@ fn it_starts_answers_and_leaves_nothing_behind() {
     let server = Embedded::start(&EmbeddedOptions::default()).unwrap();
     let dir = server.dir().to_owned();
     assert_eq!(dir.metadata().unwrap().permissions().mode() & 0o777, 0o700);
+    assert_ne!(dir.join("data/PG_VERSION").metadata().unwrap().uid(), 0, "PostgreSQL does not run as root");
 
     let info = session(&server.target()).server_info().unwrap();
     assert_eq!((info.encoding.as_str(), info.is_superuser), ("UTF8", true));
@@ -39,7 +41,10 @@ fn settings_are_taken_and_throw_away_data_is_not_synced() {
     let server = Embedded::start(&EmbeddedOptions { settings, ..EmbeddedOptions::default() }).unwrap();
     let session = session(&server.target());
     let show = |name: &str| session.query_one(&format!("SHOW {name}"), &[]).unwrap().get::<_, String>(0);
-    assert_eq!((show("work_mem"), show("fsync"), show("listen_addresses")), ("7MB".into(), "off".into(), "".into()));
+    assert_eq!(
+        (show("work_mem"), show("fsync"), show("listen_addresses")),
+        ("7MB".into(), "off".into(), String::new())
+    );
     assert_eq!(show("cluster_name"), r"it's \");
 }
 
@@ -77,10 +82,9 @@ fn holder() {
 
 #[test]
 fn a_kept_server_runs_on_until_it_is_stopped_and_keeps_its_data() {
-    let parent = tempfile::Builder::new().prefix("kept").tempdir_in("/tmp").unwrap();
+    let parent = tempfile::Builder::new().prefix("it's kept ").tempdir_in("/tmp").unwrap();
     std::fs::set_permissions(parent.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
-    let options =
-        EmbeddedOptions { keep: true, dir: Some(parent.path().to_owned()), ..EmbeddedOptions::default() };
+    let options = EmbeddedOptions { keep: true, dir: Some(parent.path().to_owned()), ..EmbeddedOptions::default() };
     let server = Embedded::start(&options).unwrap();
     session(&server.target()).batch("CREATE TABLE stays (id int)").unwrap();
     let kept = server.keep().unwrap();
@@ -90,8 +94,12 @@ fn a_kept_server_runs_on_until_it_is_stopped_and_keeps_its_data() {
     assert_eq!(fsync, "on");
     again.batch("SELECT * FROM stays").unwrap();
     drop(again);
-    assert!(kept.psql.starts_with("psql -h /tmp/kept"), "{}", kept.psql);
+    assert!(kept.psql.starts_with("psql '"), "{}", kept.psql);
 
+    if Command::new("psql").arg("--version").output().is_ok() {
+        let asked = Command::new("sh").arg("-c").arg(format!("{} -Atc 'TABLE stays'", kept.psql)).output().unwrap();
+        assert!(asked.status.success(), "{}: {}", kept.psql, String::from_utf8_lossy(&asked.stderr));
+    }
     let stopped = Command::new("sh").arg("-c").arg(&kept.stop).output().unwrap();
     assert!(stopped.status.success(), "{}", String::from_utf8_lossy(&stopped.stderr));
     assert!(!answers(&kept.dir));
@@ -103,7 +111,8 @@ fn a_path_too_long_for_a_socket_gets_another_directory_for_it() {
     let parent = tempfile::Builder::new().prefix(&"x".repeat(90)).tempdir_in("/tmp").unwrap();
     std::fs::set_permissions(parent.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
     let server =
-        Embedded::start(&EmbeddedOptions { dir: Some(parent.path().to_owned()), ..EmbeddedOptions::default() }).unwrap();
+        Embedded::start(&EmbeddedOptions { dir: Some(parent.path().to_owned()), ..EmbeddedOptions::default() })
+            .unwrap();
     let (dir, socket_dir) = (server.dir().to_owned(), PathBuf::from(server.target().host()));
     assert!(dir.starts_with(parent.path()) && !socket_dir.starts_with(parent.path()));
     session(&server.target()).batch("SELECT 1").unwrap();

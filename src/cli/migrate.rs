@@ -1,16 +1,16 @@
-//! `lite2pg migrate`
+//! The verb `migrate`: its arguments, the server it goes to, and what it prints.
 
 use super::output;
 use super::signals::stop_flag;
 use crate::error::{Error, Kind, Result};
 use crate::load::Conflict;
 use crate::model::bounds::{LANES_MAX, PROGRESS_LINE_EVERY};
+use crate::model::candidates::TypeOptions;
 use crate::model::conversion::{Conversion, MomentForm, Naive};
 use crate::model::event::{Event, Observer};
 use crate::model::name::Spelling;
 use crate::model::plan::Remark;
 use crate::postgres::{Embedded, EmbeddedOptions, Environment, Kept, Target};
-use crate::profile::candidates::TypeOptions;
 use crate::report::progress::{Style, Teller};
 use crate::report::{plan, summary};
 use crate::run::{self, Options, Scope};
@@ -23,12 +23,13 @@ use std::time::Duration;
 
 /// The arguments of `lite2pg migrate`.
 #[derive(Debug, Args)]
+#[allow(clippy::struct_excessive_bools, reason = "each is one flag of the command line")]
 #[command(after_long_help = "Examples:
   lite2pg migrate app.db postgres://app@db.example.com/app
   lite2pg migrate app.db embedded --keep
   lite2pg migrate app.db postgres:///app --dry-run --sql")]
 pub struct Arguments {
-    /// The SQLite file: a path, sqlite:///path or file:path
+    /// The SQLite file: a path, or a `sqlite:` or `file:` URI
     source: PathBuf,
     /// Where to: postgres://…, key=value pairs, `embedded` for a throw-away server, or "" for the PG* variables
     #[arg(env = "DATABASE_URL", hide_env_values = true)]
@@ -101,7 +102,7 @@ enum Identifiers {
     Preserve,
     /// In lower case
     Lower,
-    /// camelCase and blanks become snake_case
+    /// camelCase and blanks become `snake_case`
     Snake,
 }
 

@@ -12,8 +12,10 @@ use std::process::ExitCode;
 /// Moves a SQLite database into PostgreSQL: types decided by the rows, parallel binary COPY, resumable.
 #[derive(Debug, Parser)]
 #[command(name = "lite2pg", version, about, max_term_width = 100, disable_help_subcommand = true)]
-#[command(after_help = "Exit codes: 0 done · 1 failed · 2 usage · 3 blocked, nothing written · 6 source · 7 target · 8 interrupted, \
-    the same command resumes")]
+#[command(
+    after_help = "Exit codes: 0 done · 1 failed · 2 usage · 3 blocked, nothing written · 6 source · 7 target · 8 interrupted, \
+    the same command resumes"
+)]
 struct Arguments {
     #[command(subcommand)]
     verb: Verb,
@@ -31,7 +33,9 @@ pub fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map_or_else(String::new, |l| format!(" at {}:{}", l.file(), l.line()));
         eprintln!("error: lite2pg broke one of its own rules{place}");
-        eprintln!("  this is a fault of lite2pg, not of your data; finished ranges are on the target, others rolled back");
+        eprintln!(
+            "  this is a fault of lite2pg, not of your data; finished ranges are on the target, others rolled back"
+        );
         eprintln!("\nhint: please report it with the command that you ran; the same command resumes");
     }));
     let arguments = Arguments::parse();

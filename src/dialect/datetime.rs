@@ -1,4 +1,4 @@
-//! date(), time(), datetime(), strftime(), unixepoch() and julianday() of the current moment.
+//! `date()`, `time()`, `datetime()`, `strftime()`, `unixepoch()` and `julianday()` of the current moment.
 
 use super::Untranslatable;
 use super::expression::{Translator, refuse};
@@ -59,7 +59,7 @@ fn to_char_format(format: &str) -> Result<String, Untranslatable> {
         if c != '%' {
             match c {
                 // Letters are patterns to to_char(), unless in double quotes.
-                c if c.is_alphanumeric() => out.push_str(&format!("\"{c}\"")),
+                c if c.is_alphanumeric() => push!(out, "\"{c}\""),
                 '"' | '\\' => return refuse("strftime() with a quote or a backslash in its format"),
                 c => out.push(c),
             }

@@ -128,7 +128,7 @@ fn as_numeric(value: &Value) -> Option<Value> {
 fn integer(value: &Value, min: i64, max: i64) -> Option<String> {
     let integer = match as_numeric(value)? {
         Value::Integer(i) => i,
-        Value::Real(r) if r.trunc() == r && r.abs() < 9e15 => r as i64,
+        Value::Real(r) if r.fract().abs() < f64::MIN_POSITIVE && r.abs() < 9e15 => r as i64,
         _ => return None,
     };
     (min..=max).contains(&integer).then(|| integer.to_string())
@@ -150,7 +150,8 @@ fn numeric(value: &Value, limit: Option<(u16, u16)>) -> Option<String> {
         Value::Real(r) if r.is_finite() => format!("{r}"),
         _ => return None,
     };
-    let (whole, fraction) = digits.trim_start_matches('-').split_once('.').unwrap_or((digits.trim_start_matches('-'), ""));
+    let (whole, fraction) =
+        digits.trim_start_matches('-').split_once('.').unwrap_or((digits.trim_start_matches('-'), ""));
     let fits = limit.is_none_or(|(p, s)| {
         let places = usize::from(p.saturating_sub(s));
         fraction.len() <= usize::from(s) && whole.trim_start_matches('0').len() <= places
@@ -224,21 +225,18 @@ fn of_now(now: &Now, pg_type: &PgType, conversion: Option<&Conversion>) -> Resul
     };
     let text_form = epoch.is_none_or(|form| matches!(form, MomentForm::Text { .. }));
     match (now, pg_type) {
-        (Now::Number { sql, .. }, PgType::Int2 | PgType::Int4 | PgType::Int8) => Ok(sql.clone()),
-        (Now::Number { sql, .. }, PgType::Float8 | PgType::Numeric(_)) => Ok(sql.clone()),
-        (Now::Number { unit, .. }, PgType::TimestampTz | PgType::Timestamp)
-            if matches!((epoch, unit), (Some(MomentForm::Epoch(form)), Some(unit)) if form == unit) =>
-        {
+        (Now::Number { sql, .. }, kind) if kind.is_number() => Ok(sql.clone()),
+        (Now::Number { unit, .. }, PgType::TimestampTz | PgType::Timestamp) if matches!((epoch, unit), (Some(MomentForm::Epoch(form)), Some(unit)) if form == unit) => {
             Ok(current(pg_type))
         }
-        (Now::Julian, PgType::Float8) => {
-            Ok("(extract(epoch FROM now())::float8 / 86400.0 + 2440587.5)".to_owned())
-        }
+        (Now::Julian, PgType::Float8) => Ok("(extract(epoch FROM now())::float8 / 86400.0 + 2440587.5)".to_owned()),
         (Now::Julian, PgType::TimestampTz | PgType::Timestamp) if epoch == Some(&MomentForm::JulianDay) => {
             Ok(current(pg_type))
         }
         (Now::Text { sql, .. }, kind) if kind.is_text() => Ok(format!("({sql})")),
-        (Now::Text { whole: Some(moment::Whole::Moment), .. }, PgType::TimestampTz | PgType::Timestamp) if text_form => {
+        (Now::Text { whole: Some(moment::Whole::Moment), .. }, PgType::TimestampTz | PgType::Timestamp)
+            if text_form =>
+        {
             Ok(current(pg_type))
         }
         (Now::Text { whole: Some(moment::Whole::Day), .. }, PgType::Date) => Ok(format!("(({utc})::date)")),

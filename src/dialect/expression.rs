@@ -6,7 +6,6 @@ use super::parse::{self, unquoted};
 use super::scope::{Relation, Scope};
 use super::term::{Collated, Level, Term};
 use super::{Untranslatable, select};
-use crate::model::name::quoted;
 use crate::model::pg_type::PgType;
 use sqlite3_parser::Bump;
 use sqlite3_parser::ast::{Expr, Literal, Operator, Type, UnaryOperator};
@@ -81,6 +80,8 @@ pub(super) struct Source {
 #[derive(Debug, Clone)]
 pub(super) struct Field {
     pub name: String,
+    /// The name that it gives to a result column: another one where parentheses join tables of like columns.
+    pub shown: String,
     pub term: Term,
     /// The right column of a USING pair: `*` and a bare name mean the left one.
     pub merged: bool,
@@ -88,8 +89,12 @@ pub(super) struct Field {
 
 impl Source {
     pub fn of(relation: &Relation, name: &str, qualifier: Option<&str>) -> Self {
-        let field =
-            |c: &super::scope::Column| Field { name: c.source.clone(), term: Term::column(c, qualifier), merged: false };
+        let field = |c: &super::scope::Column| Field {
+            name: c.source.clone(),
+            shown: c.source.clone(),
+            term: Term::column(c, qualifier),
+            merged: false,
+        };
         Self { name: name.to_owned(), fields: relation.columns.iter().map(field).collect(), rowid: relation.rowid }
     }
 
@@ -116,12 +121,25 @@ pub(super) struct Translator<'s> {
     /// Common table expressions in reach, the innermost last.
     pub ctes: Vec<(String, Vec<Field>)>,
     pub depends_on: Vec<String>,
+    /// The results of the SELECT that comes next need their full types: both arms of a recursive CTE must agree.
+    pub typed_outputs: bool,
+    /// `LIMIT offset, count`: the parser does not tell it from `LIMIT count OFFSET offset`.
+    pub limit_has_comma: bool,
     depth: usize,
 }
 
 impl<'s> Translator<'s> {
     pub fn new(scope: &'s Scope, mode: Mode) -> Self {
-        Self { scope, mode, frames: Vec::new(), ctes: Vec::new(), depends_on: Vec::new(), depth: 0 }
+        Self {
+            scope,
+            mode,
+            frames: Vec::new(),
+            ctes: Vec::new(),
+            depends_on: Vec::new(),
+            typed_outputs: false,
+            limit_has_comma: false,
+            depth: 0,
+        }
     }
 
     pub fn expr(&mut self, expr: &Expr<'_>) -> Result<Term, Untranslatable> {
@@ -139,8 +157,9 @@ impl<'s> Translator<'s> {
             Expr::Literal(literal) => self.literal(literal),
             Expr::Id(id) => self.name(id.0),
             Expr::Name(name) => self.name(name.0),
-            Expr::Qualified(table, name) => self.column(Some(&unquoted(table.0)), &unquoted(name.0)),
-            Expr::DoublyQualified(_, table, name) => self.column(Some(&unquoted(table.0)), &unquoted(name.0)),
+            Expr::Qualified(table, name) | Expr::DoublyQualified(_, table, name) => {
+                self.column(Some(&unquoted(table.0)), &unquoted(name.0))
+            }
             Expr::Parenthesized(inner) if inner.len() == 1 => self.expr(&inner[0]),
             Expr::Parenthesized(_) => refuse("row values"),
             Expr::Unary(op, inner) => self.unary(*op, inner),
@@ -226,11 +245,29 @@ impl<'s> Translator<'s> {
                 }
                 return Ok(Some(field.term.clone()));
             }
-            if let Some((_, term)) = frame.aliases.iter().find(|(a, _)| table.is_none() && a.eq_ignore_ascii_case(name)) {
+            if let Some((_, term)) = frame.aliases.iter().find(|(a, _)| table.is_none() && a.eq_ignore_ascii_case(name))
+            {
                 return Ok(Some(term.clone()));
             }
         }
         Ok(None)
+    }
+
+    /// The column's own name, where the expression is nothing but a column.
+    pub fn field_name(&self, expr: &Expr<'_>) -> Option<String> {
+        let (table, name) = match expr {
+            Expr::Parenthesized(inner) if inner.len() == 1 => return self.field_name(&inner[0]),
+            Expr::Collate(inner, _) => return self.field_name(inner),
+            Expr::Id(id) => (None, unquoted(id.0)),
+            Expr::Name(name) => (None, unquoted(name.0)),
+            Expr::Qualified(table, name) | Expr::DoublyQualified(_, table, name) => {
+                (Some(unquoted(table.0)), unquoted(name.0))
+            }
+            _ => return None,
+        };
+        let in_reach = |s: &&Source| table.as_ref().is_none_or(|t| s.name.eq_ignore_ascii_case(t));
+        let sources = self.frames.iter().rev().flat_map(|f| &f.sources);
+        sources.filter(in_reach).find_map(|s| s.field(&name)).map(|f| f.shown.clone())
     }
 
     fn unary(&mut self, op: UnaryOperator, inner: &Expr<'_>) -> Result<Term, Untranslatable> {
@@ -266,7 +303,8 @@ impl<'s> Translator<'s> {
             Operator::Is | Operator::IsNot if self.is_truth_word(right) => {
                 let condition = self.expr(left).and_then(|t| self.condition(&t))?;
                 let not = if op == Operator::IsNot { "NOT " } else { "" };
-                let word = if matches!(right, Expr::Id(id) if id.0.eq_ignore_ascii_case("true")) { "TRUE" } else { "FALSE" };
+                let word =
+                    if matches!(right, Expr::Id(id) if id.0.eq_ignore_ascii_case("true")) { "TRUE" } else { "FALSE" };
                 Ok(Term::comparison(format!("{} IS {not}{word}", condition.up_to_not())).never_null(true))
             }
             Operator::Equals | Operator::NotEquals | Operator::Is | Operator::IsNot
@@ -340,11 +378,11 @@ impl<'s> Translator<'s> {
         let results = self.unify(&results)?;
         let mut sql = String::from("CASE");
         for (when, then) in conditions.iter().zip(&results) {
-            sql += &format!(" WHEN {} THEN {}", when.sql, then.sql);
+            push!(sql, " WHEN {} THEN {}", when.sql, then.sql);
         }
         let last = results.last().expect("ELSE was pushed");
         if last.kind != Kind::Null {
-            sql += &format!(" ELSE {}", last.sql);
+            push!(sql, " ELSE {}", last.sql);
         }
         sql += " END";
         Ok(merged(sql, &results))
@@ -383,8 +421,7 @@ pub(super) fn value_for(term: &Term, pg_type: &PgType) -> Result<Term, Untransla
     }
     let want = Kind::of(pg_type);
     match (term.kind, want) {
-        (Kind::Null, _) => Ok(term.clone()),
-        (Kind::Numeric | Kind::Integer, Kind::Numeric) => Ok(term.clone()),
+        (Kind::Null, _) | (Kind::Numeric | Kind::Integer, Kind::Numeric) => Ok(term.clone()),
         (Kind::Integer, Kind::Float) if term.affinity.is_none() || term.wide => Ok(term.cast("float8", want)),
         (Kind::Bool, Kind::Integer) => Ok(term.cast("int", want)),
         (Kind::Integer, Kind::Text) => Ok(term.cast("text", want)),
@@ -401,9 +438,4 @@ impl Term {
     fn up_to_not(&self) -> String {
         if self.level == Level::Atom { self.sql.clone() } else { format!("({})", self.sql) }
     }
-}
-
-/// A quoted name for places where only a name fits.
-pub(super) fn name_sql(name: &str) -> String {
-    quoted(name)
 }

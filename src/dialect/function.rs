@@ -1,9 +1,9 @@
 //! SQLite's built-in functions, each with its PostgreSQL counterpart or the reason why there is none.
 
 use super::Untranslatable;
+use super::aggregate;
 use super::expression::{Translator, merged, refuse};
 use super::kind::Kind;
-use super::select;
 use super::term::{Level, Term};
 use crate::model::pg_type::PgType;
 use sqlite3_parser::ast::{Expr, FunctionCallOrder, FunctionTail, Operator};
@@ -20,9 +20,9 @@ pub(super) struct Call<'a, 'b> {
 impl Translator<'_> {
     pub fn call(&mut self, call: &Call<'_, '_>) -> Result<Term, Untranslatable> {
         let plain = call.tail.is_none() && call.order_by.is_none() && !call.distinct;
-        let aggregate = matches!(call.name.as_str(), "min" | "max") && call.args.len() == 1;
-        if !plain || aggregate || select::is_aggregate_or_window(&call.name) {
-            return select::aggregate(self, call);
+        let one_argument = matches!(call.name.as_str(), "min" | "max") && call.args.len() == 1;
+        if !plain || one_argument || aggregate::is_one(&call.name) {
+            return aggregate::call(self, call);
         }
         let args = call.args.iter().map(|a| self.expr(a)).collect::<Result<Vec<_>, _>>()?;
         let args: Vec<&Term> = args.iter().collect();
@@ -39,7 +39,7 @@ impl Translator<'_> {
         if name != "count" {
             return refuse(&format!("{name}(*)"));
         }
-        select::count_star(self, tail)
+        aggregate::count_star(self, tail)
     }
 
     fn scalar(&self, name: &str, args: &[&Term]) -> Result<Option<Term>, Untranslatable> {
@@ -86,7 +86,9 @@ impl Translator<'_> {
 
     fn text_function(&self, name: &str, args: &[&Term]) -> Result<Option<Term>, Untranslatable> {
         Ok(Some(match (name, args) {
-            ("length", [x]) if x.kind == Kind::Bytes && x.doubt.is_none() => wrap("octet_length", &x.sql, Kind::Integer, x),
+            ("length", [x]) if x.kind == Kind::Bytes && x.doubt.is_none() => {
+                wrap("octet_length", &x.sql, Kind::Integer, x)
+            }
             ("length", [x]) => wrap("length", &self.text(x)?.sql, Kind::Integer, x).narrow(),
             ("octet_length", [x]) if x.kind == Kind::Text => {
                 wrap("octet_length", &self.text(x)?.sql, Kind::Integer, x).narrow()
@@ -127,19 +129,19 @@ impl Translator<'_> {
 
     // A start below 1 and a negative length count otherwise in SQLite.
     fn substr(&self, x: &Term, from: &Term, count: Option<&Term>) -> Result<Term, Untranslatable> {
-        let subject = if x.kind == Kind::Bytes && x.doubt.is_none() { x.clone() } else { self.text(x)? };
-        let kind = if subject.kind == Kind::Null { Kind::Text } else { subject.kind };
+        // Of an empty blob SQLite gives NULL, of an empty text an empty text.
+        let subject = self.text(x)?;
         let sql = match (from.integer(), count.map(Term::integer)) {
             (Some(from @ 1..=2_147_483_647), None) => format!("substr({}, {from})", subject.sql),
             (Some(from @ 1..=2_147_483_647), Some(Some(count @ 0..=1_073_741_823))) => {
                 format!("substr({}, {from}, {count})", subject.sql)
             }
-            (Some(from @ -2_147_483_647..=-1), None) if kind == Kind::Text => {
+            (Some(from @ -2_147_483_647..=-1), None) => {
                 format!("right({}, {})", subject.sql, -from)
             }
             _ => return refuse("substr() from or of something else than a plain number"),
         };
-        Ok(Term::atom(sql, kind).never_null(x.never_null))
+        Ok(Term::atom(sql, Kind::Text).never_null(x.never_null))
     }
 
     // round() of a numeric without digits is safe: a half is a half in both. Doubles round halves to even in
@@ -159,14 +161,15 @@ impl Translator<'_> {
     // SQLite's min() and max() are NULL if any argument is; LEAST and GREATEST leave NULLs out.
     fn extreme(&self, name: &str, args: &[&Term]) -> Result<Term, Untranslatable> {
         let function = if name == "min" { "LEAST" } else { "GREATEST" };
+        if args.iter().any(|a| a.kind == Kind::Null) {
+            return Ok(Term::null());
+        }
         for pair in args.windows(2) {
             self.sides(true, pair[0], pair[1])?;
         }
         let terms = self.unify(&args.iter().map(|a| (*a).clone()).collect::<Vec<_>>())?;
-        if terms.iter().any(|t| t.kind == Kind::Null) {
-            return Ok(Term::null());
-        }
-        let collated = terms.iter().any(|t| t.collation.as_ref().is_some_and(|c| !c.name.eq_ignore_ascii_case("BINARY")));
+        let collated =
+            terms.iter().any(|t| t.collation.as_ref().is_some_and(|c| !c.name.eq_ignore_ascii_case("BINARY")));
         if collated {
             return refuse(&format!("{name}() under a collation"));
         }

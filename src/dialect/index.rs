@@ -1,7 +1,7 @@
 //! What a `CREATE INDEX` text says: its terms and its WHERE.
 
-use super::Unparsed;
 use super::parse::{statement, unquoted};
+use super::{Unparsed, render};
 use sqlite3_parser::Bump;
 use sqlite3_parser::ast::{Expr, Literal, SortOrder, SortedColumn, Stmt};
 
@@ -36,7 +36,7 @@ pub fn parse(create_sql: &str) -> Result<IndexSql, Unparsed> {
         Stmt::CreateIndex { unique, columns, where_clause, .. } => Ok(IndexSql {
             unique,
             terms: columns.iter().map(term).collect(),
-            where_clause: where_clause.map(|w| w.to_string()),
+            where_clause: where_clause.as_ref().map(render::expression),
         }),
         _ => Err(Unparsed { reason: "not a CREATE INDEX".to_owned() }),
     }
@@ -50,7 +50,7 @@ fn term(sorted: &SortedColumn<'_>) -> IndexTerm {
         expr = inner;
     }
     IndexTerm {
-        expression: expr.to_string(),
+        expression: render::expression(expr),
         column: plain_column(expr),
         collation,
         descending: sorted.order == Some(SortOrder::Desc),

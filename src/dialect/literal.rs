@@ -35,7 +35,7 @@ impl Value {
         match self {
             // −9223372036854775808 is written as a literal that is one too large on its own, which is a REAL.
             Self::Integer(i) => Some(i.checked_neg().map_or(Self::Real(-(*i as f64)), Self::Integer)),
-            Self::Real(r) if *r == 9_223_372_036_854_775_808.0 => Some(Self::Integer(i64::MIN)),
+            Self::Real(r) if r.to_bits() == 9_223_372_036_854_775_808.0_f64.to_bits() => Some(Self::Integer(i64::MIN)),
             Self::Real(r) => Some(Self::Real(-r)),
             _ => None,
         }
@@ -78,7 +78,7 @@ fn number(digits: &str) -> Option<Value> {
 
 fn blob(token: &str) -> Option<Vec<u8>> {
     let hex = token.strip_prefix(['x', 'X']).unwrap_or(token).trim_matches('\'');
-    if hex.len() % 2 != 0 || !hex.is_ascii() {
+    if !hex.len().is_multiple_of(2) || !hex.is_ascii() {
         return None;
     }
     (0..hex.len() / 2).map(|i| u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).ok()).collect()

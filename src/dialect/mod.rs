@@ -4,7 +4,14 @@
 //! [`Untranslatable`] with its reason: a CHECK, a unique index or a default that means something else is
 //! worse than none. Semantics are guaranteed here; whether the server accepts the text, the caller asks it.
 
-pub mod affinity;
+/// Writes behind a `String`.
+macro_rules! push {
+    ($to:ident, $($text:tt)+) => {{
+        use std::fmt::Write as _;
+        write!($to, $($text)+).expect("writing to a string cannot fail");
+    }};
+}
+
 pub mod collation;
 pub mod default;
 pub mod expression;
@@ -14,21 +21,25 @@ pub mod scope;
 pub mod table;
 pub mod view;
 
+mod aggregate;
 mod datetime;
 mod function;
+mod join;
 mod json_path;
 mod literal;
 mod moment;
 mod operator;
 mod parse;
 mod pattern;
+mod render;
+mod result_names;
 mod select;
 mod term;
 
 use std::error::Error;
 use std::fmt;
 
-pub use affinity::Affinity;
+pub use crate::model::affinity::Affinity;
 pub use expression::{Translated, Want, expression};
 pub use kind::Kind;
 pub use scope::{Column, Relation, Scope};

@@ -62,7 +62,11 @@ pub(super) fn of(expr: &Expr<'_>) -> Option<Result<Now, Untranslatable>> {
                 _ => None,
             }
         }
-        Expr::Binary(left, op @ (Operator::Multiply | Operator::Add | Operator::Subtract | Operator::Divide), right) => {
+        Expr::Binary(
+            left,
+            op @ (Operator::Multiply | Operator::Add | Operator::Subtract | Operator::Divide),
+            right,
+        ) => {
             let by = literal_integer(right)?;
             match of(left)? {
                 Ok(now) => scaled(now, *op, by),
@@ -105,8 +109,9 @@ fn call(name: &str, args: &[Expr<'_>]) -> Option<Result<Now, Untranslatable>> {
     };
     let terms: Vec<&Term> = terms.iter().collect();
     Some(match name {
-        "unixepoch" => datetime::current(name, &terms)
-            .map(|term| Now::Number { sql: term.sql, unit: Some(EpochUnit::Seconds) }),
+        "unixepoch" => {
+            datetime::current(name, &terms).map(|term| Now::Number { sql: term.sql, unit: Some(EpochUnit::Seconds) })
+        }
         "julianday" => datetime::current(name, &terms).map(|_| Now::Julian),
         _ => text(name, &terms, whole),
     })

@@ -1,6 +1,6 @@
 //! Operators: comparisons under SQLite's affinity and collation rules, arithmetic, `||`, bits, truth.
 
-use super::affinity::Affinity;
+use super::Affinity;
 use super::collation;
 use super::expression::{Mode, Translator, merged, refuse};
 use super::kind::Kind;
@@ -10,6 +10,7 @@ use super::{Untranslatable, parse};
 use crate::model::name;
 use sqlite3_parser::ast::{Expr, Operator};
 
+#[expect(clippy::unused_self, reason = "the rules that need no mode are called like those that do")]
 impl Translator<'_> {
     /// Every binary operator but AND, OR and the JSON arrows.
     pub fn operate(&self, op: Operator, l: &Term, r: &Term) -> Result<Term, Untranslatable> {
@@ -389,7 +390,7 @@ impl Translator<'_> {
         Ok(merged(format!("CASE WHEN {} THEN {}{otherwise} END", condition.sql, results[0].sql), &results))
     }
 
-    /// The argument of typeof(), where one side is that call and the other a string.
+    /// The argument of `typeof()`, where one side is that call and the other a string.
     pub fn typeof_argument<'e>(&self, left: &'e Expr<'e>, right: &'e Expr<'e>) -> Option<(&'e Expr<'e>, String)> {
         let string = |e: &Expr<'_>| match e {
             Expr::Literal(literal) => match Value::of(literal) {
@@ -432,7 +433,7 @@ impl Translator<'_> {
         })
     }
 
-    /// What typeof() gives for the term's values that are not NULL.
+    /// What `typeof()` gives for the term's values that are not NULL.
     pub fn class_word(&self, term: &Term) -> Result<&'static str, Untranslatable> {
         match term.kind {
             _ if term.doubt.is_some() => refuse(&term.doubt.as_ref().expect("just seen").reason),

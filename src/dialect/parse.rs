@@ -49,9 +49,10 @@ pub(super) fn expression<'b>(bump: &'b Bump, wrapped: &'b str) -> Result<&'b Exp
             },
             None,
         ) if inner.len() == 1 => Ok(&inner[0]),
-        (OneSelect::Select { columns: [ResultColumn::Expr(query @ Expr::Subquery(_), None)], from: None, .. }, None) => {
-            Ok(query)
-        }
+        (
+            OneSelect::Select { columns: [ResultColumn::Expr(query @ Expr::Subquery(_), None)], from: None, .. },
+            None,
+        ) => Ok(query),
         _ => Err(unparsed("not an expression")),
     }
 }

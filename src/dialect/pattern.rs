@@ -43,7 +43,9 @@ impl Translator<'_> {
         let letters = wanted.string().is_none_or(|p| p.bytes().any(|b| b.is_ascii_alphabetic()));
         let left = if letters { folded(&subject) } else { bytewise(text, &subject) };
         let right = match wanted.string() {
-            Some(p) if escape.is_some_and(|e| ends_in_escape(p, e)) => return refuse("a LIKE pattern that ends in its escape"),
+            Some(p) if escape.is_some_and(|e| ends_in_escape(p, e)) => {
+                return refuse("a LIKE pattern that ends in its escape");
+            }
             Some(p) => name::literal(&p.to_ascii_lowercase()),
             None => folded(&wanted),
         };

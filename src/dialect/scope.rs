@@ -1,6 +1,6 @@
 //! What the names in an expression stand for: columns with their target names, types and SQLite habits.
 
-use super::affinity::Affinity;
+use super::Affinity;
 use crate::model::pg_type::PgType;
 
 /// A column that an expression may name.
@@ -19,7 +19,7 @@ pub struct Column {
     /// The column never holds NULL.
     pub not_null: bool,
     /// No cell changes its storage class on the way: what is text in PostgreSQL was text in SQLite, what is
-    /// a number was a number. False where numbers became text, or decimal texts became numeric.
+    /// a number was a number. False where numbers became text, decimal texts became numeric, or words boolean.
     pub uniform: bool,
 }
 

@@ -1,7 +1,7 @@
 //! What a `CREATE TABLE` text says that no PRAGMA tells: checks, generation, collations, names, deferral.
 
-use super::Unparsed;
 use super::parse::{statement, unquoted};
+use super::{Unparsed, render};
 use sqlite3_parser::Bump;
 use sqlite3_parser::ast::{
     ColumnConstraint, ColumnDefinition, CreateTableBody, DeferSubclause, Expr, ForeignKeyClause, IndexedColumn,
@@ -134,7 +134,7 @@ impl TableSql {
                 }
                 ColumnConstraint::Check(expr) => self.checks.push(check(name, expr, Some(facts.name.clone()))),
                 ColumnConstraint::Collate { collation_name } => facts.collation = Some(text(collation_name)),
-                ColumnConstraint::Generated { expr, .. } => facts.generated = Some(expr.to_string()),
+                ColumnConstraint::Generated { expr, .. } => facts.generated = Some(render::expression(expr)),
                 ColumnConstraint::ForeignKey { clause, defer_clause } => {
                     let columns = vec![facts.name.clone()];
                     self.foreign_keys.push(foreign_key(name, columns, clause, defer_clause.as_ref()));
@@ -178,7 +178,7 @@ fn key(name: Option<String>, columns: Vec<String>, conflict: Option<ResolveType>
 }
 
 fn check(name: Option<String>, expr: &Expr<'_>, column: Option<String>) -> Check {
-    Check { name, expression: expr.to_string(), column }
+    Check { name, expression: render::expression(expr), column }
 }
 
 fn foreign_key(
@@ -203,7 +203,7 @@ fn names(columns: &[IndexedColumn<'_>]) -> Vec<String> {
 
 // A key column may carry COLLATE; its name is below.
 fn sorted_names(columns: &[SortedColumn<'_>]) -> Vec<String> {
-    columns.iter().map(|c| super::index::plain_column(&c.expr).unwrap_or_else(|| c.expr.to_string())).collect()
+    columns.iter().map(|c| super::index::plain_column(&c.expr).unwrap_or_else(|| render::expression(&c.expr))).collect()
 }
 
 impl From<ResolveType> for Conflict {

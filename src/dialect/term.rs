@@ -1,6 +1,6 @@
 //! A translated piece of an expression, with what is known of it in both databases.
 
-use super::affinity::Affinity;
+use super::Affinity;
 use super::kind::Kind;
 use super::literal::Value;
 use super::scope::Column;
@@ -38,6 +38,7 @@ pub(super) struct Doubt {
 }
 
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, none a state of another")]
 pub(super) struct Term {
     pub sql: String,
     pub kind: Kind,
@@ -158,7 +159,9 @@ fn doubt(column: &Column) -> Option<Doubt> {
     let name = &column.source;
     let hard = |why: &str| Some(Doubt { reason: format!("column `{name}` {why}"), soft: false });
     match &column.pg_type {
-        PgType::Bool if column.affinity == Affinity::Text => hard("held words in SQLite and holds booleans now"),
+        PgType::Bool if column.affinity == Affinity::Text || !column.uniform => {
+            hard("held words in SQLite and holds booleans now")
+        }
         PgType::Numeric(_) if column.affinity == Affinity::Text || !column.uniform => {
             hard("held decimals as text in SQLite and holds numbers now")
         }

@@ -37,7 +37,7 @@ enum Halt {
 
 /// Copies one range in one transaction.
 pub fn copy_range(load: &Load<'_>, reader: &Reader, session: &mut Session, item: Item) -> Result<Outcome> {
-    let table = &load.plan.tables[item.table];
+    let table = &load.order.plan.tables[item.table];
     if load.is_out(item.table) {
         return Ok(Outcome::Out);
     }
@@ -69,19 +69,20 @@ fn transaction(
     started: Instant,
     sent: &mut Sent,
 ) -> Result<Outcome> {
-    let schema = &load.plan.schema;
+    let schema = &load.order.plan.schema;
     let tx = session.transaction()?;
     if item.creates {
         tx.batch(&ddl::create_table(schema, table))?;
-        control::record_object(&tx, load.run, "table", schema, &table.target)?;
+        control::record_object(&tx, load.order.run, "table", schema, &table.target)?;
     }
-    let staged = load.conflict != Conflict::Fail && table.existing;
+    let staged = load.order.conflict != Conflict::Fail && table.existing;
     if staged {
         tx.batch(&ddl::create_stage(schema, table))?;
     }
     let relation = if staged { "pg_temp.lite2pg_stage".to_owned() } else { qualified(schema, &table.target) };
     let sql = ddl::copy_in(&relation, table, item.creates);
-    let mut stream = Stream { load, tx: &tx, item, table, sql, copy: None, writer: RowWriter::new(table, BATCH_BYTES)?, acknowledged: 0 };
+    let mut stream =
+        Stream { load, tx: &tx, item, table, sql, copy: None, writer: RowWriter::new(table)?, acknowledged: 0 };
     stream.open()?;
     let (last_key, halt) = scan(load, reader, item, &mut stream, sent)?;
     match halt {
@@ -96,13 +97,13 @@ fn transaction(
             .fact(format!("{} sent, {acknowledged} acknowledged", writer.rows)));
     }
     if staged {
-        let update = load.conflict == Conflict::Update;
+        let update = load.order.conflict == Conflict::Update;
         let key = table.primary_key.as_ref().map_or(&[][..], |k| &k.columns);
         tx.execute(&ddl::insert_from_stage(schema, table, key, update), &[])?;
     }
     let range = Range { lo: item.range.lo, hi: last_key.or(item.range.hi) };
     let done = DoneRange { range, rows: writer.rows, bytes: writer.bytes, ms: started.elapsed().as_millis() as u64 };
-    control::record_range(&tx, load.run, &table.target, &done, &writer.ledger(&table.target))?;
+    control::record_range(&tx, load.order.run, &table.target, &done, &writer.ledger(&table.target))?;
     tx.commit()?;
     let rest = last_key.and_then(|key| rest_of(item, key, writer.bytes));
     Ok(Outcome::Done { rest })
@@ -116,10 +117,10 @@ fn scan(
     stream: &mut Stream<'_, '_>,
     sent: &mut Sent,
 ) -> Result<(Option<i64>, Option<Halt>)> {
-    let query = &load.scans[item.table];
+    let query = &load.order.scans[item.table];
     let mut halt = None;
     let end = reader.scan(query, item.range, None, |key, row: &RowRef<'_>| {
-        if let Err(misfit) = stream.writer.row(key, row) {
+        if let Some(misfit) = stream.write(key, row)? {
             halt = Some(Halt::Misfit(misfit));
             return Ok(Flow::Stop);
         }
@@ -181,8 +182,19 @@ impl Stream<'_, '_> {
         Ok(())
     }
 
+    fn write(&mut self, key: i64, row: &RowRef<'_>) -> Result<Option<Misfitting>> {
+        let Self { writer, copy, load, item, .. } = self;
+        let copy = copy.as_mut().expect("a stream is open between open and finish");
+        let large_before = writer.met_large_cell;
+        let result = writer.row(key, row, |batch| copy.send(batch.into()));
+        if writer.met_large_cell && !large_before {
+            load.queue.mark_large(item.table);
+        }
+        result
+    }
+
     fn send(&mut self) -> Result<()> {
-        let batch = self.writer.take_batch(BATCH_BYTES);
+        let batch = self.writer.take_batch();
         self.copy.as_mut().expect("a stream is open between open and finish").send(batch.into())
     }
 
@@ -195,14 +207,14 @@ impl Stream<'_, '_> {
         if originals.is_empty() {
             return Ok(());
         }
-        control::record_originals(self.tx, self.load.run, &self.table.target, &originals)
+        control::record_originals(self.tx, self.load.order.run, &self.table.target, originals)
     }
 
     // The originals go into the same transaction, so the COPY has to pause for them.
     fn flush_originals(&mut self) -> Result<()> {
         self.finish()?;
         // FREEZE is allowed once more: the table is still new in this transaction.
-        debug_assert_eq!(self.load.plan.tables[self.item.table].target, self.table.target);
+        debug_assert_eq!(self.load.order.plan.tables[self.item.table].target, self.table.target);
         self.open()
     }
 

@@ -8,6 +8,7 @@ pub mod queue;
 pub mod writer;
 
 use crate::error::{Error, Kind, Result};
+use crate::model::bounds::LARGE_CELL_BYTES;
 use crate::model::conversion::Misfit;
 use crate::model::event::{Event, Observer, Progress};
 use crate::model::plan::Plan;
@@ -47,8 +48,9 @@ pub struct Disproof {
     pub refusal: Option<String>,
 }
 
-/// What all lanes of a load share.
-pub struct Load<'a> {
+/// What a load is to do.
+#[derive(Clone, Copy)]
+pub struct Order<'a> {
     /// The plan.
     pub plan: &'a Plan,
     /// The scan of each table's loaded columns, in the plan's order.
@@ -57,12 +59,16 @@ pub struct Load<'a> {
     pub run: Uuid,
     /// Rows in the way.
     pub conflict: Conflict,
+}
+
+/// What all lanes of a load share.
+pub struct Load<'a> {
+    order: Order<'a>,
     /// Counters for whoever watches.
-    pub progress: &'a Progress,
+    progress: &'a Progress,
     /// Set when a person or the system wants the run to end.
-    pub stop: &'a AtomicBool,
-    /// Hears what happens.
-    pub observer: &'a dyn Observer,
+    stop: &'a AtomicBool,
+    observer: &'a dyn Observer,
     /// What is left to do.
     pub queue: Queue,
     /// Tables that a disproof took out of this round.
@@ -74,39 +80,38 @@ pub struct Load<'a> {
 impl<'a> Load<'a> {
     /// A load of these items.
     pub fn new(
-        plan: &'a Plan,
-        scans: &'a [TableScan],
-        run: Uuid,
-        conflict: Conflict,
+        order: Order<'a>,
         progress: &'a Progress,
         stop: &'a AtomicBool,
         observer: &'a dyn Observer,
         items: Vec<Item>,
     ) -> Self {
-        let open_ranges: Vec<AtomicU64> = plan.tables.iter().map(|_| AtomicU64::new(0)).collect();
+        let tables = &order.plan.tables;
+        let open_ranges: Vec<AtomicU64> = tables.iter().map(|_| AtomicU64::new(0)).collect();
         for item in &items {
             open_ranges[item.table].fetch_add(1, Ordering::Relaxed);
         }
         Self {
-            plan,
-            scans,
-            run,
-            conflict,
+            order,
             progress,
             stop,
             observer,
-            queue: Queue::new(items),
-            out: plan.tables.iter().map(|_| AtomicBool::new(false)).collect(),
+            queue: Queue::new(items, tables.iter().map(|t| t.largest_cell >= LARGE_CELL_BYTES).collect()),
+            out: tables.iter().map(|_| AtomicBool::new(false)).collect(),
             open_ranges,
             disproofs: Mutex::default(),
         }
     }
 
-    /// Runs one lane until nothing is left, or until the first error anywhere.
-    pub fn lane(&self, reader: &Reader, session: &mut Session) -> Result<()> {
-        while let Some(item) = self.queue.take() {
+    /// Runs the lane of this number until nothing is left, or until the first error anywhere.
+    pub fn lane(&self, number: usize, reader: &Reader, session: &mut Session) -> Result<()> {
+        while let Some(item) = self.queue.take(number) {
             // The guard gives the item back on every way out, a panic included: other lanes wait for it.
             let mut guard = Guard { load: self, rest: Vec::new(), failed: true };
+            if session.is_given_up() {
+                // A COPY that the server refused early left the connection's answers out of step.
+                *session = session.another()?;
+            }
             match copy_range(self, reader, session, item)? {
                 Outcome::Done { rest } => self.range_done(item, rest, &mut guard.rest),
                 Outcome::Out => {}
@@ -136,9 +141,8 @@ impl<'a> Load<'a> {
     fn range_done(&self, item: Item, rest: Option<Item>, back: &mut Vec<Item>) {
         if let Some(rest) = rest {
             let idle = self.queue.waiting() as u32;
-            let end = self.plan.tables[rest.table].key_bounds.and_then(|(_, max)| rest.range.lo.map(|lo| (lo, max)));
-            let ranges = match end {
-                Some((lo, max)) if idle > 0 => rest.range.split(lo, max, idle + 1),
+            let ranges = match self.order.plan.tables[rest.table].key_bounds {
+                Some((min, max)) if idle > 0 => rest.range.split(min, max, idle + 1),
                 _ => vec![rest.range],
             };
             let bytes = rest.bytes / ranges.len() as u64;

@@ -3,6 +3,7 @@
 //! Owns the batch buffer and the counters of one range. Knows no connection.
 
 use crate::error::Result;
+use crate::model::bounds::{BATCH_BYTES, LARGE_CELL_BYTES};
 use crate::model::cell::{Cell, Class};
 use crate::model::conversion::{Fit, Misfit, REWRITES, Rewrite};
 use crate::model::event::LedgerLine;
@@ -37,6 +38,8 @@ pub struct RowWriter {
     pub rows: u64,
     /// Bytes of their cells.
     pub bytes: u64,
+    /// A cell was so large that the batch was sent at once.
+    pub met_large_cell: bool,
 }
 
 struct ColumnWriter {
@@ -75,15 +78,16 @@ impl ColumnWriter {
 }
 
 impl RowWriter {
-    /// A writer for the loaded columns of a table, with room for one batch.
-    pub fn new(table: &TablePlan, batch_bytes: usize) -> Result<Self> {
+    /// A writer for the loaded columns of a table.
+    pub fn new(table: &TablePlan) -> Result<Self> {
         Ok(Self {
             columns: table.loaded().map(ColumnWriter::new).collect::<Result<_>>()?,
-            buffer: Vec::with_capacity(batch_bytes),
+            buffer: Vec::with_capacity(BATCH_BYTES),
             originals: Vec::new(),
             originals_bytes: 0,
             rows: 0,
             bytes: 0,
+            met_large_cell: false,
         })
     }
 
@@ -97,27 +101,64 @@ impl RowWriter {
         encode::trailer(&mut self.buffer);
     }
 
-    /// Appends one row. On a misfit the batch holds half a row and must be thrown away.
+    /// Appends one row, or says which cell misfits: then half a row is in the batch, and the COPY must be thrown
+    /// away. A batch that large cells fill is given to `send` in the middle of the row.
     #[inline]
-    pub fn row(&mut self, key: i64, row: &RowRef<'_>) -> Result<(), Misfitting> {
+    pub fn row(
+        &mut self,
+        key: i64,
+        row: &RowRef<'_>,
+        mut send: impl FnMut(Vec<u8>) -> Result<()>,
+    ) -> Result<Option<Misfitting>> {
         encode::row(self.columns.len() as u16, &mut self.buffer);
         for i in 0..self.columns.len() {
             let cell = row.cell(i);
             self.bytes += cell.bytes() as u64;
             let column = &mut self.columns[i];
             if column.not_null && cell == Cell::Null {
-                return Err(Misfitting { column: i, key, misfit: Some(Misfit::NullInNotNull) });
+                return Ok(Some(Misfitting { column: i, key, misfit: Some(Misfit::NullInNotNull) }));
             }
-            match column.compiled.write(cell, &mut self.buffer) {
+            let written = if cell.bytes() as u64 >= LARGE_CELL_BYTES {
+                self.met_large_cell = true;
+                self.write_large(i, cell, &mut send)?
+            } else {
+                column.compiled.write(cell, &mut self.buffer)
+            };
+            match written {
                 Ok(Fit::Exact) => {}
-                Ok(Fit::Rewritten(rule)) => column.rewritten(rule, key),
-                Ok(Fit::StandIn) if column.stand_ins => self.keep_original(i, key, cell),
-                Ok(Fit::StandIn) => return Err(Misfitting { column: i, key, misfit: None }),
-                Err(misfit) => return Err(Misfitting { column: i, key, misfit: Some(misfit) }),
+                Ok(Fit::Rewritten(rule)) => self.columns[i].rewritten(rule, key),
+                Ok(Fit::StandIn) if self.columns[i].stand_ins => self.keep_original(i, key, cell),
+                Ok(Fit::StandIn) => return Ok(Some(Misfitting { column: i, key, misfit: None })),
+                Err(misfit) => return Ok(Some(Misfitting { column: i, key, misfit: Some(misfit) })),
             }
         }
         self.rows += 1;
-        Ok(())
+        Ok(None)
+    }
+
+    // A large cell goes out in slices where its bytes are sent as they are, and at once where they are not, so
+    // that at most one copy of it is held here.
+    #[cold]
+    fn write_large(
+        &mut self,
+        column: usize,
+        cell: Cell<'_>,
+        send: &mut impl FnMut(Vec<u8>) -> Result<()>,
+    ) -> Result<Result<Fit, Misfit>> {
+        send(self.take_batch())?;
+        let Some((bytes, fit)) = self.columns[column].compiled.verbatim(cell) else {
+            let written = self.columns[column].compiled.write(cell, &mut self.buffer);
+            if written.is_ok() {
+                send(self.take_batch())?;
+            }
+            return Ok(written);
+        };
+        encode::length(bytes.len(), &mut self.buffer);
+        for slice in bytes.chunks(BATCH_BYTES) {
+            self.buffer.extend_from_slice(slice);
+            send(self.take_batch())?;
+        }
+        Ok(Ok(fit))
     }
 
     #[cold]
@@ -130,12 +171,7 @@ impl RowWriter {
         column.stood_in += 1;
         self.originals_bytes += bytes.len();
         let class = if cell.class() == Class::Blob { Class::Blob } else { Class::Text };
-        self.originals.push(Original {
-            key,
-            column: column.name.clone(),
-            class: class.word(),
-            bytes: bytes.to_vec(),
-        });
+        self.originals.push(Original { key, column: column.name.clone(), class: class.word(), bytes: bytes.to_vec() });
     }
 
     /// Bytes in the batch.
@@ -144,9 +180,9 @@ impl RowWriter {
         self.buffer.len()
     }
 
-    /// Takes the batch and leaves an empty one with room for `batch_bytes`.
-    pub fn take_batch(&mut self, batch_bytes: usize) -> Vec<u8> {
-        std::mem::replace(&mut self.buffer, Vec::with_capacity(batch_bytes))
+    /// Takes the batch and leaves an empty one.
+    pub fn take_batch(&mut self) -> Vec<u8> {
+        std::mem::replace(&mut self.buffer, Vec::with_capacity(BATCH_BYTES))
     }
 
     /// Bytes of originals that wait to be written.

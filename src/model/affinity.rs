@@ -38,6 +38,12 @@ impl Affinity {
         }
     }
 
+    /// Whether the other side of a comparison is taken as a number where it looks like one (section 4.2).
+    #[must_use]
+    pub const fn is_number(self) -> bool {
+        matches!(self, Self::Numeric | Self::Integer | Self::Real)
+    }
+
     /// The affinity of a declared type in a STRICT table, where `ANY` converts nothing
     /// (<https://sqlite.org/stricttables.html>). In an ordinary table the same word is NUMERIC.
     #[must_use]

@@ -10,6 +10,13 @@ pub const BATCH_BYTES: usize = 256 * 1024;
 /// copies a whole one.
 pub const COPY_MESSAGE_BYTES_MAX: usize = 1024 * 1024;
 
+/// Cells from this size on are held one at a time: the batch is sent as soon as one is in it.
+pub const LARGE_CELL_BYTES: u64 = COPY_MESSAGE_BYTES_MAX as u64;
+
+/// Lanes that read tables with large cells. Each holds a cell twice, in SQLite and in its batch, so that
+/// two hold the promised four times the largest cell.
+pub const LARGE_CELL_LANES_MAX: usize = 2;
+
 /// A range's transaction ends after this many bytes; what is left of the range is a new one. Bounds what a
 /// crash costs and lets lanes share a table whose keys are unevenly spread.
 pub const RANGE_BYTES_MAX: u64 = 64 * 1024 * 1024;

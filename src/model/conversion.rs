@@ -157,6 +157,8 @@ pub enum Rewrite {
     NumberAsTime,
     /// A REAL written as the shortest decimal that reads back the same.
     RealAsDecimal,
+    /// A decimal text with a plus, leading zeros or other decimals than numeric prints.
+    DecimalSpelling,
     /// A number written as text.
     NumberAsText,
     /// A text or number kept as bytes.
@@ -166,7 +168,7 @@ pub enum Rewrite {
 }
 
 /// Every rule, in the order of [`Rewrite`]'s declaration.
-pub const REWRITES: [Rewrite; 12] = [
+pub const REWRITES: [Rewrite; 13] = [
     Rewrite::JsonNormalised,
     Rewrite::JsonDuplicateKeys,
     Rewrite::UuidSpelling,
@@ -176,6 +178,7 @@ pub const REWRITES: [Rewrite; 12] = [
     Rewrite::DateAsMidnight,
     Rewrite::NumberAsTime,
     Rewrite::RealAsDecimal,
+    Rewrite::DecimalSpelling,
     Rewrite::NumberAsText,
     Rewrite::TextAsBytes,
     Rewrite::NegativeZero,
@@ -264,6 +267,7 @@ impl Rewrite {
             Self::DateAsMidnight => "date taken as its midnight",
             Self::NumberAsTime => "number taken as a time",
             Self::RealAsDecimal => "real written as its shortest exact decimal",
+            Self::DecimalSpelling => "decimal text in another spelling than numeric's",
             Self::NumberAsText => "number kept as text",
             Self::TextAsBytes => "text or number kept as bytes",
             Self::NegativeZero => "negative zero became zero",

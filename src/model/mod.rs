@@ -4,6 +4,7 @@
 
 pub mod affinity;
 pub mod bounds;
+pub mod candidates;
 pub mod cell;
 pub mod conversion;
 pub mod event;

@@ -88,6 +88,10 @@ impl Namespace {
     /// `wanted` where it is free and short enough; else a name close to it that is. The second value is
     /// true when the name had to change. The same calls in the same order give the same names.
     pub fn claim(&mut self, wanted: &str) -> (String, bool) {
+        // SQLite takes the empty name, PostgreSQL does not.
+        if wanted.is_empty() {
+            return (self.claim("unnamed").0, true);
+        }
         let cut = cut_to_bytes(wanted, PG_NAME_BYTES_MAX);
         if cut.len() == wanted.len() && self.taken.insert(wanted.to_owned()) {
             return (wanted.to_owned(), false);

@@ -45,6 +45,8 @@ pub struct TablePlan {
     pub rows_exact: bool,
     /// Bytes of its cells, estimated.
     pub bytes: u64,
+    /// Bytes of the largest cell that was seen.
+    pub largest_cell: u64,
     /// Smallest and largest integer key.
     pub key_bounds: Option<(i64, i64)>,
 }
@@ -77,10 +79,13 @@ pub struct ColumnPlan {
 }
 
 /// An identity column.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     /// `sqlite_sequence.seq`, where SQLite has it.
     pub last: Option<i64>,
+    /// The sequence's name, where the one that PostgreSQL would choose belongs to something else.
+    #[serde(default)]
+    pub sequence: Option<String>,
 }
 
 /// A primary key.
@@ -144,9 +149,7 @@ pub struct ViewPlan {
     pub source: String,
     /// Its name on the target.
     pub target: String,
-    /// Column names on the target; empty where the SELECT names them.
-    pub columns: Vec<String>,
-    /// The SELECT, as SQL for PostgreSQL.
+    /// The SELECT, as SQL for PostgreSQL. It names its columns itself.
     pub select: String,
     /// The view as SQLite has it.
     pub source_sql: String,

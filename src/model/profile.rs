@@ -11,6 +11,8 @@ pub struct TableProfile {
     pub rows_read: u64,
     /// Bytes of the cells that were read.
     pub bytes_read: u64,
+    /// Bytes of the largest cell that was read.
+    pub largest_cell: u64,
     /// Whether that is every row of the table.
     pub complete: bool,
     /// Rows of the whole table: counted where `complete`, else estimated.

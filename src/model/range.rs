@@ -16,6 +16,17 @@ impl Range {
     /// All keys.
     pub const ALL: Self = Self { lo: None, hi: None };
 
+    /// Whether these ranges hold every key exactly once.
+    #[must_use]
+    pub fn tile_all(ranges: &[Self]) -> bool {
+        let mut ends: Vec<(i128, i128)> = ranges.iter().map(|r| r.wide()).collect();
+        ends.sort_unstable();
+        let all = Self::ALL.wide();
+        ends.first().is_some_and(|(lo, _)| *lo == all.0)
+            && ends.last().is_some_and(|(_, hi)| *hi == all.1)
+            && ends.windows(2).all(|pair| pair[0].1 + 1 == pair[1].0)
+    }
+
     /// The keys that both hold; `None` without any.
     #[must_use]
     pub fn and(self, other: Self) -> Option<Self> {
@@ -41,10 +52,11 @@ impl Range {
         left
     }
 
-    /// Cuts the keys between `min` and `max` into at most `parts` ranges of equal width; the outer ends
-    /// stay as open as `self` is, so that together they are `self`.
+    /// Cuts `self` where equal parts of the keys between `min` and `max` meet, into at most `parts` ranges;
+    /// together they are `self`.
     #[must_use]
     pub fn split(self, min: i64, max: i64, parts: u32) -> Vec<Self> {
+        let (min, max) = (self.lo.unwrap_or(min).max(min), self.hi.unwrap_or(max).min(max));
         let width = i128::from(max) - i128::from(min) + 1;
         let parts = i128::from(parts.max(1)).min(width.max(1));
         if parts <= 1 || max < min {
@@ -92,6 +104,17 @@ mod tests {
     }
 
     #[test]
+    fn ranges_tile_all_keys_only_without_gap_and_overlap() {
+        assert!(Range::tile_all(&[Range::ALL]));
+        assert!(Range::tile_all(&[r(Some(5), None), r(None, Some(4))]));
+        for torn in [vec![], vec![r(None, Some(4))], vec![r(None, Some(4)), r(Some(6), None)]] {
+            assert!(!Range::tile_all(&torn), "{torn:?}");
+        }
+        assert!(!Range::tile_all(&[r(None, Some(5)), r(Some(5), None)]));
+        assert!(!Range::tile_all(&[Range::ALL, Range::ALL]));
+    }
+
+    #[test]
     fn what_two_ranges_share_is_in_both() {
         assert_eq!(Range::ALL.and(r(Some(1), None)), Some(r(Some(1), None)));
         assert_eq!(r(None, Some(5)).and(r(Some(3), Some(9))), Some(r(Some(3), Some(5))));
@@ -102,6 +125,8 @@ mod tests {
     fn a_split_range_covers_the_same_keys_without_overlap() {
         let parts = Range::ALL.split(1, 100, 3);
         assert_eq!(parts, [r(None, Some(33)), r(Some(34), Some(66)), r(Some(67), None)]);
+        // The keys that are known may reach beyond the range that is cut.
+        assert_eq!(r(Some(1), Some(10)).split(1, 1000, 2), [r(Some(1), Some(5)), r(Some(6), Some(10))]);
         let extremes = Range::ALL.split(i64::MIN, i64::MAX, 4);
         assert_eq!(extremes.len(), 4);
         assert!(Range::ALL.minus(&extremes).is_empty());

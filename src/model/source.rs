@@ -11,6 +11,8 @@ pub struct Catalog {
     pub views: Vec<Object>,
     /// Triggers, in the order of `sqlite_schema`.
     pub triggers: Vec<Object>,
+    /// Tables whose rows are there and cannot be read, by name.
+    pub unreadable: Vec<String>,
     /// Virtual tables and what stores their content.
     pub virtual_tables: Vec<VirtualTable>,
     /// `PRAGMA encoding`
@@ -61,6 +63,8 @@ pub struct Column {
     pub default: Option<String>,
     /// Whether and how it is generated.
     pub generated: Option<Generated>,
+    /// It is computed when read, by a function that is not here: it reads as NULL.
+    pub broken: bool,
 }
 
 /// The storage of a generated column.

@@ -1,7 +1,7 @@
 //! Tables that were there before: columns matched by name, types taken from the target.
 
+use super::choice;
 use super::names::Names;
-use super::types;
 use crate::error::{Error, Kind, Result};
 use crate::model::name::Spelling;
 use crate::model::pg_type::PgType;
@@ -44,15 +44,12 @@ pub fn match_tables(
     let mut matched = Vec::with_capacity(catalog.tables.len());
     let mut missing = Vec::new();
     for (position, table) in catalog.tables.iter().enumerate() {
-        match find(&names.tables[position], existing.iter().map(|t| (t.name.as_str(), t))) {
-            Some(target) => {
-                matched.push(Some(match_columns(table, &names.columns[position], target)?));
-                names.tables[position].clone_from(&target.name);
-            }
-            None => {
-                missing.push(format!("`{}`", table.name));
-                matched.push(None);
-            }
+        if let Some(target) = find(&names.tables[position], existing.iter().map(|t| (t.name.as_str(), t))) {
+            matched.push(Some(match_columns(table, &names.columns[position], target)?));
+            names.tables[position].clone_from(&target.name);
+        } else {
+            missing.push(format!("`{}`", table.name));
+            matched.push(None);
         }
     }
     if data_only && !missing.is_empty() {
@@ -80,14 +77,18 @@ fn match_columns(table: &Table, names: &[String], target: &ExistingTable) -> Res
         let candidates = target.columns.iter().map(|c| (c.name.as_str(), c));
         let snake = Spelling::Snake.apply(name);
         let found = find(name, candidates.clone()).or_else(|| find(&snake, candidates));
-        columns.push(found.filter(|c| !c.generated).map(|c| matched_column(table, column.name.as_str(), c)).transpose()?);
+        columns
+            .push(found.filter(|c| !c.generated).map(|c| matched_column(table, column.name.as_str(), c)).transpose()?);
     }
     let filled = |c: &&ExistingColumn| !columns.iter().flatten().any(|m: &MatchedColumn| m.name == c.name);
     let unfilled: Vec<&ExistingColumn> = target.columns.iter().filter(filled).filter(|c| !c.generated).collect();
     if let Some(needed) = unfilled.iter().find(|c| c.not_null && !c.has_default) {
         return Err(Error::new(
             Kind::Blocked,
-            format!("`{}.{}` is NOT NULL without a default, and no column of the source fills it", target.name, needed.name),
+            format!(
+                "`{}.{}` is NOT NULL without a default, and no column of the source fills it",
+                target.name, needed.name
+            ),
         )
         .state("nothing was written")
         .hint(format!("ALTER TABLE {} ALTER COLUMN {} SET DEFAULT …", target.name, needed.name)));
@@ -129,7 +130,7 @@ pub fn plan(
             continue;
         };
         let type_text = target.pg_type.to_string();
-        let trial = types::choose_existing(&table.name, column, &type_text, &profile.columns[c])?;
+        let trial = choice::choose_existing(&table.name, column, &type_text, &profile.columns[c])?;
         columns.push(ColumnPlan {
             source: column.name.clone(),
             declared: column.declared.clone(),
@@ -154,14 +155,14 @@ pub fn plan(
         row_key: table.row_key.clone(),
         existing: true,
         columns,
-        primary_key: (!key.is_empty())
-            .then(|| KeyPlan { name: String::new(), columns: key.clone() }),
+        primary_key: (!key.is_empty()).then(|| KeyPlan { name: String::new(), columns: key.clone() }),
         indexes: Vec::new(),
         checks: Vec::new(),
         foreign_keys: Vec::new(),
         rows: profile.rows,
         rows_exact: profile.complete,
         bytes: profile.bytes(),
+        largest_cell: profile.largest_cell,
         key_bounds: profile.key_bounds,
     })
 }

@@ -2,27 +2,27 @@
 //!
 //! Reads nothing and writes nothing: the same evidence gives the same plan.
 
+pub mod choice;
 pub mod existing;
 pub mod groups;
 pub mod names;
 pub mod objects;
 pub mod select;
-pub mod types;
 mod views;
 
 use crate::dialect::table::TableSql;
 use crate::dialect::{self, Relation, Scope, Want, default};
 use crate::error::{Error, Kind, Result};
 use crate::model::bounds::PG_COLUMNS_MAX;
+use crate::model::candidates::{TypeOptions, for_existing_column, for_new_column};
 use crate::model::cell::Class;
 use crate::model::conversion::Conversion;
 use crate::model::name::{Namespace, Spelling};
 use crate::model::pg_type::PgType;
 use crate::model::plan::{ColumnPlan, Identity, Plan, Remark, TablePlan};
 use crate::model::profile::{TableProfile, Trial};
-use crate::model::source::{Catalog, Column, Table};
+use crate::model::source::{Catalog, Column, RowKey, Table};
 use crate::postgres::catalog::ExistingTable;
-use crate::profile::candidates::{TypeOptions, for_existing_column, for_new_column};
 use existing::Matched;
 use groups::Groups;
 use names::Names;
@@ -59,12 +59,7 @@ pub struct Draft {
 impl Draft {
     /// Decides names, and matches the tables that are there already. `catalog` holds the chosen tables only;
     /// `taken` are the names of the target schema's relations.
-    pub fn new(
-        catalog: Catalog,
-        options: PlanOptions,
-        taken: &[String],
-        existing: &[ExistingTable],
-    ) -> Result<Self> {
+    pub fn new(catalog: Catalog, options: PlanOptions, taken: &[String], existing: &[ExistingTable]) -> Result<Self> {
         let there: Vec<String> = existing.iter().map(|t| t.name.clone()).collect();
         let mut names = Names::new(&catalog, options.spelling, taken, &there);
         let matched = existing::match_tables(&catalog, &mut names, existing, options.data_only)?;
@@ -87,7 +82,8 @@ impl Draft {
     pub fn trials(&self, table: usize) -> Vec<Vec<Trial>> {
         let columns = &self.catalog.tables[table].columns;
         if let Some(matched) = &self.matched[table] {
-            let rules = |c: usize| matched.columns[c].as_ref().map(|m| for_existing_column(&m.pg_type, &self.options.types));
+            let rules =
+                |c: usize| matched.columns[c].as_ref().map(|m| for_existing_column(&m.pg_type, &self.options.types));
             return (0..columns.len()).map(|c| rules(c).unwrap_or_default()).collect();
         }
         (0..columns.len()).map(|c| self.trials_of((table, c))).collect()
@@ -115,7 +111,13 @@ impl Draft {
             || !self.groups.members((t, c)).is_empty();
         let mut types = self.options.types.clone();
         types.narrow_integers |= table.columns.len() > WIDE_TABLE_COLUMNS;
-        for_new_column(&table.columns[c].declared, in_key, &types)
+        let mut trials = for_new_column(&table.columns[c].declared, in_key, &types);
+        // An original beside the table is found by its row's integer key; without one, the column itself must hold it.
+        let found_by_key = matches!(table.row_key, RowKey::Rowid { .. });
+        for trial in &mut trials {
+            trial.stand_ins &= found_by_key;
+        }
+        trials
     }
 
     /// The plan that this evidence gives; `profiles` in the catalog's order.
@@ -191,6 +193,7 @@ impl Draft {
             rows: profile.rows,
             rows_exact: profile.complete,
             bytes: profile.bytes(),
+            largest_cell: profile.largest_cell,
             key_bounds: profile.key_bounds,
         };
         (plan, relation)
@@ -207,7 +210,7 @@ impl Draft {
     ) -> ColumnPlan {
         let table = &self.catalog.tables[at.0];
         let column = &table.columns[at.1];
-        let choice = types::choose(&self.catalog, profiles, &self.groups, at, &self.options.types);
+        let choice = choice::choose(&self.catalog, profiles, &self.groups, at, &self.options.types);
         if choice.breaks_keys {
             broken.insert(at.1);
         }
@@ -223,8 +226,8 @@ impl Draft {
         if column.not_null && holds_null {
             remarks.push(Remark::warning(&object, "declared NOT NULL but holds NULL: the column stays nullable"));
         }
-        let identity =
-            (is_rowid && matches!(choice.conversion, Conversion::Int { .. })).then_some(Identity { last: table.sequence });
+        let identity = (is_rowid && matches!(choice.conversion, Conversion::Int { .. }))
+            .then(|| Identity { last: table.sequence, sequence: names.sequences[at.0].clone() });
         ColumnPlan {
             source: column.name.clone(),
             declared: column.declared.clone(),
@@ -252,7 +255,8 @@ impl Draft {
     ) {
         let table = &self.catalog.tables[position];
         for (c, column) in table.columns.iter().enumerate().filter(|(_, c)| c.generated.is_some()) {
-            let text = self.sql[position].as_ref().and_then(|s| s.column(&column.name)).and_then(|s| s.generated.clone());
+            let text =
+                self.sql[position].as_ref().and_then(|s| s.column(&column.name)).and_then(|s| s.generated.clone());
             let reason = if profile.columns[c].keep_values {
                 "the server could not compute it from these rows".to_owned()
             } else {
@@ -269,8 +273,10 @@ impl Draft {
                 }
             };
             let object = format!("{}.{}", table.name, column.name);
-            let remark = Remark::warning(object, format!("generated column becomes a plain one, its values kept: {reason}"));
-            remarks.push(remark.with_sql(text.map_or_else(String::new, |t| format!("GENERATED ALWAYS AS ({t}) STORED"))));
+            let remark =
+                Remark::warning(object, format!("generated column becomes a plain one, its values kept: {reason}"));
+            remarks
+                .push(remark.with_sql(text.map_or_else(String::new, |t| format!("GENERATED ALWAYS AS ({t}) STORED"))));
         }
     }
 
@@ -294,7 +300,7 @@ impl Draft {
     }
 
     fn left_out(&self, remarks: &mut Vec<Remark>) {
-        remarks.extend(self.catalog.remarks.iter().map(|r| Remark::note("schema", r)));
+        remarks.extend(self.catalog.remarks.iter().map(|r| Remark::warning("schema", r)));
         for table in &self.catalog.virtual_tables {
             let shadows = if table.shadows.is_empty() {
                 String::new()
@@ -319,7 +325,13 @@ fn hint(module: &str) -> &'static str {
     }
 }
 
-fn default_of(column: &Column, pg_type: &PgType, conversion: &Conversion, object: &str, remarks: &mut Vec<Remark>) -> Option<String> {
+fn default_of(
+    column: &Column,
+    pg_type: &PgType,
+    conversion: &Conversion,
+    object: &str,
+    remarks: &mut Vec<Remark>,
+) -> Option<String> {
     let text = column.default.as_deref()?;
     default::translate(text, pg_type, Some(conversion)).unwrap_or_else(|e| {
         let remark = Remark::warning(object, format!("default not translated: {}", e.reason));
@@ -343,7 +355,11 @@ fn check_width(table: &Table, matched: Option<&Matched>) -> Result<()> {
     }
     Err(Error::new(
         Kind::Blocked,
-        format!("`{}` has {} columns; a PostgreSQL table has room for {PG_COLUMNS_MAX}", table.name, table.columns.len()),
+        format!(
+            "`{}` has {} columns; a PostgreSQL table has room for {PG_COLUMNS_MAX}",
+            table.name,
+            table.columns.len()
+        ),
     )
     .state("nothing was written")
     .hint(format!("leave it out with `--exclude '{}'`, or split it in SQLite first", table.name)))

@@ -13,6 +13,8 @@ pub struct Names {
     pub columns: Vec<Vec<String>>,
     /// A name a view.
     pub views: Vec<String>,
+    /// For each table the name of its identity's sequence, where PostgreSQL's own choice is not free.
+    pub sequences: Vec<Option<String>>,
     /// What was renamed beyond the chosen spelling, and why.
     pub remarks: Vec<Remark>,
     relations: Namespace,
@@ -52,7 +54,13 @@ impl Names {
             }
             columns.push(names);
         }
-        Self { tables, columns, views, remarks, relations }
+        // Before any index takes a name: PostgreSQL gives `table_column_seq` when it creates the table.
+        let sequences = catalog.tables.iter().enumerate().map(|(t, table)| {
+            let column = table.rowid_column()?;
+            let (given, changed) = relations.claim(&format!("{}_{}_seq", tables[t], columns[t][column]));
+            changed.then_some(given)
+        });
+        Self { sequences: sequences.collect(), tables, columns, views, remarks, relations }
     }
 
     /// A free name for an index or a key, close to `wanted`.
@@ -62,7 +70,9 @@ impl Names {
 }
 
 fn renamed(object: &str, kind: &str, wanted: &str, given: &str) -> Remark {
-    let why = if is_system_column(wanted) {
+    let why = if wanted.is_empty() {
+        "PostgreSQL has no empty name"
+    } else if is_system_column(wanted) {
         "PostgreSQL keeps that name for itself"
     } else if wanted.len() > crate::model::bounds::PG_NAME_BYTES_MAX {
         "PostgreSQL's names end at 63 bytes"
@@ -84,6 +94,7 @@ mod tests {
             not_null: false,
             default: None,
             generated: None,
+            broken: false,
         };
         Table {
             name: name.to_owned(),

@@ -211,14 +211,14 @@ impl Builder<'_> {
                 Some(_) => None,
             };
             if let Some(reason) = reason {
-                remarks.push(
-                    Remark::warning(&table.name, format!("foreign key not translated: {reason}")).with_sql(format!(
+                remarks.push(Remark::warning(&table.name, format!("foreign key not translated: {reason}")).with_sql(
+                    format!(
                         "FOREIGN KEY ({}) REFERENCES {} ({})",
                         columns.join(", "),
                         key.parent,
                         key.parent_columns.join(", ")
-                    )),
-                );
+                    ),
+                ));
                 continue;
             }
             let Some((parent, parents)) = parent_columns(self.catalog, &key.parent, &key.parent_columns) else {
@@ -233,7 +233,8 @@ impl Builder<'_> {
                 })
             });
             let wanted = said.and_then(|k| k.name.clone());
-            let wanted = wanted.unwrap_or_else(|| format!("{}_{}_fkey", names.tables[self.position], columns.join("_")));
+            let wanted =
+                wanted.unwrap_or_else(|| format!("{}_{}_fkey", names.tables[self.position], columns.join("_")));
             let (name, _) = constraints.claim(&wanted);
             plans.push(ForeignKeyPlan {
                 name,

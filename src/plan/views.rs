@@ -1,11 +1,12 @@
 //! Views: translated where they mean the same, reported where not; never a reason to stop the rows.
 
 use super::names::Names;
-use crate::dialect::{Relation, Scope, view};
+use crate::dialect::view::{ViewSource, translate_all};
+use crate::dialect::{Relation, Scope};
 use crate::model::plan::{Remark, ViewPlan};
 use crate::model::source::Catalog;
 
-/// Plans the views in an order in which each finds those it reads. `relations` are the tables.
+/// Plans the views, in an order in which each finds those it reads. `relations` are the tables.
 pub fn plan(
     catalog: &Catalog,
     names: &Names,
@@ -13,35 +14,31 @@ pub fn plan(
     relations: Vec<Relation>,
     remarks: &mut Vec<Remark>,
 ) -> Vec<ViewPlan> {
-    let mut scope = Scope { relations };
-    let mut waiting: Vec<usize> = (0..catalog.views.len()).collect();
-    let mut plans = Vec::new();
-    loop {
-        let before = waiting.len();
-        // A view may read views that were created after it, so those that fail are tried again after others.
-        waiting.retain(|&v| {
-            let source = &catalog.views[v];
-            let Ok(done) = view::translate(&source.sql, &scope) else { return true };
-            scope.relations.push(done.relation(&source.name, schema, &names.views[v]));
-            plans.push(ViewPlan {
-                source: source.name.clone(),
-                target: names.views[v].clone(),
-                columns: done.columns.iter().map(|c| c.target.clone()).collect(),
+    let sources: Vec<ViewSource> = catalog
+        .views
+        .iter()
+        .zip(&names.views)
+        .map(|(view, target)| ViewSource {
+            source: view.name.clone(),
+            schema: schema.to_owned(),
+            target: target.clone(),
+            create_sql: view.sql.clone(),
+        })
+        .collect();
+    let mut plans = Vec::with_capacity(sources.len());
+    for (i, translated) in translate_all(&sources, &Scope { relations }) {
+        let view = &catalog.views[i];
+        match translated {
+            Ok(done) => plans.push(ViewPlan {
+                source: view.name.clone(),
+                target: names.views[i].clone(),
                 select: done.select_sql,
-                source_sql: source.sql.clone(),
-            });
-            false
-        });
-        if waiting.len() == before {
-            break;
+                source_sql: view.sql.clone(),
+            }),
+            Err(e) => remarks.push(
+                Remark::warning(&view.name, format!("view not translated: {}", e.reason)).with_sql(view.sql.clone()),
+            ),
         }
-    }
-    for v in waiting {
-        let source = &catalog.views[v];
-        let reason = view::translate(&source.sql, &scope).err().map_or_else(String::new, |e| e.reason);
-        remarks.push(
-            Remark::warning(&source.name, format!("view not translated: {reason}")).with_sql(source.sql.clone()),
-        );
     }
     plans
 }

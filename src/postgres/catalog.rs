@@ -267,8 +267,7 @@ pub fn advance_sequence(
     let given = there.get::<_, bool>(1).then(|| there.get(0));
     let used = max.max(last).max(given).filter(|&n| n >= min);
     let (value, called) = used.map_or((start.max(min), false), |n| (n.min(end), true));
-    session
-        .query_one("SELECT setval($1::int8::oid::regclass, $2, $3)", &[&owned.sequence, &value, &called])?;
+    session.query_one("SELECT setval($1::int8::oid::regclass, $2, $3)", &[&owned.sequence, &value, &called])?;
     // Read back from the sequence itself: this is the assertion, not the value that was just sent.
     let row = session.query_one(&format!("SELECT last_value, is_called FROM {relation}"), &[])?;
     let (last_value, is_called): (i64, bool) = (row.get(0), row.get(1));

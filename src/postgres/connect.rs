@@ -75,10 +75,14 @@ impl Pool {
             .enable_all()
             .build()
             .map_err(|e| Error::new(Kind::Failed, "no threads for the network can be started").cause(e))?;
-        let tls = tls::connector(&target.tls)?;
+        let tls = tls::connector(target)?;
         let failure = Failure::default();
-        let connector =
-            Connector { target: target.clone(), settings: settings.clone(), tls: tls.clone(), failure: failure.clone() };
+        let connector = Connector {
+            target: target.clone(),
+            settings: settings.clone(),
+            tls: tls.clone(),
+            failure: failure.clone(),
+        };
         let opening = opening_statements(settings);
         let manager = Manager::from_connect(
             Config::new(),
@@ -126,16 +130,21 @@ impl Shared {
     }
 
     fn not_connected(&self, error: PoolError) -> Error {
-        if let Some(known) = self.failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            return known;
-        }
+        let known = self.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
         let places: Vec<_> = self.target.endpoints().map(|e| format!("`{e}`")).collect();
-        match error {
-            PoolError::Timeout(_) => Error::new(Kind::Target, format!("no answer from {} in time", places.join(", ")))
-                .hint("connect_timeout=SECONDS in the connection string waits longer"),
-            PoolError::PostCreateHook(HookError::Backend(e)) => refused(e, "session settings"),
-            other => Error::new(Kind::Target, format!("no connection to {}", places.join(", "))).cause(other),
-        }
+        let (error, known) = match (error, known) {
+            (PoolError::Timeout(_), known) => {
+                let error = Error::new(Kind::Target, format!("no answer from {} in time", places.join(", ")))
+                    .hint("connect_timeout=SECONDS in the connection string waits longer");
+                (error, known)
+            }
+            (_, Some(known)) => (known, None),
+            (PoolError::PostCreateHook(HookError::Backend(e)), None) => (refused(e, "session settings"), None),
+            (other, None) => {
+                (Error::new(Kind::Target, format!("no connection to {}", places.join(", "))).cause(other), None)
+            }
+        };
+        known.into_iter().fold(error, |error, before| error.fact(format!("before: {before}")))
     }
 }
 
@@ -223,22 +232,23 @@ impl Connector {
             _ => 0,
         } as usize;
         let mut before: Vec<String> = Vec::new();
-        let mut last = Err(no_server());
         for i in 0..count {
             let (endpoint, password) = &self.target.endpoints[(first + i) % count];
             let config = self.config(endpoint, password.as_ref().map(super::target::Secret::reveal));
             match self.one_server(endpoint, config).await {
-                Ok(connected) => return Ok(connected),
+                Ok(connected) => {
+                    self.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
+                    return Ok(connected);
+                }
                 Err(e) => {
-                    let (for_pool, error) = describe(e, &self.target, endpoint);
+                    let error = unreachable(e, &self.target, endpoint);
                     let shown = error.to_string();
                     note(&self.failure, before.iter().fold(error, |error, fact| error.fact(format!("before: {fact}"))));
                     before.push(shown);
-                    last = Err(for_pool);
                 }
             }
         }
-        last
+        Err(no_server())
     }
 
     /// One server, by the ways that the `sslmode` allows.
@@ -316,11 +326,6 @@ fn keep_alive(config: &mut Config, settings: &Keepalive) {
 
 fn is_about_tls(error: &tokio_postgres::Error) -> bool {
     error.to_string().starts_with("error performing TLS") || error.code().is_some_and(|c| c.code() == "28000")
-}
-
-/// The error in our words, and one that the pool can carry.
-fn describe(error: tokio_postgres::Error, target: &Target, endpoint: &Endpoint) -> (tokio_postgres::Error, Error) {
-    (no_server(), unreachable(error, target, endpoint))
 }
 
 /// An error of the driver's type that says nothing: the pool hands on only these, and ours stands beside it.

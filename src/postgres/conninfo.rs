@@ -82,6 +82,26 @@ const KEYS: &[(&str, &str, Treatment)] = &[
     ("replication", "", Unsupported),
 ];
 
+/// What other programs call these keys.
+const OTHER_NAMES: &[(&str, &str)] =
+    &[("database", "dbname"), ("db", "dbname"), ("username", "user"), ("server", "host"), ("pass", "password")];
+
+/// Keys that object mappers write into their URLs for themselves.
+const FOREIGN: &[&str] = &[
+    "schema",
+    "pgbouncer",
+    "connection_limit",
+    "pool_timeout",
+    "pool_size",
+    "socket_timeout",
+    "statement_cache_size",
+    "sslaccept",
+    "sslidentity",
+    "currentSchema",
+    "conn_max_age",
+    "prepareThreshold",
+];
+
 /// The keys that a variable can state, with the variable's name.
 pub(super) fn variables() -> impl Iterator<Item = (&'static str, &'static str)> {
     KEYS.iter().filter(|(_, var, _)| !var.is_empty()).map(|(key, var, _)| (*key, *var))
@@ -139,7 +159,17 @@ pub(super) fn add_variables(settings: &mut Settings, var: impl Fn(&str) -> Optio
 }
 
 fn unknown(key: &str, place: &str) -> Error {
-    let near = nearest(key, KEYS.iter().map(|(known, ..)| *known));
+    if FOREIGN.contains(&key) {
+        return Error::new(
+            Kind::Usage,
+            format!("the connection string has the key `{key}`, which is not PostgreSQL's"),
+        )
+        .fact("an object mapper reads it and takes it out before it connects")
+        .hint(format!("leave `{key}` out"));
+    }
+    let known = KEYS.iter().map(|(known, ..)| *known).chain(OTHER_NAMES.iter().map(|(other, _)| *other));
+    let near = nearest(key, known);
+    let near = near.map(|n| OTHER_NAMES.iter().find(|(other, _)| *other == n).map_or(n, |(_, known)| known));
     // A key that is near to a known one is a typing error and may be shown; anything else may be a piece
     // of a password with a blank or a `&` in it.
     let error = Error::new(
@@ -233,11 +263,8 @@ fn url(text: &str) -> Result<Settings> {
         };
         let (key, value) = (decoded(key, "parameter")?, decoded(value, "parameter")?);
         // JDBC's spelling, which libpq takes in URLs as well.
-        let (key, value) = if key == "ssl" && value == "true" {
-            ("sslmode".to_owned(), "require".to_owned())
-        } else {
-            (key, value)
-        };
+        let (key, value) =
+            if key == "ssl" && value == "true" { ("sslmode".to_owned(), "require".to_owned()) } else { (key, value) };
         put(&mut settings, &key, value, "after the `?`")?;
     }
     Ok(settings)

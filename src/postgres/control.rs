@@ -2,9 +2,10 @@
 //!
 //! Owns that schema's SQL. Decides nothing: whether to resume is the run's business.
 
-use super::aside;
 use super::session::{Session, Transaction};
+use super::{aside, encode};
 use crate::error::{Error, Kind, Result};
+use crate::model::bounds::BATCH_BYTES;
 use crate::model::event::LedgerLine;
 use crate::model::name::qualified;
 use crate::model::plan::Plan;
@@ -264,7 +265,8 @@ pub fn forget_unfinished(session: &mut Session, schema: &str) -> Result<()> {
     for key in aside::kept(&tx, schema)? {
         aside::put_back(&tx, schema, &key)?;
     }
-    let sql = "UPDATE lite2pg.run SET state = 'abandoned', ended_at = now() WHERE target_schema = $1 AND state <> 'done'";
+    let sql =
+        "UPDATE lite2pg.run SET state = 'abandoned', ended_at = now() WHERE target_schema = $1 AND state <> 'done'";
     tx.execute(sql, &[&schema])?;
     tx.commit()
 }
@@ -318,17 +320,34 @@ pub fn record_range(
     Ok(())
 }
 
-/// Writes originals, in the transaction of their rows.
-pub fn record_originals(tx: &Transaction<'_>, run: Uuid, table: &str, originals: &[Original]) -> Result<()> {
-    let keys: Vec<i64> = originals.iter().map(|o| o.key).collect();
-    let columns: Vec<&str> = originals.iter().map(|o| o.column.as_str()).collect();
-    let classes: Vec<&str> = originals.iter().map(|o| o.class).collect();
-    let bytes: Vec<&[u8]> = originals.iter().map(|o| o.bytes.as_slice()).collect();
-    tx.execute(
-        "INSERT INTO lite2pg.original (run, table_name, key, column_name, class, bytes) \
-         SELECT $1::text::uuid, $2, * FROM unnest($3::bigint[], $4::text[], $5::text[], $6::bytea[])",
-        &[&run.to_string(), &table, &keys, &columns, &classes, &bytes],
+/// Writes originals, in the transaction of their rows. Large ones are handed on, not copied.
+pub fn record_originals(tx: &Transaction<'_>, run: Uuid, table: &str, originals: Vec<Original>) -> Result<()> {
+    let mut copy = tx.copy_in(
+        "COPY lite2pg.original (run, table_name, key, column_name, class, bytes) FROM STDIN (FORMAT binary)",
     )?;
+    let mut batch = Vec::new();
+    encode::header(&mut batch);
+    for original in originals {
+        encode::row(6, &mut batch);
+        encode::uuid(*run.as_bytes(), &mut batch);
+        encode::text(table.as_bytes(), &mut batch);
+        encode::int8(original.key, &mut batch);
+        encode::text(original.column.as_bytes(), &mut batch);
+        encode::text(original.class.as_bytes(), &mut batch);
+        encode::length(original.bytes.len(), &mut batch);
+        if original.bytes.len() < BATCH_BYTES {
+            batch.extend_from_slice(&original.bytes);
+        } else {
+            copy.send(std::mem::take(&mut batch).into())?;
+            copy.send(original.bytes.into())?;
+        }
+        if batch.len() >= BATCH_BYTES {
+            copy.send(std::mem::take(&mut batch).into())?;
+        }
+    }
+    encode::trailer(&mut batch);
+    copy.send(batch.into())?;
+    copy.finish()?;
     Ok(())
 }
 
@@ -351,11 +370,17 @@ pub fn ranges(session: &Session, run: Uuid) -> Result<HashMap<String, Vec<DoneRa
 
 /// The ledger of a run, added up over its ranges.
 pub fn ledger(session: &Session, run: Uuid) -> Result<Vec<LedgerLine>> {
-    let sql = "SELECT r.table_name, l.\"column\", l.rule, sum(l.cells)::bigint, \
-                      (array_agg(k.key ORDER BY k.key) FILTER (WHERE k.key IS NOT NULL))[1:3] \
-               FROM lite2pg.range r, jsonb_to_recordset(r.ledger) AS l(\"column\" text, rule text, cells bigint, keys jsonb) \
-               LEFT JOIN LATERAL (SELECT value::bigint AS key FROM jsonb_array_elements_text(l.keys) LIMIT 1) k ON true \
-               WHERE r.run = $1::text::uuid GROUP BY 1, 2, 3 ORDER BY 1, 2, 3";
+    // The keys are few and unnested apart, so that they do not multiply the cells.
+    let sql = "WITH line AS ( \
+                 SELECT r.table_name, l.* FROM lite2pg.range r, \
+                        jsonb_to_recordset(r.ledger) AS l(\"column\" text, rule text, cells bigint, keys jsonb) \
+                 WHERE r.run = $1::text::uuid), \
+               sample AS ( \
+                 SELECT table_name, \"column\", rule, (array_agg(key::bigint ORDER BY key::bigint))[1:3] AS keys \
+                 FROM line, jsonb_array_elements_text(keys) AS key GROUP BY 1, 2, 3) \
+               SELECT table_name, \"column\", rule, sum(cells)::bigint, sample.keys \
+               FROM line LEFT JOIN sample USING (table_name, \"column\", rule) \
+               GROUP BY 1, 2, 3, 5 ORDER BY 1, 2, 3";
     let rows = session.query(sql, &[&run.to_string()])?;
     Ok(rows
         .iter()

@@ -11,7 +11,6 @@ use bytes::Bytes;
 use futures_util::{SinkExt, Stream};
 use std::collections::VecDeque;
 use std::pin::Pin;
-use std::sync::atomic::Ordering;
 use std::task::Poll;
 use tokio_postgres::{CopyInSink, CopyOutStream};
 
@@ -22,14 +21,20 @@ const COPY_OUT_BYTES: usize = 256 * 1024;
 /// the rows and the transaction around it fails.
 pub struct CopyIn<'a> {
     session: &'a Session,
-    sink: Pin<Box<CopyInSink<Bytes>>>,
+    /// None once the conversation is over.
+    sink: Option<Pin<Box<CopyInSink<Bytes>>>>,
+    is_complete: bool,
     sql: String,
 }
 
 impl<'a> CopyIn<'a> {
     pub(super) fn start(session: &'a Session, sql: &str) -> Result<Self> {
-        let sink = session.block_on(session.client().copy_in(sql)).map_err(|e| refused(e, sql))?;
-        Ok(Self { session, sink: Box::pin(sink), sql: sql.to_owned() })
+        let client = session.client()?;
+        let mut copy = Self { session, sink: None, is_complete: false, sql: sql.to_owned() };
+        // From here on a refusal drops the copy, which looks after the connection.
+        let sink = session.block_on(client.copy_in(sql)).map_err(|e| refused(e, sql))?;
+        copy.sink = Some(Box::pin(sink));
+        Ok(copy)
     }
 
     /// Sends bytes, waiting while the server has not taken the ones before. Large ones are sent in pieces
@@ -38,26 +43,36 @@ impl<'a> CopyIn<'a> {
     /// A row that the server refuses is reported by [`CopyIn::finish`]: until the end it only discards what
     /// comes. An error here means that the connection is gone.
     pub fn send(&mut self, mut bytes: Bytes) -> Result<()> {
-        let sink = &mut self.sink;
+        let Some(sink) = &mut self.sink else { return Ok(()) };
         let sent = self.session.block_on(async {
             while bytes.len() > COPY_MESSAGE_BYTES_MAX {
                 sink.feed(bytes.split_to(COPY_MESSAGE_BYTES_MAX)).await?;
             }
             if bytes.is_empty() { Ok(()) } else { sink.feed(bytes).await }
         });
-        match sent {
-            Ok(()) => Ok(()),
-            // The driver only knows that its queue is closed; the end of the conversation may know why.
-            Err(closed) => Err(match self.session.block_on(self.sink.as_mut().finish()) {
-                Err(e) if e.as_db_error().is_some() => refused(e, &self.sql),
-                _ => refused(closed, &self.sql),
-            }),
-        }
+        // The driver only knows that its queue is closed; the end of the conversation may know why.
+        sent.map_err(|closed| match self.session.block_on(sink.as_mut().finish()) {
+            Err(e) if e.as_db_error().is_some() => refused(e, &self.sql),
+            _ => refused(closed, &self.sql),
+        })
     }
 
     /// Ends the COPY; gives the number of rows that the server took.
     pub fn finish(mut self) -> Result<u64> {
-        self.session.block_on(self.sink.as_mut().finish()).map_err(|e| refused(e, &self.sql))
+        let Some(sink) = &mut self.sink else { return Ok(0) };
+        let rows = self.session.block_on(sink.as_mut().finish()).map_err(|e| refused(e, &self.sql))?;
+        self.is_complete = true;
+        Ok(rows)
+    }
+}
+
+impl Drop for CopyIn<'_> {
+    fn drop(&mut self) {
+        if !self.is_complete {
+            // The driver tells the server that the COPY failed.
+            self.sink = None;
+            self.session.find_step();
+        }
     }
 }
 
@@ -72,7 +87,7 @@ pub struct CopyOut<'a> {
 
 impl<'a> CopyOut<'a> {
     pub(super) fn start(session: &'a Session, sql: &str) -> Result<Self> {
-        let stream = session.block_on(session.client().copy_out(sql)).map_err(|e| refused(e, sql))?;
+        let stream = session.block_on(session.client()?.copy_out(sql)).map_err(|e| refused(e, sql))?;
         Ok(Self { session, stream: Box::pin(stream), ready: VecDeque::new(), is_done: false, sql: sql.to_owned() })
     }
 
@@ -118,7 +133,7 @@ impl<'a> CopyOut<'a> {
 impl Drop for CopyOut<'_> {
     fn drop(&mut self) {
         if !self.is_done {
-            self.session.spoiler().store(true, Ordering::Relaxed);
+            self.session.give_up();
         }
     }
 }

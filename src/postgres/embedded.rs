@@ -138,7 +138,7 @@ impl Embedded {
             dir.disable_cleanup(true);
         }
         let data = self.dir.path().join("data");
-        let pg_ctl = format!("{} -D {} stop -m fast", self.bin.join("pg_ctl").display(), data.display());
+        let pg_ctl = format!("{} -D {} stop -m fast", for_shell(&self.bin.join("pg_ctl")), for_shell(&data));
         Ok(Kept {
             target: self.target.clone(),
             dir: self.dir.path().to_owned(),
@@ -156,7 +156,7 @@ impl Embedded {
         drop(fs::remove_file(self.dir.path().join("keep")));
     }
 
-    /// Waits for the word `ready` in postmaster.pid, as pg_ctl does (since PostgreSQL 10, line 8).
+    /// Waits for the word `ready` in postmaster.pid, as `pg_ctl` does (since PostgreSQL 10, line 8).
     fn wait_until_ready(&mut self) -> Result<()> {
         let pid_file = self.dir.path().join("data/postmaster.pid");
         let deadline = Instant::now() + START_TIMEOUT;
@@ -209,6 +209,13 @@ impl Drop for Embedded {
     }
 }
 
+/// A path as one word of a shell command.
+fn for_shell(path: &Path) -> String {
+    let path = path.display().to_string();
+    let is_plain = path.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_./".contains(&b));
+    if is_plain { path } else { format!("'{}'", path.replace('\'', r"'\''")) }
+}
+
 /// An empty directory that only its owner may enter, and the owner where that is not us.
 fn private_dir(parent: Option<&Path>) -> Result<(TempDir, Option<Owner>)> {
     let system = std::env::temp_dir();
@@ -221,10 +228,8 @@ fn private_dir(parent: Option<&Path>) -> Result<(TempDir, Option<Owner>)> {
     };
     let mut failure = None;
     for parent in candidates {
-        let made = tempfile::Builder::new()
-            .prefix("lite2pg-")
-            .permissions(Permissions::from_mode(0o700))
-            .tempdir_in(&parent);
+        let made =
+            tempfile::Builder::new().prefix("lite2pg-").permissions(Permissions::from_mode(0o700)).tempdir_in(&parent);
         match made {
             Ok(dir) => return owned(dir, &parent),
             Err(e) => failure = Some((parent, e)),
@@ -236,7 +241,8 @@ fn private_dir(parent: Option<&Path>) -> Result<(TempDir, Option<Owner>)> {
 
 /// Gives the directory away if it is root's: PostgreSQL refuses to run as root.
 fn owned(dir: TempDir, parent: &Path) -> Result<(TempDir, Option<Owner>)> {
-    let unowned = |e| Error::new(Kind::Failed, format!("`{}` cannot be given to the server", dir.path().display())).cause(e);
+    let unowned =
+        |e| Error::new(Kind::Failed, format!("`{}` cannot be given to the server", dir.path().display())).cause(e);
     // The owner of what we just made is who we are.
     if fs::metadata(dir.path()).map_err(unowned)?.uid() != 0 {
         return Ok((dir, None));
@@ -274,7 +280,9 @@ fn unprivileged() -> Owner {
 
 /// Writes what the script puts in place once initdb is done.
 fn write_configuration(dir: &Path, socket_dir: &Path, options: &EmbeddedOptions, owner: Option<&Owner>) -> Result<()> {
-    let failed = |e| Error::new(Kind::Failed, format!("the server's settings cannot be written to `{}`", dir.display())).cause(e);
+    let failed = |e| {
+        Error::new(Kind::Failed, format!("the server's settings cannot be written to `{}`", dir.display())).cause(e)
+    };
     let hand_over = |path: &Path| match owner {
         Some(owner) => chown(path, Some(owner.uid), Some(owner.gid)),
         None => Ok(()),
@@ -306,7 +314,7 @@ fn write_configuration(dir: &Path, socket_dir: &Path, options: &EmbeddedOptions,
             return Err(Error::new(Kind::Usage, "a setting of the embedded server has an impossible name or value")
                 .hint("name it as in postgresql.conf, such as work_mem"));
         }
-        lines.push_str(&format!("{name} = '{}'\n", value.replace('\\', "\\\\").replace('\'', "''")));
+        lines.extend([name, " = '", &value.replace('\\', "\\\\").replace('\'', "''"), "'\n"]);
     }
     write(dir.join("settings"), &lines).map_err(failed)?;
     let hba = options.hba.iter().map(String::as_str).chain(["local all all trust"]);

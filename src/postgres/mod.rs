@@ -17,6 +17,7 @@ mod environment;
 mod passfile;
 mod programs;
 mod refusal;
+mod resolve;
 mod service;
 mod session;
 mod target;

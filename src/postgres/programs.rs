@@ -4,6 +4,7 @@
 
 use super::environment::Environment;
 use crate::error::{Error, Kind, Result};
+use std::cmp::Reverse;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -60,6 +61,6 @@ fn packaged() -> Vec<PathBuf> {
             found.push((version, entry.path().join(below)));
         }
     }
-    found.sort_by(|a, b| b.0.cmp(&a.0));
+    found.sort_by_key(|(version, _)| Reverse(*version));
     found.into_iter().map(|(_, dir)| dir).collect()
 }

@@ -22,7 +22,7 @@ pub fn is_server_gone(error: &Error) -> bool {
 }
 
 /// The column whose value the server refused in a COPY, where it tells one: its context ends in
-/// `COPY t, line 3, column c` (CopyFromErrorCallback in copyfrom.c).
+/// `COPY t, line 3, column c` (`CopyFromErrorCallback` in copyfrom.c).
 #[must_use]
 pub fn refused_column(error: &Error) -> Option<String> {
     let place = error.facts().iter().find_map(|f| f.strip_prefix("where: COPY "))?;
@@ -48,7 +48,7 @@ pub(super) fn refused(error: tokio_postgres::Error, sql: &str) -> Error {
 
 fn not_said_by_the_server(error: tokio_postgres::Error, sql: &str) -> Error {
     let text = error.to_string();
-    let is_io = error.source().is_some_and(|cause| cause.is::<io::Error>());
+    let is_io = error.source().is_some_and(<dyn StdError>::is::<io::Error>);
     if error.is_closed() || is_io && !text.starts_with("error deserializing") {
         return Error::new(Kind::Target, "the connection to the server was lost")
             .hint(AGAIN)
@@ -160,7 +160,8 @@ pub(super) fn unreachable(error: tokio_postgres::Error, target: &Target, endpoin
         return no_password(error, target, endpoint);
     }
     let Some(kind) = io_kind(&error) else {
-        return Error::new(Kind::Target, format!("the server at `{endpoint}` cannot be spoken with: {text}")).cause(error);
+        return Error::new(Kind::Target, format!("the server at `{endpoint}` cannot be spoken with: {text}"))
+            .cause(error);
     };
     let described = |what: &str, hint: &str| Error::new(Kind::Target, format!("{what} `{endpoint}`")).hint(hint);
     let is_unresolved = text.starts_with("error connecting") && {
@@ -213,6 +214,10 @@ fn not_let_in(db: &DbError, target: &Target, endpoint: &Endpoint) -> Error {
                 "pg_hba.conf on the server decides by user, database, address and TLS".to_owned()
             },
         ),
+        "28000" if db.message().starts_with("Peer authentication") => (
+            format!("the server at `{endpoint}` lets `{user}` in only for the system's user of that name"),
+            format!("sudo -u {user} …, or connect by host=localhost with a password"),
+        ),
         "28000" => (
             format!("the server at `{endpoint}` does not let `{user}` in"),
             format!("does the role exist? psql: CREATE ROLE \"{user}\" LOGIN"),
@@ -225,10 +230,9 @@ fn not_let_in(db: &DbError, target: &Target, endpoint: &Endpoint) -> Error {
             format!("the server at `{endpoint}` has no connection left"),
             "fewer lanes need fewer connections: --jobs 2; or raise max_connections".to_owned(),
         ),
-        "57P03" => (
-            format!("the server at `{endpoint}` is starting up or shutting down"),
-            "try again in a moment".to_owned(),
-        ),
+        "57P03" => {
+            (format!("the server at `{endpoint}` is starting up or shutting down"), "try again in a moment".to_owned())
+        }
         _ => (
             format!("the server at `{endpoint}` refused the connection: {}", db.message()),
             db.hint().unwrap_or("the server's log says more").to_owned(),
@@ -268,7 +272,7 @@ fn no_tls(error: tokio_postgres::Error, target: &Target, endpoint: &Endpoint) ->
     match rustls_error(&error) {
         Some(rustls::Error::InvalidCertificate(C::NotValidForName | C::NotValidForNameContext { .. })) => described(
             format!("the certificate of the server at `{endpoint}` is not for the name `{host}`"),
-            "connect by a name that the certificate holds, or sslmode=verify-ca to trust the authority alone",
+            "connect by a name in its subjectAltName (the common name is not looked at), or use sslmode=verify-ca",
         ),
         Some(rustls::Error::InvalidCertificate(C::UnknownIssuer | C::BadSignature)) => described(
             format!("the certificate of the server at `{endpoint}` does not come from a trusted authority"),

@@ -13,15 +13,15 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{CancelToken, Row};
+use tokio_postgres::{CancelToken, Row, SimpleQueryMessage};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// A connection borrowed from its pool; dropped, it goes back. One thread uses it at a time.
 pub struct Session {
     /// None once it was given up or given back.
     client: Option<deadpool_postgres::Client>,
-    /// Set when the connection's state is not known any more: it is closed instead of used again.
-    spoiled: Arc<AtomicBool>,
+    /// Set when the connection's state is not known any more: it refuses statements and is closed.
+    is_given_up: AtomicBool,
     pool: Arc<Shared>,
 }
 
@@ -48,49 +48,82 @@ pub struct ServerInfo {
 
 impl Session {
     pub(super) fn new(client: deadpool_postgres::Client, pool: Arc<Shared>) -> Self {
-        Self { client: Some(client), spoiled: Arc::default(), pool }
+        Self { client: Some(client), is_given_up: AtomicBool::new(false), pool }
     }
 
-    pub(super) fn client(&self) -> &deadpool_postgres::Client {
-        self.client.as_ref().expect("a session has its connection until it is dropped")
+    pub(super) fn client(&self) -> Result<&deadpool_postgres::Client> {
+        if self.is_given_up.load(Ordering::Relaxed) {
+            return Err(Error::new(Kind::Failed, "a connection was used after it had been given up")
+                .fact("a COPY on it ended in a way that leaves its answers out of step")
+                .hint("the transaction is lost; a new session of the pool starts afresh"));
+        }
+        Ok(self.client.as_ref().expect("a session has its connection until it is dropped"))
     }
 
     pub(super) fn block_on<F: Future>(&self, future: F) -> F::Output {
         self.pool.handle().block_on(future)
     }
 
+    /// Refuses all further statements; the connection is closed with the session.
+    pub(super) fn give_up(&self) {
+        self.is_given_up.store(true, Ordering::Relaxed);
+    }
 
-    pub(super) fn spoiler(&self) -> Arc<AtomicBool> {
-        self.spoiled.clone()
+    /// Whether a COPY left the connection in a state where it cannot be used any more. A transaction on it is
+    /// lost; its session refuses statements, and the pool makes a new connection.
+    #[must_use]
+    pub fn is_given_up(&self) -> bool {
+        self.is_given_up.load(Ordering::Relaxed)
+    }
+
+    /// Finds out whether answers still belong to questions, and gives the connection up if not.
+    ///
+    /// tokio-postgres 0.7.18 sends two Sync messages around a COPY into the server. The server skips the first
+    /// while it reads rows; if it refuses earlier (no permission, read-only, FREEZE, a statement trigger),
+    /// it answers both, and every later answer would be taken for that of the statement before.
+    pub(super) fn find_step(&self) {
+        let Ok(client) = self.client() else { return };
+        let is_in_step = match self.block_on(client.simple_query("SELECT 'in step'")) {
+            Ok(messages) => {
+                messages.iter().any(|m| matches!(m, SimpleQueryMessage::Row(row) if row.get(0) == Some("in step")))
+            }
+            // A failed transaction refuses the query, which is an answer to it.
+            Err(e) => e.as_db_error().is_some(),
+        };
+        if !is_in_step {
+            self.give_up();
+        }
     }
 
     /// Runs any number of statements, separated by semicolons. Outside a transaction they are one.
     pub fn batch(&self, sql: &str) -> Result<()> {
-        self.block_on(self.client().batch_execute(sql)).map_err(|e| refused(e, sql))
+        self.block_on(self.client()?.batch_execute(sql)).map_err(|e| refused(e, sql))
     }
 
     /// Runs a statement; gives the number of rows that it touched.
     pub fn execute(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<u64> {
+        let client = self.client()?;
         self.block_on(async {
             if params.is_empty() {
-                return self.client().execute(sql, params).await;
+                return client.execute(sql, params).await;
             }
-            let statement = self.client().prepare_cached(sql).await?;
-            self.client().execute(&statement, params).await
+            let statement = client.prepare_cached(sql).await?;
+            client.execute(&statement, params).await
         })
         .map_err(|e| refused(e, sql))
     }
 
     /// Runs a query; gives all its rows.
     pub fn query(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>> {
+        let client = self.client()?;
         self.block_on(async {
             // Without parameters a query is seldom asked twice, and a table that changes shape would
             // invalidate its plan.
             if params.is_empty() {
-                return self.client().query(sql, params).await;
+                return client.query(sql, params).await;
             }
-            let statement = self.client().prepare_cached(sql).await?;
-            self.client().query(&statement, params).await
+            let statement = client.prepare_cached(sql).await?;
+            client.query(&statement, params).await
         })
         .map_err(|e| refused(e, sql))
     }
@@ -137,7 +170,8 @@ impl Session {
     /// A handle by which another thread stops the statement that runs here.
     #[must_use]
     pub fn cancel_handle(&self) -> CancelHandle {
-        CancelHandle { token: self.client().cancel_token(), tls: self.pool.tls.clone(), pool: self.pool.clone() }
+        let client = self.client.as_ref().expect("a session has its connection until it is dropped");
+        CancelHandle { token: client.cancel_token(), tls: self.pool.tls.clone(), pool: self.pool.clone() }
     }
 
     /// Another connection of the same pool; waits while all are taken.
@@ -175,7 +209,7 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        if let Some(client) = self.client.take().filter(|_| self.spoiled.load(Ordering::Relaxed)) {
+        if let Some(client) = self.client.take().filter(|_| self.is_given_up()) {
             drop(deadpool_postgres::Client::take(client));
         }
     }
@@ -206,7 +240,7 @@ impl Transaction<'_> {
         // PostgreSQL answers COMMIT in a failed transaction by rolling back, without an error, and the driver
         // hides the tag that says so. The query in front fails there (25P02) and keeps COMMIT from being run.
         let sql = "SELECT 1; COMMIT";
-        match self.session.block_on(self.session.client().batch_execute(sql)) {
+        match self.session.block_on(self.session.client()?.batch_execute(sql)) {
             Ok(()) => {
                 self.is_open = false;
                 Ok(())
@@ -215,7 +249,7 @@ impl Transaction<'_> {
                 let error = refused(e, "COMMIT");
                 Err(match error.kind() {
                     Kind::Target => {
-                        self.session.spoiled.store(true, Ordering::Relaxed);
+                        self.session.give_up();
                         error.state("the server may or may not have kept the transaction")
                     }
                     _ => error.state("the transaction was rolled back"),
@@ -227,7 +261,7 @@ impl Transaction<'_> {
     /// Undoes the transaction now; an error means that the connection is gone, and the transaction with it.
     pub fn rollback(mut self) -> Result<()> {
         self.is_open = false;
-        self.session.batch("ROLLBACK").inspect_err(|_| self.session.spoiled.store(true, Ordering::Relaxed))
+        self.session.batch("ROLLBACK").inspect_err(|_| self.session.give_up())
     }
 
     /// Begins `COPY … FROM STDIN` in this transaction. Until it is finished or dropped, the transaction's other
@@ -252,9 +286,8 @@ impl Deref for Transaction<'_> {
 
 impl Drop for Transaction<'_> {
     fn drop(&mut self) {
-        let is_spoiled = self.session.spoiled.load(Ordering::Relaxed);
-        if self.is_open && !is_spoiled && self.session.batch("ROLLBACK").is_err() {
-            self.session.spoiled.store(true, Ordering::Relaxed);
+        if self.is_open && !self.session.is_given_up() && self.session.batch("ROLLBACK").is_err() {
+            self.session.give_up();
         }
     }
 }

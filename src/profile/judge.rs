@@ -1,10 +1,10 @@
 //! Tries every rule on every cell that is shown, and remembers the first cell that each did not take.
 
 use crate::error::Result;
+use crate::model::candidates::Hint;
 use crate::model::cell::{Cell, Class};
 use crate::model::conversion::{Conversion, EpochUnit, Fit, Misfit, MomentForm, UuidSpelling};
 use crate::model::profile::{ColumnProfile, Failure, Trial};
-use crate::profile::candidates::Hint;
 use crate::transform::Compiled;
 
 /// The judge of one column.
@@ -75,16 +75,18 @@ fn fit(
 ) -> Result<Fit, Misfit> {
     match (conversion, cell) {
         (Conversion::Bytea { all_classes }, _) => {
-            if *all_classes || cell.class() == Class::Blob { Ok(Fit::Exact) } else { Err(Misfit::Class) }
+            if *all_classes || cell.class() == Class::Blob {
+                Ok(Fit::Exact)
+            } else {
+                Err(Misfit::Class)
+            }
         }
         (Conversion::Text { chars_max: None, .. }, Cell::Text(bytes)) => {
             let clean = *cleanness
                 .get_or_insert_with(|| memchr::memchr(0, bytes).is_none() && std::str::from_utf8(bytes).is_ok());
             Ok(if clean { Fit::Exact } else { Fit::StandIn })
         }
-        (Conversion::Text { .. } | Conversion::Uuid(_) | Conversion::Jsonb { .. }, Cell::Blob(_)) => {
-            Err(Misfit::Class)
-        }
+        (Conversion::Text { .. } | Conversion::Uuid(_) | Conversion::Jsonb { .. }, Cell::Blob(_)) => Err(Misfit::Class),
         _ => {
             scratch.clear();
             compiled.write(cell, scratch)
@@ -133,8 +135,8 @@ fn has_version_bits(text: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::candidates::{TypeOptions, for_new_column};
     use crate::model::conversion::Conversion;
-    use crate::profile::candidates::{TypeOptions, for_new_column};
 
     fn first_alive(declared: &str, cells: &[Cell<'_>]) -> String {
         let mut judge = Judge::new(declared, for_new_column(declared, false, &TypeOptions::default())).unwrap();

@@ -2,7 +2,6 @@
 //!
 //! Owns which rows are read and what is tried on them. The choice between the rules that held is the plan's.
 
-pub mod candidates;
 pub mod judge;
 
 use crate::error::Result;
@@ -34,7 +33,7 @@ pub fn table(
     let query = TableScan::all(table);
     let judges = table.columns.iter().zip(trials).map(|(c, t)| Judge::new(&c.declared, t)).collect::<Result<_>>()?;
     let key_bounds = reader.key_bounds(&query)?;
-    let mut look = Look { judges, rows: 0, bytes: 0, go_on };
+    let mut look = Look { judges, rows: 0, bytes: 0, largest_cell: 0, go_on };
     let spans = spans(key_bounds, depth);
     let limits = Limits::of(depth, spans.len() as u64);
     let mut rows = 0.0;
@@ -47,13 +46,14 @@ pub fn table(
     let counted = if complete {
         look.rows
     } else if key_bounds.is_none() {
-        reader.count(&table.name)?
+        reader.count(table)?
     } else {
         (rows as u64).max(look.rows)
     };
     Ok(TableProfile {
         rows_read: look.rows,
         bytes_read: look.bytes,
+        largest_cell: look.largest_cell,
         complete,
         rows: counted,
         key_bounds,
@@ -71,10 +71,9 @@ impl Limits {
     fn of(depth: Depth, spans: u64) -> Self {
         match depth {
             Depth::Whole => Self { rows: None, bytes: u64::MAX },
-            Depth::Sample => Self {
-                rows: Some((PROFILE_ROWS_MAX / spans).max(1)),
-                bytes: (PROFILE_BYTES_MAX / spans).max(1),
-            },
+            Depth::Sample => {
+                Self { rows: Some((PROFILE_ROWS_MAX / spans).max(1)), bytes: (PROFILE_BYTES_MAX / spans).max(1) }
+            }
         }
     }
 }
@@ -83,6 +82,7 @@ struct Look<'a> {
     judges: Vec<Judge>,
     rows: u64,
     bytes: u64,
+    largest_cell: u64,
     go_on: &'a dyn Fn() -> Result<()>,
 }
 
@@ -100,6 +100,7 @@ impl Look<'_> {
             for (i, judge) in self.judges.iter_mut().enumerate() {
                 let cell = row.cell(i);
                 self.bytes += cell.bytes() as u64;
+                self.largest_cell = self.largest_cell.max(cell.bytes() as u64);
                 judge.see(key, cell);
             }
             self.rows += 1;

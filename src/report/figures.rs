@@ -57,7 +57,10 @@ mod tests {
     #[test]
     fn figures_read_well_at_every_size() {
         assert_eq!([count(0), count(999), count(1_204_331)], ["0", "999", "1 204 331"]);
-        assert_eq!([bytes(0), bytes(1_500), bytes(18_200_000), bytes(2_200_000_000)], ["0 B", "1.5 kB", "18.2 MB", "2.2 GB"]);
+        assert_eq!(
+            [bytes(0), bytes(1_500), bytes(18_200_000), bytes(2_200_000_000)],
+            ["0 B", "1.5 kB", "18.2 MB", "2.2 GB"]
+        );
         assert_eq!([duration(940), duration(125_000), duration(3_720_000)], ["0.9s", "2m 05s", "1h 02m"]);
         assert_eq!(per_second(500, 250), 2000);
     }

@@ -2,6 +2,7 @@
 //!
 //! The only floor beside `cli` that prints. Knows nothing of either database.
 
+pub mod faces;
 pub mod figures;
 pub mod layout;
 pub mod message;

@@ -93,8 +93,12 @@ fn ledger(summary: &Summary, out: &mut String) {
 }
 
 fn phases(summary: &Summary, out: &mut String) {
-    let spent: Vec<String> =
-        summary.phases.iter().filter(|(_, ms)| *ms >= 50).map(|(p, ms)| format!("{} {}", p.word(), duration(*ms))).collect();
+    let spent: Vec<String> = summary
+        .phases
+        .iter()
+        .filter(|(_, ms)| *ms >= 50)
+        .map(|(p, ms)| format!("{} {}", p.word(), duration(*ms)))
+        .collect();
     if !spent.is_empty() {
         let _ = writeln!(out, "{}", wrapped("", &spent.join(" · "), 0));
     }

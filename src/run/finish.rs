@@ -100,7 +100,8 @@ fn attempt(session: &Session, sql: &str) -> Result<Option<Error>> {
 }
 
 fn refused(object: &str, what: &str, refusal: &Error, sql: &[&str]) -> Remark {
-    let detail = refusal.facts().iter().find(|f| f.starts_with("detail")).map_or_else(String::new, |d| format!("; {d}"));
+    let detail =
+        refusal.facts().iter().find(|f| f.starts_with("detail")).map_or_else(String::new, |d| format!("; {d}"));
     Remark::warning(object, format!("{what}: {}{detail}", refusal.message())).with_sql(format!("{};", sql.join(";\n")))
 }
 
@@ -133,16 +134,16 @@ pub fn constraints(context: &Context<'_>, plan: &Plan) -> Result<Vec<Remark>> {
                 Constraint::Key(key) => (ddl::add_foreign_key(schema, table, key), "foreign key not added"),
             };
             let valid = there.get(constraint.name()).copied();
-            if valid.is_none() && let Some(refusal) = attempt(session, &sql)? {
+            if valid.is_none()
+                && let Some(refusal) = attempt(session, &sql)?
+            {
                 remarks.push(refused(&table.source, what, &refusal, &[&sql]));
             } else if valid != Some(true) {
                 to_validate.push((table, constraint));
             }
         }
     }
-    let found = crew::each(context, &to_validate, |session, (table, c)| {
-        validate(context, session, plan, table, c)
-    })?;
+    let found = crew::each(context, &to_validate, |session, (table, c)| validate(context, session, plan, table, c))?;
     remarks.extend(found.into_iter().flatten());
     Ok(remarks)
 }
@@ -185,7 +186,7 @@ pub fn sequences(context: &Context<'_>, plan: &Plan) -> Result<Vec<Remark>> {
         }
         for owned in catalog::owned_sequences(session, &plan.schema, &table.target)? {
             let column = table.columns.iter().find(|c| c.target == owned.column);
-            let last = column.and_then(|c| c.identity).and_then(|i| i.last);
+            let last = column.and_then(|c| c.identity.as_ref()).and_then(|i| i.last);
             let state = catalog::advance_sequence(session, &plan.schema, &table.target, &owned, last)?;
             let object = format!("{}.{}", table.target, owned.column);
             if state.max == Some(state.end) {

@@ -15,6 +15,7 @@ pub use options::{Options, Scope, default_jobs};
 use crate::error::{Error, Kind, Result};
 use crate::model::event::{Event, LedgerLine, Observer, Phase, Summary, TableSummary};
 use crate::model::plan::{Level, Plan, Remark};
+use crate::model::range::Range;
 use crate::model::source::Catalog;
 use crate::plan::Draft;
 use crate::plan::select::Selection;
@@ -101,7 +102,9 @@ pub fn migrate(options: &Options, target: &Target, observer: &dyn Observer, stop
     if options.scope == Scope::SchemaOnly {
         clock.phase(Phase::Create, planned.plan.tables.len(), || create_all(&context, &planned.plan))?;
     } else {
-        clock.phase(Phase::Copy, planned.plan.tables.len(), || rows::copy(&context, &mut opened.readers, &mut planned))?;
+        clock.phase(Phase::Copy, planned.plan.tables.len(), || {
+            rows::copy(&context, &mut opened.readers, &mut planned)
+        })?;
     }
     // The readers hold locks on the source; nothing below needs it.
     opened.readers.clear();
@@ -118,18 +121,15 @@ pub fn dry_run(
 ) -> Result<DryRun> {
     let mut clock = Clock::new(observer);
     let mut opened = clock.phase(Phase::Open, 1, || open(options))?;
-    let planned = match target {
-        Some(target) => {
-            let pool = Pool::connect(target, 2, &PoolSettings::default())?;
-            let control = pool.session()?;
-            start::check_server(&control)?;
-            start::check_rights(&control, options)?;
-            prepare(options, &mut opened, &control, observer, stop, &mut clock)?
-        }
-        None => {
-            let draft = Draft::new(opened.catalog.clone(), options.plan_options(), &[], &[])?;
-            plan_rows(draft, &mut opened, observer, stop, &mut clock)?
-        }
+    let planned = if let Some(target) = target {
+        let pool = Pool::connect(target, 2, &PoolSettings::default())?;
+        let control = pool.session()?;
+        start::check_server(&control)?;
+        start::check_rights(&control, options)?;
+        prepare(options, &mut opened, &control, observer, stop, &mut clock)?
+    } else {
+        let draft = Draft::new(opened.catalog.clone(), options.plan_options(), &[], &[])?;
+        plan_rows(draft, &mut opened, observer, stop, &mut clock)?
     };
     let script = ddl::script(&planned.plan);
     Ok(DryRun { plan: planned.plan, snapshot: opened.snapshot, script })
@@ -143,6 +143,12 @@ fn open(options: &Options) -> Result<Opened> {
     let all = catalog.tables.len();
     catalog.tables.retain(|t| selection.takes(&t.name));
     catalog.triggers.retain(|t| selection.takes(&t.table));
+    if let Some(name) = catalog.unreadable.iter().find(|name| selection.takes(name)) {
+        return Err(Error::new(Kind::Blocked, format!("the rows of `{name}` cannot be read"))
+            .fact("SQLite does not understand the table's CREATE statement")
+            .state("nothing was written")
+            .hint(format!("`--exclude '{name}'` leaves its rows behind; `sqlite3 app.db .recover` may save them")));
+    }
     if catalog.tables.is_empty() && all > 0 {
         return Err(Error::new(Kind::Usage, "no table is left to migrate")
             .fact(format!("the source has {all} tables; `--include` and `--exclude` leave none"))
@@ -331,15 +337,16 @@ fn finish(
     Ok(summary)
 }
 
-// Rows acknowledged by COPY against rows that are there.
-fn check_counts(
-    plan: &Plan,
-    done: &HashMap<String, Vec<DoneRange>>,
-    counts: &[u64],
-    options: &Options,
-) -> Result<()> {
+// Every key was copied exactly once, and the rows that COPY acknowledged are there.
+fn check_counts(plan: &Plan, done: &HashMap<String, Vec<DoneRange>>, counts: &[u64], options: &Options) -> Result<()> {
     for (table, &there) in plan.tables.iter().zip(counts) {
-        let sent: u64 = done.get(&table.target).map_or(0, |d| d.iter().map(|d| d.rows).sum());
+        let ranges = done.get(&table.target).map_or(&[][..], Vec::as_slice);
+        if !Range::tile_all(&ranges.iter().map(|d| d.range).collect::<Vec<_>>()) {
+            return Err(Error::new(Kind::Bug, format!("the ranges of `{}` do not hold every key once", table.target))
+                .state("the run is not marked as done")
+                .hint("`--restart` begins again; please report this"));
+        }
+        let sent: u64 = ranges.iter().map(|d| d.rows).sum();
         // A table that was there may have held rows, and a conflict policy may have left rows out.
         let shared = table.existing && !options.truncate;
         if there == sent || (shared && there > 0) || (shared && sent == 0) {
@@ -364,7 +371,8 @@ fn table_summaries(
         let table = &plan.tables[t];
         let ranges = done.get(&table.target).map_or(&[][..], Vec::as_slice);
         let is_about = |r: &&Remark| {
-            r.level == Level::Warning && (r.object == table.source || r.object.starts_with(&format!("{}.", table.source)))
+            r.level == Level::Warning
+                && (r.object == table.source || r.object.starts_with(&format!("{}.", table.source)))
         };
         TableSummary {
             table: table.target.clone(),
@@ -401,9 +409,12 @@ fn summary(
     }
 }
 
-fn parents_of_existing(session: &Session, options: &Options, planned: &Planned) -> Result<HashMap<String, Vec<String>>> {
-    let names: Vec<String> =
-        planned.plan.tables.iter().filter(|t| t.existing).map(|t| t.target.clone()).collect();
+fn parents_of_existing(
+    session: &Session,
+    options: &Options,
+    planned: &Planned,
+) -> Result<HashMap<String, Vec<String>>> {
+    let names: Vec<String> = planned.plan.tables.iter().filter(|t| t.existing).map(|t| t.target.clone()).collect();
     if names.is_empty() {
         return Ok(HashMap::new());
     }

@@ -1,9 +1,9 @@
 //! What a person asks of a migration.
 
 use crate::load::Conflict;
+use crate::model::candidates::TypeOptions;
 use crate::model::name::Spelling;
 use crate::plan::PlanOptions;
-use crate::profile::candidates::TypeOptions;
 use crate::sqlite::SnapshotChoice;
 use std::path::PathBuf;
 

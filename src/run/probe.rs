@@ -89,7 +89,8 @@ fn columns(tx: &Transaction<'_>, schema: &str, table: &mut TablePlan, remarks: &
 
 fn keys(tx: &Transaction<'_>, schema: &str, table: &mut TablePlan, remarks: &mut Vec<Remark>) -> Result<()> {
     if let Some(key) = table.primary_key.clone() {
-        let sql = format!("{}; {}", ddl::create_key_index(schema, table, &key), ddl::add_primary_key(schema, table, &key));
+        let sql =
+            format!("{}; {}", ddl::create_key_index(schema, table, &key), ddl::add_primary_key(schema, table, &key));
         if let Some(refusal) = ask(tx, &sql)? {
             let text = format!("primary key not created: {}", refusal.message());
             remarks.push(Remark::warning(&table.source, text).with_sql(format!("{sql};")));

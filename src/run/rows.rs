@@ -3,7 +3,7 @@
 use super::{Context, clock::millis, crew, evidence, probe};
 use crate::error::{Error, Kind, Result};
 use crate::load::queue::Item;
-use crate::load::{Disproof, Load, interrupted};
+use crate::load::{Disproof, Load, Order, interrupted};
 use crate::model::bounds::{RANGE_BYTES_MAX, RANGE_ROWS, RANGES_PER_TABLE_MAX, RELOAD_ROUNDS_MAX};
 use crate::model::event::{CopyTable, Event, Progress};
 use crate::model::plan::{Plan, TablePlan};
@@ -44,7 +44,7 @@ pub fn copy(context: &Context<'_>, readers: &mut Vec<Reader>, planned: &mut Plan
     Err(Error::new(Kind::Bug, format!("rows disproved the plan in each of {RELOAD_ROUNDS_MAX} rounds")))
 }
 
-fn round(context: &Context<'_>, readers: &mut Vec<Reader>, planned: &Planned) -> Result<Vec<Disproof>> {
+fn round(context: &Context<'_>, readers: &mut [Reader], planned: &Planned) -> Result<Vec<Disproof>> {
     let plan = &planned.plan;
     let done = control::ranges(context.control, context.run)?;
     let there = control::tables_of(context.control, context.run)?;
@@ -60,7 +60,9 @@ fn round(context: &Context<'_>, readers: &mut Vec<Reader>, planned: &Planned) ->
     let mut disproofs = Vec::new();
     for level in levels(context, plan) {
         let items = items.iter().filter(|i| level.contains(&i.table)).copied().collect();
-        let load = Load::new(plan, &scans, context.run, context.options.conflict.unwrap_or_default(), &progress, context.stop, context.observer, items);
+        let conflict = context.options.conflict.unwrap_or_default();
+        let order = Order { plan, scans: &scans, run: context.run, conflict };
+        let load = Load::new(order, &progress, context.stop, context.observer, items);
         lanes(context, readers, &load)?;
         disproofs.extend(load.into_disproofs());
     }
@@ -72,16 +74,16 @@ fn lanes(context: &Context<'_>, readers: &mut [Reader], load: &Load<'_>) -> Resu
     let first_error = Mutex::new(None::<Error>);
     let running = Mutex::new(Vec::new());
     let over = AtomicBool::new(false);
-    let work = |reader: &Reader| {
+    let work = |number: usize, reader: &Reader| {
         let mut session = context.session()?;
         if context.replica_role {
             session.batch("SET session_replication_role = replica")?;
         }
         lock(&running).push(session.cancel_handle());
-        load.lane(reader, &mut session)
+        load.lane(number, reader, &mut session)
     };
-    let lane = |reader: &Reader| {
-        let Err(error) = work(reader) else { return };
+    let lane = |number: usize, reader: &Reader| {
+        let Err(error) = work(number, reader) else { return };
         load.queue.close();
         let mut first = lock(&first_error);
         // An interruption is how the others end after the first real error.
@@ -94,7 +96,8 @@ fn lanes(context: &Context<'_>, readers: &mut [Reader], load: &Load<'_>) -> Resu
     std::thread::scope(|scope| {
         let watch = scope.spawn(|| crew::cancel_on(context.stop, &over, &running));
         let lane = &lane;
-        let lanes: Vec<_> = readers.iter_mut().map(|reader| scope.spawn(move || lane(reader))).collect();
+        let lanes: Vec<_> =
+            readers.iter_mut().enumerate().map(|(number, reader)| scope.spawn(move || lane(number, reader))).collect();
         let ended: Vec<_> = lanes.into_iter().map(std::thread::ScopedJoinHandle::join).collect();
         over.store(true, Ordering::Relaxed);
         watch.thread().unpark();
@@ -156,9 +159,8 @@ fn items_of(t: usize, table: &TablePlan, done: &[DoneRange], creates: bool) -> V
 fn announce(context: &Context<'_>, plan: &Plan, done: &HashMap<String, Vec<DoneRange>>, progress: &Arc<Progress>) {
     let mut tables = Vec::with_capacity(plan.tables.len());
     for (t, table) in plan.tables.iter().enumerate() {
-        let (rows_done, bytes_done) = done
-            .get(&table.target)
-            .map_or((0, 0), |d| d.iter().fold((0, 0), |(r, b), d| (r + d.rows, b + d.bytes)));
+        let (rows_done, bytes_done) =
+            done.get(&table.target).map_or((0, 0), |d| d.iter().fold((0, 0), |(r, b), d| (r + d.rows, b + d.bytes)));
         progress.add(t, rows_done, bytes_done);
         tables.push(CopyTable { name: table.target.clone(), rows: table.rows, bytes: table.bytes, rows_done });
     }
@@ -209,9 +211,7 @@ fn levels(context: &Context<'_>, plan: &Plan) -> Vec<HashSet<usize>> {
 /// Tables whose rows no order brings in past the foreign keys: those of a cycle, and those that point at themselves
 /// and take more than one range.
 pub fn without_order(plan: &Plan, parents: &HashMap<String, Vec<String>>) -> Vec<String> {
-    let is_one_range = |name: &str| {
-        plan.tables.iter().any(|t| t.target == name && is_small(t) && t.rows <= RANGE_ROWS)
-    };
+    let is_one_range = |name: &str| plan.tables.iter().any(|t| t.target == name && is_small(t) && t.rows <= RANGE_ROWS);
     let leads_back = |start: &str| {
         let mut seen: HashSet<&str> = HashSet::new();
         let mut next: Vec<&str> = parents.get(start).into_iter().flatten().map(String::as_str).collect();

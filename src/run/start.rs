@@ -6,9 +6,9 @@ use crate::model::bounds::DEAD_CLIENT_PATIENCE;
 use crate::model::name::quoted;
 use crate::model::plan::Plan;
 use crate::model::source::Catalog;
+use crate::postgres::Session;
 use crate::postgres::catalog::{self, ExistingTable};
 use crate::postgres::control::{self, RunRecord, State};
-use crate::postgres::Session;
 use std::collections::HashSet;
 use std::time::Instant;
 
@@ -95,9 +95,7 @@ pub fn look(session: &mut Session, options: &Options, fingerprint: &str) -> Resu
     let Some(run) = control::latest(session, &options.schema)? else { return Ok(Start::Fresh) };
     let same = run.fingerprint == fingerprint && run.options == options.shape() && run.format == control::FORMAT;
     match (run.state, same) {
-        (State::Done, true) if !options.truncate && options.conflict.is_none() => {
-            Ok(Start::Finished(Box::new(run)))
-        }
+        (State::Done, true) if !options.truncate && options.conflict.is_none() => Ok(Start::Finished(Box::new(run))),
         (State::Done, _) => Ok(Start::Fresh),
         (_, true) => Ok(Start::Resume(Box::new(run))),
         (_, false) => Err(unfinished(&run, options, fingerprint)),

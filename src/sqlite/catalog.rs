@@ -75,10 +75,8 @@ impl Asker<'_> {
                         let table = self.table(entry, l, &index_sql, &mut catalog.remarks)?;
                         catalog.tables.push(table);
                     }
-                    None => catalog.remarks.push(format!(
-                        "table `{}` cannot be read: SQLite does not understand its CREATE statement",
-                        entry.name
-                    )),
+                    // SQLite does not understand its CREATE statement.
+                    None => catalog.unreadable.push(entry.name.clone()),
                 },
                 "view" => {
                     if let Err(e) = self.0.prepare(&format!("SELECT * FROM main.{} LIMIT 0", quoted(&entry.name))) {
@@ -148,13 +146,22 @@ impl Asker<'_> {
         remarks: &mut Vec<String>,
     ) -> rusqlite::Result<Table> {
         let name = &entry.name;
-        let (columns, primary_key) = self.columns(name)?;
-        let indexes = self.indexes(name, index_sql)?;
+        let (mut columns, primary_key) = self.columns(name)?;
+        let mut indexes = self.indexes(name, index_sql)?;
         let row_key = row_key(&columns, &primary_key, &indexes, listed);
-        for column in columns.iter().filter(|c| c.generated.is_some()) {
+        if let RowKey::Rowid { column: Some(rowid), .. } = row_key {
+            // An index on the INTEGER PRIMARY KEY lists the rowid, which has a name here.
+            for part in indexes.iter_mut().flat_map(|i| &mut i.columns).filter(|c| c.column.is_none() && !c.expression)
+            {
+                part.column = Some(rowid);
+            }
+        }
+        for column in columns.iter_mut().filter(|c| c.generated.is_some()) {
             let sql = format!("SELECT s.{} FROM main.{} AS s", quoted(&column.name), quoted(name));
             if let Err(e) = self.0.prepare(&sql) {
-                remarks.push(format!("generated column `{name}.{}` cannot be computed: {e}", column.name));
+                remarks
+                    .push(format!("generated column `{name}.{}` cannot be computed and stays NULL: {e}", column.name));
+                column.broken = true;
             }
         }
         Ok(Table {
@@ -186,6 +193,7 @@ impl Asker<'_> {
                     3 => Some(Generated::Stored),
                     _ => None,
                 },
+                broken: false,
             };
             Ok((column, row.get::<_, u32>(5)?))
         })?;
@@ -351,9 +359,9 @@ fn row_key(columns: &[Column], primary_key: &[usize], indexes: &[Index], listed:
             split: primary_key.first().copied().filter(|&i| affinity(i) == Affinity::Integer),
         };
     }
-    let indexed = indexes.iter().any(|i| i.origin == IndexOrigin::PrimaryKey);
+    let own_index = indexes.iter().any(|i| i.origin == IndexOrigin::PrimaryKey);
     let column = match primary_key {
-        [only] if !indexed => Some(*only),
+        [only] if !own_index => Some(*only),
         _ => None,
     };
     let free = |name: &&str| !columns.iter().any(|c| c.name.eq_ignore_ascii_case(name));

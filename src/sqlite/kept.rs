@@ -5,10 +5,11 @@
 //! snapshot is open would silently let writers in. So a database file is opened once, through here,
 //! and its handle is shared from then on.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// A shared handle on a database file.
 #[derive(Debug, Clone)]
@@ -20,18 +21,16 @@ impl KeptFile {
         shared(path).map(Self)
     }
 
-    /// Whether the file lies on a disk that takes no writes, asked by opening it to write.
-    pub fn on_read_only_disk(path: &Path) -> bool {
-        use std::sync::{Mutex, PoisonError};
-        // At most one handle for each time that a source's WAL could not be locked.
-        static PROBES: Mutex<Vec<File>> = Mutex::new(Vec::new());
-        match File::options().write(true).open(path) {
-            Ok(probe) => {
-                PROBES.lock().unwrap_or_else(PoisonError::into_inner).push(probe);
-                false
-            }
-            Err(e) => e.kind() == io::ErrorKind::ReadOnlyFilesystem,
+    /// Fails as the system does where this user may not write the file. Nothing is written, and this handle
+    /// is kept as well.
+    pub fn probe_writing(path: &Path) -> io::Result<()> {
+        // At most one handle for each source in a WAL that is read.
+        static PROBED: Mutex<BTreeMap<PathBuf, File>> = Mutex::new(BTreeMap::new());
+        let mut probed = PROBED.lock().unwrap_or_else(PoisonError::into_inner);
+        if !probed.contains_key(path) {
+            probed.insert(path.to_path_buf(), File::options().write(true).open(path)?);
         }
+        Ok(())
     }
 
     /// The file's size in bytes.
@@ -47,9 +46,7 @@ impl KeptFile {
 
 #[cfg(unix)]
 fn shared(path: &Path) -> io::Result<Arc<File>> {
-    use std::collections::BTreeMap;
     use std::os::unix::fs::MetadataExt;
-    use std::sync::{Mutex, PoisonError};
 
     // Bounded by the number of different sources that one process ever opens. An open handle keeps its inode
     // from being given to another file, so that the key stays true.

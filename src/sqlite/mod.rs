@@ -5,7 +5,9 @@
 
 mod catalog;
 mod connection;
+mod copy;
 mod fingerprint;
+mod hold;
 mod kept;
 mod open;
 mod scan;

@@ -98,6 +98,7 @@ impl Source {
 
 /// What lies at a source's path at one moment.
 #[derive(Debug, Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "facts about files, each independent of the others")]
 pub(super) struct Look {
     /// The size of the -wal, where there is one.
     pub wal: Option<u64>,

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::model::cell::Cell;
 use crate::model::name::quoted;
 use crate::model::range::Range;
-use crate::model::source::{RowKey, Table};
+use crate::model::source::{IndexOrigin, RowKey, Table};
 use rusqlite::types::ValueRef;
 use rusqlite::{Row, ToSql};
 use std::collections::VecDeque;
@@ -17,8 +17,10 @@ use std::collections::VecDeque;
 #[derive(Debug, Clone)]
 pub struct TableScan {
     table: String,
-    // `SELECT … FROM …`, the key first where there is one.
-    select: String,
+    // The table with its alias `s`, as FROM wants it.
+    from: String,
+    // What is selected, the key first where there is one.
+    list: String,
     // The key as SQL, and whether it can hold other things than integers.
     key: Option<(String, Exactness)>,
     width: usize,
@@ -114,14 +116,15 @@ impl TableScan {
             RowKey::PrimaryKey { split: Some(i) } => Some((of_table(&table.columns[*i].name), Exactness::Anything)),
             RowKey::PrimaryKey { split: None } | RowKey::None => None,
         };
-        let selected: Vec<String> = key
-            .iter()
-            .map(|(key, _)| key.clone())
-            .chain(columns.iter().map(|&i| of_table(&table.columns[i].name)))
-            .collect();
+        let selected: Vec<String> =
+            key.iter()
+                .map(|(key, _)| key.clone())
+                .chain(columns.iter().map(|&i| {
+                    if table.columns[i].broken { "NULL".to_owned() } else { of_table(&table.columns[i].name) }
+                }))
+                .collect();
         let list = if selected.is_empty() { "NULL".to_owned() } else { selected.join(", ") };
-        let select = format!("SELECT {list} FROM {}", from(&table.name));
-        Self { table: table.name.clone(), select, key, width: columns.len() }
+        Self { table: table.name.clone(), from: from(table), list, key, width: columns.len() }
     }
 
     /// A scan of all columns of `table`.
@@ -137,35 +140,38 @@ impl TableScan {
     }
 
     fn sql(&self, range: Range, limit: Option<u64>) -> (String, Vec<i64>) {
-        let mut sql = self.select.clone();
+        let mut sql = vec![format!("SELECT {} FROM {}", self.list, self.from)];
         let mut bound = Vec::new();
         if let Some((key, exactness)) = &self.key {
-            let mut word = " WHERE";
+            let mut word = "WHERE";
             if let Some(lo) = range.lo {
-                sql += &format!("{word} {key} >= ?");
+                sql.push(format!("{word} {key} >= ?"));
                 bound.push(lo);
-                word = " AND";
+                word = "AND";
             }
             if let Some(hi) = range.hi {
                 // A key of 1.5 lies in the range that ends with 1, so that it is in no gap.
                 let next = hi.checked_add(1).filter(|_| *exactness == Exactness::Anything);
                 let operator = if next.is_some() { "<" } else { "<=" };
-                sql += &format!("{word} {key} {operator} ?");
+                sql.push(format!("{word} {key} {operator} ?"));
                 bound.push(next.unwrap_or(hi));
             }
-            sql += &format!(" ORDER BY {key}");
+            sql.push(format!("ORDER BY {key}"));
         }
         if let Some(limit) = limit {
-            sql += " LIMIT ?";
+            sql.push("LIMIT ?".to_owned());
             bound.push(i64::try_from(limit).unwrap_or(i64::MAX));
         }
-        (sql, bound)
+        (sql.join(" "), bound)
     }
 }
 
-// NOT INDEXED still lets the rowid be used (<https://sqlite.org/lang_indexedby.html>).
-fn from(table: &str) -> String {
-    format!("main.{} AS s NOT INDEXED", quoted(table))
+// NOT INDEXED still lets the rowid be used (<https://sqlite.org/lang_indexedby.html>), but does nothing for a
+// WITHOUT ROWID table: there, the index of the primary key is the table.
+fn from(table: &Table) -> String {
+    let own = table.indexes.iter().find(|i| table.without_rowid && i.origin == IndexOrigin::PrimaryKey);
+    let by = own.map_or_else(|| "NOT INDEXED".to_owned(), |own| format!("INDEXED BY {}", quoted(&own.name)));
+    format!("main.{} AS s {by}", quoted(&table.name))
 }
 
 impl Reader {
@@ -220,7 +226,7 @@ impl Reader {
         mut row: impl FnMut(i64, &RowRef<'_>) -> Result<Flow>,
     ) -> Result<SampleEnd> {
         let rows_max = spots.saturating_mul(rows_per_spot);
-        if !scan.has_key() || !self.has_more_rows_than(&scan.table, rows_max)? {
+        if !scan.has_key() || !self.has_more_rows_than(scan, rows_max)? {
             let end = self.scan(scan, Range::ALL, Some(rows_max.saturating_add(1)), &mut row)?;
             return Ok(SampleEnd { rows: end.rows, whole: end.finished });
         }
@@ -229,11 +235,11 @@ impl Reader {
         Ok(SampleEnd { rows: sampler.rows, whole: false })
     }
 
-    /// The smallest and the largest integer key; `None` in an empty table and one without an integer key. Keys that
-    /// are no integers count as [`scan`](Self::scan) says, text and blobs not at all.
+    /// The smallest and the largest integer key; `None` in an empty table and one without an integer key. A fraction
+    /// counts as the next lower integer; text, blobs and numbers beyond 64 bits do not count.
     pub fn key_bounds(&self, scan: &TableScan) -> Result<Option<(i64, i64)>> {
         let Some((key, _)) = &scan.key else { return Ok(None) };
-        let from = from(&scan.table);
+        let from = &scan.from;
         let one = |operator: &str, number: i64, order: &str| {
             let sql = format!("SELECT {key} FROM {from} WHERE {key} {operator} ? ORDER BY {key} {order} LIMIT 1");
             let mut statement = self.conn.prepare_cached(&sql)?;
@@ -248,14 +254,14 @@ impl Reader {
     }
 
     /// The number of rows, counted in the table itself.
-    pub fn count(&self, table: &str) -> Result<u64> {
-        self.number(&format!("SELECT count(*) FROM {}", from(table)), table)
+    pub fn count(&self, table: &Table) -> Result<u64> {
+        self.number(&format!("SELECT count(*) FROM {}", from(table)), &table.name)
     }
 
-    /// Whether the table has more than `rows` rows; reads no more than that.
-    pub fn has_more_rows_than(&self, table: &str, rows: u64) -> Result<bool> {
+    // Reads no more rows than that.
+    fn has_more_rows_than(&self, scan: &TableScan, rows: u64) -> Result<bool> {
         let limit = rows.saturating_add(1).min(i64::MAX as u64);
-        self.number(&format!("SELECT count(*) FROM (SELECT 1 FROM {} LIMIT {limit})", from(table)), table)
+        self.number(&format!("SELECT count(*) FROM (SELECT 1 FROM {} LIMIT {limit})", scan.from), &scan.table)
             .map(|found| found > rows)
     }
 
@@ -319,11 +325,20 @@ struct Sampler<'a, F> {
 impl<F: FnMut(i64, &RowRef<'_>) -> Result<Flow>> Sampler<'_, F> {
     fn run(&mut self, spots: u64) -> Result<()> {
         let tail = self.tail_key()?;
-        let Some(last) = self.read(Range { lo: None, hi: tail.checked_sub(1) })? else { return Ok(()) };
+        let before_tail = tail.checked_sub(1);
+        let first = match before_tail {
+            Some(hi) => self.read(Range { lo: None, hi: Some(hi) })?,
+            None => None,
+        };
+        if self.stopped {
+            return Ok(());
+        }
         self.read(Range { lo: Some(tail), hi: None })?;
+        // No row before the tail: so many rows share its key that no place lies apart from it.
+        let Some(last) = first else { return Ok(()) };
         // Gaps that were not read, halved breadth first. Where the upper half of one holds no row, its lower
         // half is tried: keys may sit in one corner of their span. That costs a search in the b-tree, no rows.
-        let mut gaps: VecDeque<(i64, i64)> = gap(last.checked_add(1), tail.checked_sub(1)).into_iter().collect();
+        let mut gaps: VecDeque<(i64, i64)> = gap(last.checked_add(1), before_tail).into_iter().collect();
         let mut left = spots.saturating_sub(2);
         while let Some((lo, hi)) = gaps.pop_front() {
             if left == 0 || self.stopped {
@@ -358,7 +373,7 @@ impl<F: FnMut(i64, &RowRef<'_>) -> Result<Flow>> Sampler<'_, F> {
     // The key from which on the last rows are read.
     fn tail_key(&self) -> Result<i64> {
         let (key, _) = self.scan.key.as_ref().expect("only tables with a key are sampled in places");
-        let from = from(&self.scan.table);
+        let from = &self.scan.from;
         let sql = format!("SELECT {key} FROM {from} ORDER BY {key} DESC LIMIT 1 OFFSET ?");
         self.reader
             .conn

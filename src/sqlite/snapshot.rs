@@ -9,26 +9,22 @@
 //!
 //! Rules relied on: <https://sqlite.org/wal.html>, <https://sqlite.org/lockingv3.html>. In rollback mode no guard is
 //! needed: while one reader holds SHARED nobody can commit, and further readers of the same process join its lock
-//! even when a writer of another process is waiting (`unixLock` in SQLite 3.54's os_unix.c).
+//! even when a writer of another process is waiting (`unixLock` in SQLite 3.54's `os_unix.c`).
 
 use super::connection::{self, Access, look};
 use super::fingerprint::{Fingerprint, fingerprint};
+use super::hold::{Hold, Sweep};
 use super::kept::KeptFile;
-use super::open::{Look, Source, side_bytes, side_file};
+use super::open::{Look, Source};
 use super::refused;
 use crate::error::{Error, Kind, Result};
-use crate::model::bounds::{BACKUP_PAGES_STEP, SOURCE_COPY_TRIES};
-use rusqlite::backup::{Backup, StepResult};
-use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, ffi};
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::fs::{self, File};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
-use tempfile::TempDir;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 /// What the user asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -96,6 +92,8 @@ pub struct Reader {
     _hold: Arc<Hold>,
 }
 
+const MAY_NOT_LOCK: &str = "this user may not lock its WAL";
+
 impl Source {
     /// Starts a snapshot with this many readers, at least one.
     ///
@@ -129,12 +127,17 @@ impl Source {
         if look.is_wal() {
             return self.in_wal(&look, readers);
         }
-        let snapshot = if look.file_frozen && look.dir_frozen {
-            self.unguarded(Access::Immutable, SnapshotKind::Frozen, readers)
-        } else {
-            self.unguarded(Access::Read, SnapshotKind::ReadLock, readers)
-        };
-        snapshot.map(Ok)
+        if look.file_frozen && look.dir_frozen {
+            return self.unguarded(Access::Immutable, SnapshotKind::Frozen, readers).map(Ok);
+        }
+        let snapshot = self.unguarded(Access::Read, SnapshotKind::ReadLock, readers)?;
+        // Under the lock the journal mode stays; before it, somebody may have changed it to WAL.
+        let look = self.look()?;
+        if !look.is_wal() {
+            return Ok(Ok(snapshot));
+        }
+        drop(snapshot);
+        self.in_wal(&look, readers)
     }
 
     fn in_wal(&self, look: &Look, readers: usize) -> Result<Result<Snapshot, &'static str>> {
@@ -142,18 +145,21 @@ impl Source {
         if look.file_frozen || look.dir_frozen {
             return self.frozen_wal(look, readers);
         }
-        let hold = Arc::new(Hold::new(Some(Sweep { path: self.path.clone(), before: *look }), None));
+        // Asked before SQLite is: it would make a -wal and a -shm that belong to us and hinder their owner.
+        match KeptFile::probe_writing(&self.path) {
+            Ok(()) => {}
+            Err(e) if e.kind() == io::ErrorKind::ReadOnlyFilesystem => return self.frozen_wal(look, readers),
+            Err(_) => return Ok(Err(MAY_NOT_LOCK)),
+        }
+        let hold = Arc::new(Hold::new(Some(Sweep::after(&self.path, *look)), None));
         let Some(guard) = self.guard().map_err(|e| self.refused(e))? else {
-            if KeptFile::on_read_only_disk(&self.path) {
-                return self.frozen_wal(look, readers);
-            }
-            return Ok(Err("this user may not lock its WAL"));
+            return Ok(Err(MAY_NOT_LOCK));
         };
         // Until the rollback below nobody else commits: every reader sees the same last commit.
         let begun = self.readers(Access::Read, &hold, readers);
         let print = fingerprint(&self.path);
         let freed = guard.execute_batch("ROLLBACK; PRAGMA query_only = 1");
-        *hold.guard.lock().unwrap_or_else(PoisonError::into_inner) = Some(guard);
+        hold.keep(guard);
         let readers = begun.and_then(|readers| freed.map(|()| readers)).map_err(|e| self.refused(e))?;
         Ok(Ok(Snapshot { readers, kind: SnapshotKind::WalMark, fingerprint: print? }))
     }
@@ -174,17 +180,21 @@ impl Source {
     fn guard(&self) -> rusqlite::Result<Option<Connection>> {
         let begin = || {
             let guard = connection::writer(&self.path, self.busy)?;
+            // A file that may only be read is opened so, and then BEGIN IMMEDIATE quietly takes no lock.
+            if guard.is_readonly("main")? {
+                return Ok(None);
+            }
             guard.execute_batch("BEGIN IMMEDIATE")?;
-            Ok(guard)
+            Ok(Some(guard))
         };
         match begin() {
-            Ok(guard) => Ok(Some(guard)),
+            Ok(guard) => Ok(guard),
             Err(e) if may_not_write(&e) => Ok(None),
             Err(e) => Err(e),
         }
     }
 
-    fn readers(&self, access: Access, hold: &Arc<Hold>, readers: usize) -> rusqlite::Result<Vec<Reader>> {
+    pub(super) fn readers(&self, access: Access, hold: &Arc<Hold>, readers: usize) -> rusqlite::Result<Vec<Reader>> {
         (0..readers).map(|_| reader(&self.path, access, self.busy, hold)).collect()
     }
 
@@ -197,241 +207,20 @@ impl Source {
         }
     }
 
-    fn refused(&self, cause: rusqlite::Error) -> Error {
+    pub(super) fn refused(&self, cause: rusqlite::Error) -> Error {
         refused(cause, format!("cannot read `{}`", self.path.display()))
     }
 }
 
-fn reader(path: &Path, access: Access, busy: Duration, hold: &Arc<Hold>) -> rusqlite::Result<Reader> {
+/// A connection inside its read transaction.
+pub(super) fn reader(path: &Path, access: Access, busy: Duration, hold: &Arc<Hold>) -> rusqlite::Result<Reader> {
     let (conn, remark) = connection::reader(path, access, busy)?;
     conn.execute_batch("BEGIN")?;
     look(&conn)?;
     Ok(Reader { conn, remark, _hold: Arc::clone(hold) })
 }
 
-fn may_not_write(e: &rusqlite::Error) -> bool {
+/// SQLite refused for want of a permission.
+pub(super) fn may_not_write(e: &rusqlite::Error) -> bool {
     matches!(e.sqlite_error_code(), Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied))
-}
-
-// The private copies.
-impl Source {
-    fn backed_up(&self, live: Snapshot, readers: usize) -> Result<Snapshot> {
-        let [from, ..] = live.readers.as_slice() else {
-            return Err(Error::new(Kind::Bug, "a snapshot without a reader was to be backed up"));
-        };
-        let private = self.private()?;
-        let copy = private.path().join(COPY_NAME);
-        create(&copy).map_err(|e| self.no_copy(e))?;
-        self.back_up(&from.conn, &copy)?;
-        let fingerprint = live.fingerprint.clone();
-        drop(live);
-        self.read_private(private, SnapshotKind::Backup, fingerprint, readers)
-    }
-
-    fn back_up(&self, from: &Connection, copy: &Path) -> Result<()> {
-        let refused = |e| refused(e, format!("cannot back up `{}` to `{}`", self.path.display(), copy.display()));
-        let mut to = Connection::open(copy).map_err(refused)?;
-        // A crash leaves nothing that anybody reads, so that there is nothing to make durable.
-        to.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF").map_err(refused)?;
-        let backup = Backup::new(from, &mut to).map_err(refused)?;
-        let mut patience = Instant::now() + self.busy;
-        loop {
-            match backup.step(i32::from(BACKUP_PAGES_STEP)).map_err(refused)? {
-                StepResult::Done => return Ok(()),
-                StepResult::More => patience = Instant::now() + self.busy,
-                _ if Instant::now() < patience => std::thread::sleep(Duration::from_millis(20)),
-                _ => {
-                    let message =
-                        format!("cannot back up `{}`: it stays locked by another program", self.path.display());
-                    return Err(Error::new(Kind::Source, message).hint("stop the program that has it open"));
-                }
-            }
-        }
-    }
-
-    fn copied(&self, because: &'static str, readers: usize) -> Result<Snapshot> {
-        let look = self.look()?;
-        // Where others have the WAL open, SQLite may still read it under its own locks: better than files.
-        let others = look.is_wal() && look.wal.is_some() && look.shm && !look.hot_journal;
-        if let Some(live) = if others { self.unlocked_wal()? } else { None } {
-            return self.backed_up(live, readers);
-        }
-        let private = self.private()?;
-        let fingerprint = self.copy_files(private.path())?;
-        let copy = private.path().join(COPY_NAME);
-        let in_order = || {
-            let conn = connection::writer(&copy, self.busy)?;
-            conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
-            conn.execute_batch("PRAGMA synchronous = OFF; BEGIN IMMEDIATE; ROLLBACK")?;
-            // Closing takes the copy's -wal over into the copy.
-            conn.close().map_err(|(_, e)| e)
-        };
-        in_order().map_err(|e| refused(e, format!("cannot recover the private copy of `{}`", self.path.display())))?;
-        self.read_private(private, SnapshotKind::Copy { because: because.to_owned() }, fingerprint, readers)
-    }
-
-    // One reader on a WAL that may be read, not locked. The fingerprint belongs to the reader's moment only if it is
-    // the same before and after.
-    fn unlocked_wal(&self) -> Result<Option<Snapshot>> {
-        for _ in 0..SOURCE_COPY_TRIES {
-            let before = fingerprint(&self.path)?;
-            let readers = match self.readers(Access::Read, &Arc::default(), 1) {
-                Ok(readers) => readers,
-                Err(e) if may_not_write(&e) => return Ok(None),
-                Err(e) => return Err(self.refused(e)),
-            };
-            if fingerprint(&self.path)? == before {
-                return Ok(Some(Snapshot { readers, kind: SnapshotKind::WalMark, fingerprint: before }));
-            }
-        }
-        Err(self.restless())
-    }
-
-    // Copies the file with its -wal and -journal; again, if any of them changed meanwhile.
-    fn copy_files(&self, dir: &Path) -> Result<Fingerprint> {
-        for _ in 0..SOURCE_COPY_TRIES {
-            let before = (fingerprint(&self.path)?, self.times());
-            let copied = || -> io::Result<()> {
-                let main = KeptFile::of(&self.path)?;
-                let mut to = create(&dir.join(COPY_NAME))?;
-                let (mut at, mut buf) = (0, vec![0; 1 << 20]);
-                loop {
-                    let n = main.read_at(at, &mut buf)?;
-                    if n == 0 {
-                        break;
-                    }
-                    to.write_all(&buf[..n])?;
-                    at += n as u64;
-                }
-                for suffix in ["-wal", "-journal"] {
-                    if let Ok(mut from) = File::open(side_file(&self.path, suffix)) {
-                        io::copy(&mut from, &mut create(&side_file(&dir.join(COPY_NAME), suffix))?)?;
-                    }
-                }
-                Ok(())
-            };
-            copied().map_err(|e| self.no_copy(e))?;
-            if (fingerprint(&self.path)?, self.times()) == before {
-                return Ok(before.0);
-            }
-        }
-        Err(self.restless())
-    }
-
-    fn times(&self) -> [Option<SystemTime>; 3] {
-        ["", "-wal", "-journal"].map(|suffix| fs::metadata(side_file(&self.path, suffix)).ok()?.modified().ok())
-    }
-
-    fn read_private(&self, dir: TempDir, kind: SnapshotKind, print: Fingerprint, readers: usize) -> Result<Snapshot> {
-        let copy = dir.path().join(COPY_NAME);
-        let hold = Arc::new(Hold::new(None, Some(dir)));
-        let readers: rusqlite::Result<Vec<Reader>> =
-            (0..readers).map(|_| reader(&copy, Access::Immutable, self.busy, &hold)).collect();
-        let readers =
-            readers.map_err(|e| refused(e, format!("cannot read the private copy of `{}`", self.path.display())))?;
-        Ok(Snapshot { readers, kind, fingerprint: print })
-    }
-
-    fn private(&self) -> Result<TempDir> {
-        let mut builder = tempfile::Builder::new();
-        builder.prefix("lite2pg-");
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
-        builder.tempdir_in(&self.scratch).map_err(|e| self.no_copy(e))
-    }
-
-    fn no_copy(&self, e: io::Error) -> Error {
-        let (source, dir) = (self.path.display(), self.scratch.display());
-        let full = matches!(e.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
-        let what = if full { format!(": no room left in `{dir}`") } else { format!(" in `{dir}`") };
-        Error::new(Kind::Source, format!("cannot make a private copy of `{source}`{what}"))
-            .hint("TMPDIR=/a/larger/disk lite2pg …")
-            .cause(e)
-    }
-
-    fn restless(&self) -> Error {
-        Error::new(Kind::Source, format!("`{}` changes all the time, and may not be locked", self.path.display()))
-            .hint("run as the user that owns it, or stop the program that writes it")
-    }
-}
-
-// The name of the private copy within its directory.
-const COPY_NAME: &str = "source.db";
-
-// A new, empty file that only this user may read.
-fn create(path: &Path) -> io::Result<File> {
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
-}
-
-/// What must outlive the readers, and what is put in order after them.
-#[derive(Debug, Default)]
-struct Hold {
-    guard: Mutex<Option<Connection>>,
-    sweep: Option<Sweep>,
-    _private: Option<TempDir>,
-}
-
-/// The side files of a WAL source as they were before we came.
-#[derive(Debug)]
-struct Sweep {
-    path: PathBuf,
-    before: Look,
-}
-
-impl Hold {
-    fn new(sweep: Option<Sweep>, private: Option<TempDir>) -> Self {
-        Self { guard: Mutex::default(), sweep, _private: private }
-    }
-}
-
-impl Drop for Hold {
-    fn drop(&mut self) {
-        let guard = self.guard.get_mut().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(sweep) = &self.sweep else { return };
-        // Failing to tidy up must not fail a run that is done: the files are harmless to SQLite.
-        if let Some(guard) = guard {
-            sweep.close(guard).ok();
-        }
-        sweep.sweep().ok();
-    }
-}
-
-impl Sweep {
-    fn close(&self, guard: Connection) -> rusqlite::Result<()> {
-        let both_ours = self.before.wal.is_none() && !self.before.shm;
-        if both_ours && side_bytes(&side_file(&self.path, "-wal")).is_ok_and(|bytes| bytes == Some(0)) {
-            // Nothing to checkpoint: SQLite only deletes both files, if nobody else has them open.
-            guard.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
-        }
-        guard.close().map_err(|(_, e)| e)
-    }
-
-    // Deletes what SQLite would have left: the -shm that it made for a -wal without one, the -wal that it made
-    // for a -shm. Only under the exclusive lock, which says that nobody else has the database open.
-    fn sweep(&self) -> io::Result<()> {
-        let (wal, shm) = (side_file(&self.path, "-wal"), side_file(&self.path, "-shm"));
-        let our_wal = self.before.wal.is_none() && side_bytes(&wal)? == Some(0);
-        let our_shm = !self.before.shm && side_bytes(&shm)?.is_some();
-        if !our_wal && !our_shm {
-            return Ok(());
-        }
-        // In this mode SQLite keeps the WAL's index in memory, so that the -shm is not in use.
-        let alone = connection::writer(&self.path, Duration::ZERO).and_then(|conn| {
-            conn.execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; ROLLBACK")?;
-            Ok(conn)
-        });
-        let alone = alone.map_err(io::Error::other)?;
-        if our_shm {
-            fs::remove_file(&shm)?;
-        }
-        if our_wal && side_bytes(&wal)? == Some(0) {
-            fs::remove_file(&wal)?;
-        }
-        drop(alone);
-        Ok(())
-    }
 }

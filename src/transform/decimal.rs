@@ -11,6 +11,8 @@ pub(super) struct Limit {
     // Negative where the scale is larger than the precision: numeric(2,4) holds 0.0099.
     integer_digits_max: isize,
     fraction_digits_max: usize,
+    // numeric(p,s) prints every value with s decimals.
+    pads: bool,
 }
 
 impl Limit {
@@ -19,10 +21,12 @@ impl Limit {
             Self {
                 integer_digits_max: NUMERIC_INTEGER_DIGITS_MAX as isize,
                 fraction_digits_max: NUMERIC_FRACTION_DIGITS_MAX,
+                pads: false,
             },
             |(precision, scale)| Self {
                 integer_digits_max: precision as isize - scale as isize,
                 fraction_digits_max: usize::from(scale),
+                pads: true,
             },
         )
     }
@@ -49,7 +53,11 @@ pub(super) fn write(cell: Cell<'_>, limit: Limit, text: bool, out: &mut Vec<u8>)
             let decimal = Decimal::parse(digits).ok_or(Misfit::NotNumber)?;
             decimal.write(limit, out)?;
             let is_negative_zero = decimal.negative && decimal.is_zero();
-            Ok(if is_negative_zero { Fit::Rewritten(Rewrite::NegativeZero) } else { Fit::Exact })
+            Ok(match (is_negative_zero, decimal.is_printed_as(digits, limit)) {
+                (true, _) => Fit::Rewritten(Rewrite::NegativeZero),
+                (false, true) => Fit::Exact,
+                (false, false) => Fit::Rewritten(Rewrite::DecimalSpelling),
+            })
         }
         _ => Err(Misfit::Class),
     }
@@ -81,20 +89,21 @@ impl<'a> Decimal<'a> {
         (!integer.is_empty()).then(|| Self { negative, integer: without_leading_zeros(integer), fraction })
     }
 
-    /// Whether numeric's own output is `text` again: no plus, no leading zeros, no negative zero. Where it is
-    /// not, as in `007`, the text may be a code rather than a number.
-    pub(super) fn is_spelled_like(&self, text: &[u8]) -> bool {
-        let sign = usize::from(self.negative);
-        let point = usize::from(!self.fraction.is_empty());
-        let shortest = sign + self.integer.len().max(1) + point + self.fraction.len();
-        text.len() == shortest && !(self.negative && self.is_zero())
-    }
-
     pub(super) fn fits(&self, limit: Limit) -> bool {
         let leading_zeros = || self.fraction.iter().take_while(|b| **b == b'0').count() as isize;
         let integer_digits = if self.integer.is_empty() { -leading_zeros() } else { self.integer.len() as isize };
         self.fraction.len() <= limit.fraction_digits_max
             && (integer_digits <= limit.integer_digits_max || self.is_zero())
+    }
+
+    // Whether numeric's own output is `text` again: no plus, no leading zeros, and as many decimals as
+    // numeric(p,s) pads to.
+    fn is_printed_as(&self, text: &[u8], limit: Limit) -> bool {
+        let sign = usize::from(self.negative);
+        let point = usize::from(!self.fraction.is_empty());
+        let shortest = sign + self.integer.len().max(1) + point + self.fraction.len();
+        let is_negative_zero = self.negative && self.is_zero();
+        text.len() == shortest && !is_negative_zero && (!limit.pads || self.fraction.len() == limit.fraction_digits_max)
     }
 
     fn is_zero(&self) -> bool {
@@ -201,7 +210,8 @@ mod tests {
         for text in ["0", "1.10", "-12345.678900", "0.000000001", "123456789012345678901234567890.0000000001"] {
             check(&any, Cell::Text(text.as_bytes()), Ok((Fit::Exact, &payload(text))));
         }
-        check(&any, Cell::Text(b"+007.5"), Ok((Fit::Exact, &payload("7.5"))));
+        let respelled = Fit::Rewritten(Rewrite::DecimalSpelling);
+        check(&any, Cell::Text(b"+007.5"), Ok((respelled, &payload("7.5"))));
         check(&any, Cell::Text(b"-0.00"), Ok((Fit::Rewritten(Rewrite::NegativeZero), &payload("0.00"))));
         for text in
             ["", "-", "+", ".", "1.", ".5", "1e5", " 1", "1 ", "1.2.3", "--1", "NaN", "Infinity", "0x10", "1_000", "١"]
@@ -252,7 +262,8 @@ mod tests {
         check_len(131_073, 1, false);
         check_len(1, 16_384, false);
         let zeros = "0".repeat(200_000);
-        check(&any, Cell::Text(zeros.as_bytes()), Ok((Fit::Exact, &payload("0"))));
+        let respelled = Fit::Rewritten(Rewrite::DecimalSpelling);
+        check(&any, Cell::Text(zeros.as_bytes()), Ok((respelled, &payload("0"))));
     }
 
     #[test]
@@ -261,7 +272,7 @@ mod tests {
             [("0", true), ("-1.50", true), ("0.5", true), ("007", false), ("+1", false), ("-0.0", false), ("00", false)]
         {
             let decimal = Decimal::parse(text.as_bytes()).expect("a number");
-            assert_eq!(decimal.is_spelled_like(text.as_bytes()), same, "{text}");
+            assert_eq!(decimal.is_printed_as(text.as_bytes(), Limit::new(None)), same, "{text}");
         }
     }
 }

@@ -2,28 +2,28 @@
 //!
 //! Owns what the rules mean, down to the grammar of each text form. Knows neither tables nor connections, keeps
 //! nothing from one cell to the next but a scratch buffer, and prints nothing: what happened to a cell is its
-//! [`Fit`] or its [`Misfit`]. [`shape::Shapes`] asks the same parsers what a text could become.
+//! [`Fit`] or its [`Misfit`].
 
 mod boolean;
 mod decimal;
 mod json;
+mod keys;
 pub mod moment;
 mod number;
-pub mod shape;
 mod text;
 mod time;
 mod uuid;
 
 use crate::error::{Error, Kind, Result};
 use crate::model::cell::Cell;
-use crate::model::conversion::{Conversion, Fit, Misfit, UuidSpelling};
+use crate::model::conversion::{Conversion, Fit, Misfit, Rewrite, UuidSpelling};
 use crate::postgres::encode;
 
 /// A column's rule made ready: zones are looked up, and there is room for JSON's keys. One per lane and column.
 #[derive(Debug, Clone)]
 pub struct Compiled {
     rule: Rule,
-    keys: json::Keys,
+    keys: keys::Keys,
 }
 
 #[derive(Debug, Clone)]
@@ -72,7 +72,20 @@ impl Compiled {
                 Rule::Moment(moment::Rule::new(*form, naive, *target_has_zone)?)
             }
         };
-        Ok(Self { rule, keys: json::Keys::default() })
+        Ok(Self { rule, keys: keys::Keys::default() })
+    }
+
+    /// The bytes of a cell whose field is nothing but its length and those bytes. Who writes a large cell asks
+    /// first, so that it need not be copied whole; `None` sends it through [`Compiled::write`].
+    #[must_use]
+    pub fn verbatim<'a>(&self, cell: Cell<'a>) -> Option<(&'a [u8], Fit)> {
+        let (bytes, fit) = match (&self.rule, cell) {
+            (Rule::Text { chars_max: None, .. }, Cell::Text(bytes)) if text::is_clean(bytes) => (bytes, Fit::Exact),
+            (Rule::Bytea { .. }, Cell::Blob(bytes)) => (bytes, Fit::Exact),
+            (Rule::Bytea { all_classes: true }, Cell::Text(bytes)) => (bytes, Fit::Rewritten(Rewrite::TextAsBytes)),
+            _ => return None,
+        };
+        (bytes.len() <= encode::FIELD_BYTES_MAX).then_some((bytes, fit))
     }
 
     /// Appends the cell's field to `out`: a length and a payload. On a misfit `out` is as it was.

@@ -151,8 +151,9 @@ fn from_julian_day_real(value: f64) -> Result<i64, Misfit> {
     check_rough(value, days * MICROS_PER_DAY as f64)?;
     // A double holds a julian day of our time to 40 microseconds, and SQLite's own are whole milliseconds: the
     // millisecond comes first, so that `julianday('… 12:00:00.123')` does not arrive as .123004.
-    let millis = (days * MILLIS_PER_DAY).round() as i64 * 1000;
-    let micros = (days * MICROS_PER_DAY as f64).round() as i64;
+    let (whole, part) = (days.trunc() as i64 * MICROS_PER_DAY, days.fract());
+    let millis = whole + (part * MILLIS_PER_DAY).round() as i64 * 1000;
+    let micros = whole + (part * MICROS_PER_DAY as f64).round() as i64;
     for candidate in [millis, micros] {
         if julian_day_real(candidate).to_bits() == value.to_bits() {
             return in_range(candidate);
@@ -290,6 +291,8 @@ mod tests {
             let written = julian_day_real(micros);
             takes(&rule, Cell::Real(written), NUMBER, micros - MICROS_TO_2000);
         }
+        // Finer than SQLite's own: the microsecond that the double comes back from.
+        takes(&rule, Cell::Real(2_460_310.500_000_001), NUMBER, MIDNIGHT_2024 + 80);
         check(&rule, Cell::Real(1e300), Err(Misfit::OutOfRange));
         check(&rule, Cell::Integer(i64::MIN), Err(Misfit::OutOfRange));
         check(&rule, Cell::Real(0.0), Err(Misfit::OutOfRange));

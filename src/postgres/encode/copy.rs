@@ -1,8 +1,8 @@
 //! The envelope of a binary COPY: header, row starts, NULLs, trailer, and the length before each field.
 
-/// The largest field that the server reads. It holds a field in one allocation of at most 1 GB − 1 byte
-/// (`MaxAllocSize` in `src/include/utils/memutils.h`) together with a four-byte header, and one byte of jsonb's.
-pub const FIELD_BYTES_MAX: usize = 0x3fff_ffff - 8;
+/// The largest field that is sent. The server forms a row in one allocation below 1 GB (`MaxAllocSize` in
+/// `src/include/utils/memutils.h`) before it moves large fields out of it; 64 KB are left for the rest of the row.
+pub const FIELD_BYTES_MAX: usize = 0x3fff_ffff - 64 * 1024;
 
 /// Appends the signature, no flags and no extension: what begins every COPY.
 pub fn header(out: &mut Vec<u8>) {
@@ -27,12 +27,18 @@ pub fn null(out: &mut Vec<u8>) {
     out.extend_from_slice(&(-1_i32).to_be_bytes());
 }
 
+/// Appends the length of a field whose bytes follow by another way.
+#[inline]
+pub fn length(bytes: usize, out: &mut Vec<u8>) {
+    debug_assert!(bytes <= FIELD_BYTES_MAX);
+    out.extend_from_slice(&(bytes as u32).to_be_bytes());
+}
+
 // A field whose bytes are there already.
 #[inline]
 pub(super) fn field(payload: &[u8], out: &mut Vec<u8>) {
-    debug_assert!(payload.len() <= FIELD_BYTES_MAX);
     out.reserve(4 + payload.len());
-    out.extend_from_slice(&(payload.len() as u32).to_be_bytes());
+    length(payload.len(), out);
     out.extend_from_slice(payload);
 }
 

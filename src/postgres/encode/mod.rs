@@ -14,7 +14,7 @@ mod time;
 mod uuid;
 
 pub use boolean::boolean;
-pub use copy::{FIELD_BYTES_MAX, header, null, row, trailer};
+pub use copy::{FIELD_BYTES_MAX, header, length, null, row, trailer};
 pub use number::{float4, float8, int2, int4, int8};
 pub use numeric::{numeric, numeric_integer};
 pub use text::{bytea, json, jsonb, text, text_lossy};

@@ -16,6 +16,8 @@ pub fn text(bytes: &[u8], out: &mut Vec<u8>) {
 /// Appends any bytes as a `text`, with U+FFFD for each NUL and for each run of invalid bytes that
 /// [`String::from_utf8_lossy`] replaces by one.
 pub fn text_lossy(bytes: &[u8], out: &mut Vec<u8>) {
+    // A large one must not be copied each time that it outgrows its room; replacements are few.
+    out.reserve(bytes.len() + bytes.len() / 64 + 64);
     let from = begin(out);
     for chunk in bytes.utf8_chunks() {
         let mut valid = chunk.valid().as_bytes();

@@ -2,11 +2,11 @@
 
 use super::groups::{ColumnId, Groups};
 use crate::error::{Error, Kind, Result};
+use crate::model::candidates::{Hint, TypeOptions};
 use crate::model::cell::Class;
 use crate::model::conversion::{Conversion, UuidSpelling};
 use crate::model::profile::{ColumnProfile, TableProfile, Trial};
 use crate::model::source::{Catalog, Column};
-use crate::profile::candidates::{Hint, TypeOptions};
 
 /// 32 hex digits without a declared uuid must be seen at least this often before their version bits count
 /// as evidence: one random digest in eight has them by chance.
@@ -37,11 +37,9 @@ pub fn choose(
     let column = &catalog.tables[at.0].columns[at.1];
     let profile = &profiles[at.0].columns[at.1];
     let members = groups.members(at);
-    let shared = (members.len() > 1).then(|| choose_for_group(catalog, profiles, members, options));
-    let (trial, breaks_keys) = match shared {
-        Some(Some(trial)) => (trial, false),
-        Some(None) => (choose_alone(column, profile, options), true),
-        None => (choose_alone(column, profile, options), false),
+    let (trial, breaks_keys) = match choose_for_group(catalog, profiles, members, options) {
+        Some(trial) if members.len() > 1 && takes(profile, column, &trial.conversion) => (trial, false),
+        _ => (choose_alone(column, profile, options), members.len() > 1),
     };
     let evidence = evidence(column, &profiles[at.0], profile, &trial.conversion);
     Choice { conversion: trial.conversion, stand_ins: trial.stand_ins, evidence, breaks_keys }
@@ -77,31 +75,34 @@ fn choose_alone(column: &Column, profile: &ColumnProfile, options: &TypeOptions)
     })
 }
 
-/// The first rule that every member's rows took. None where that would cost a rowid its number.
+/// The first rule that every member's rows took. A rowid keeps its number whatever refers to it: members whose
+/// rows are no integers do not count then, and lose their keys instead.
 fn choose_for_group(
     catalog: &Catalog,
     profiles: &[TableProfile],
     members: &[ColumnId],
     options: &TypeOptions,
 ) -> Option<Trial> {
-    let with_values: Vec<&ColumnId> = members.iter().filter(|(t, c)| profiles[*t].columns[*c].values() > 0).collect();
-    let is_rowid = |(t, c): &ColumnId| catalog.tables[*t].rowid_column() == Some(*c);
-    let lead = members.iter().find(|m| is_rowid(m)).or(with_values.first().copied()).unwrap_or(&members[0]);
-    let lead_column = &catalog.tables[lead.0].columns[lead.1];
-    let lead_profile = &profiles[lead.0].columns[lead.1];
-    if with_values.is_empty() {
-        return Some(choose_alone(lead_column, lead_profile, options));
+    let column = |(t, c): &ColumnId| &catalog.tables[*t].columns[*c];
+    let profile = |(t, c): &ColumnId| &profiles[*t].columns[*c];
+    let has_values = |m: &&ColumnId| profile(m).values() > 0;
+    let rowid = members.iter().find(|(t, c)| catalog.tables[*t].rowid_column() == Some(*c));
+    let lead = rowid.or(members.iter().find(has_values)).or(members.first())?;
+    if !members.iter().any(|m| has_values(&m)) {
+        return Some(choose_alone(column(lead), profile(lead), options));
     }
-    let taken_by_all = |conversion: &Conversion| {
-        with_values.iter().all(|(t, c)| {
-            let hint = Hint::of(&catalog.tables[*t].columns[*c].declared);
-            let profile = &profiles[*t].columns[*c];
-            profile.trials.iter().any(|trial| {
-                trial.conversion == *conversion && trial.failure.is_none() && is_evidence(trial, profile, hint)
-            })
-        })
-    };
-    lead_profile.trials.iter().find(|t| taken_by_all(&t.conversion)).cloned()
+    let integer = |m: &&ColumnId| rowid.is_none() || takes(profile(m), column(m), &Conversion::Int { bytes: 8 });
+    let judges: Vec<&ColumnId> = members.iter().filter(has_values).filter(integer).collect();
+    let is_common = |conversion: &Conversion| judges.iter().all(|m| takes(profile(m), column(m), conversion));
+    let possible = |t: &&Trial| rowid.is_none() || matches!(t.conversion, Conversion::Int { .. });
+    profile(lead).trials.iter().filter(possible).find(|t| is_common(&t.conversion)).cloned()
+}
+
+// A column without values takes everything.
+fn takes(profile: &ColumnProfile, column: &Column, conversion: &Conversion) -> bool {
+    let hint = Hint::of(&column.declared);
+    let taken = |t: &Trial| t.conversion == *conversion && t.failure.is_none() && is_evidence(t, profile, hint);
+    profile.values() == 0 || profile.trials.iter().any(taken)
 }
 
 fn is_evidence(trial: &Trial, profile: &ColumnProfile, hint: Hint) -> bool {

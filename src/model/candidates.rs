@@ -168,8 +168,9 @@ pub fn for_new_column(declared: &str, in_key: bool, options: &TypeOptions) -> Ve
     }
     list.extend([TEXT, BYTES, ANY_TEXT, ANY_BYTES]);
     // A column declared BLOB, or not at all, holds bytes: text that is no clean text stays bytes there.
-    // In any other column such text gets its stand-in and the original is kept.
-    let stand_ins = hint.affinity != Affinity::Blob;
+    // In any other column such text gets its stand-in and the original is kept; not in a key, where two texts
+    // may have the same stand-in.
+    let stand_ins = hint.affinity != Affinity::Blob && !in_key;
     trials(list, stand_ins)
 }
 
@@ -184,10 +185,7 @@ pub fn for_existing_column(pg_type: &PgType, options: &TypeOptions) -> Vec<Trial
         PgType::Float4 => vec![Conversion::Float4],
         PgType::Float8 => vec![Conversion::Float8],
         PgType::Numeric(limit) => {
-            vec![
-                Conversion::Numeric { limit: *limit, text: false },
-                Conversion::Numeric { limit: *limit, text: true },
-            ]
+            vec![Conversion::Numeric { limit: *limit, text: false }, Conversion::Numeric { limit: *limit, text: true }]
         }
         PgType::Text | PgType::TextLike(_) => vec![TEXT, ANY_TEXT],
         PgType::Varchar(n) | PgType::Char(n) => {
