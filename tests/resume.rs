@@ -3,6 +3,8 @@
 //! Nothing here waits for luck: a second session holds a lock that the program needs, so that it stands still in
 //! the state that the test is about.
 
+#![expect(clippy::unwrap_used, reason = "a helper that unwraps fails its test with the place")]
+
 mod support;
 
 use lite2pg::postgres::{Session, Target};
