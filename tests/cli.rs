@@ -1,5 +1,7 @@
 //! The command line as a person sees it: exit code, stdout and stderr, with times, sizes and places filtered.
 
+#![expect(clippy::unwrap_used, reason = "a helper that unwraps fails its test with the place")]
+
 mod support;
 
 use rusqlite::Connection;

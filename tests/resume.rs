@@ -3,6 +3,8 @@
 //! Nothing here waits for luck: a second session holds a lock that the program needs, so that it stands still in
 //! the state that the test is about.
 
+#![expect(clippy::unwrap_used, reason = "a helper that unwraps fails its test with the place")]
+
 mod support;
 
 use lite2pg::postgres::{Session, Target};
@@ -502,4 +504,18 @@ fn foreign_keys_that_a_killed_run_had_set_aside_are_put_back_by_the_next_start_a
         assert_eq!(value(&seen, "SELECT count(*) || ' ' || count(DISTINCT id) FROM app.node"), "450000 450000");
         assert_eq!(value(&seen, "SELECT count(*) FROM lite2pg.foreign_key"), "0");
     }
+}
+
+#[test]
+fn a_connection_that_the_server_ends_in_mid_copy_is_7_and_the_same_command_goes_on() {
+    let stage = Stage::new();
+    let running = stage.held_after_ranges(1);
+    let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_locks WHERE relation = 'lite2pg.range'::regclass AND NOT granted";
+    assert_eq!(value(&stage.seen, end), "1");
+    running.end().exits(7).says(&["error: `big` cannot be copied", "hint:"]);
+    stage.release();
+    let before = stage.ranges();
+    stage.run(&[]).exits(0);
+    stage.holds_every_row_once();
+    assert!(before.iter().all(|range| stage.ranges().contains(range)));
 }

@@ -1,5 +1,7 @@
 //! The target side: what is refused, what is loaded into tables that are there, who may, and how it is named.
 
+#![expect(clippy::unwrap_used, reason = "a helper that unwraps fails its test with the place")]
+
 mod support;
 
 use lite2pg::postgres::{Session, Target};

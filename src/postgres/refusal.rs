@@ -12,6 +12,9 @@ use tokio_postgres::error::{DbError, ErrorPosition};
 /// Characters of a statement that a message shows.
 const STATEMENT_CHARS_MAX: usize = 100;
 
+/// What to do when a connection is gone.
+const AGAIN: &str = "the server's log says why; when it takes connections again, run the same command again";
+
 /// Whether the error says that the server stopped answering, so that a new connection may help.
 #[must_use]
 pub fn is_server_gone(error: &Error) -> bool {
@@ -38,6 +41,7 @@ pub(super) fn refused(error: tokio_postgres::Error, sql: &str) -> Error {
     }
     match db.hint() {
         Some(hint) => out.hint(hint),
+        None if kind == Kind::Target => out.hint(AGAIN),
         None => out,
     }
 }
@@ -47,7 +51,7 @@ fn not_said_by_the_server(error: tokio_postgres::Error, sql: &str) -> Error {
     let is_io = error.source().is_some_and(<dyn StdError>::is::<io::Error>);
     if error.is_closed() || is_io && !text.starts_with("error deserializing") {
         return Error::new(Kind::Target, "the connection to the server was lost")
-            .hint("the server's log says why; if it restarted, run the same command again")
+            .hint(AGAIN)
             .cause(error);
     }
     let out = Error::new(Kind::Failed, format!("a statement could not be carried out: {text}")).cause(error);
