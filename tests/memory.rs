@@ -5,7 +5,6 @@
 mod support;
 
 #[path = "../fixtures/generate.rs"]
-#[allow(dead_code, reason = "the example uses the rest")]
 mod generate;
 
 use rusqlite::Connection;

@@ -2,7 +2,7 @@
 //!
 //! Nothing here waits for luck: a second session holds a lock that the program needs, so that it stands still in
 //! the state that the test is about.
-
+#![allow(clippy::unwrap_used, reason = "a test that unwraps fails with the place")]
 #![expect(clippy::unwrap_used, reason = "a helper that unwraps fails its test with the place")]
 
 mod support;

@@ -112,6 +112,14 @@ fn on_conflict_fail_adds_rows_where_no_key_is_there_twice() {
 }
 
 #[test]
+fn on_conflict_says_where_no_key_tells_rows_apart() {
+    let case = Case::new("CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (7);");
+    case.seen.batch("CREATE TABLE t (id int8); INSERT INTO t VALUES (7)").unwrap();
+    case.run(&["--on-conflict", "skip"]).exits(0).says(&["`t`: no primary key on the target", "all are added"]);
+    case.asks("SELECT count(*) FROM t", "2");
+}
+
+#[test]
 fn schema_only_makes_every_object_and_data_only_fills_them() {
     let case = Case::new(&format!(
         "{SHOP}

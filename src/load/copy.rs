@@ -246,7 +246,11 @@ fn refusal(table: &TablePlan, item: Item, error: Error) -> Result<Outcome> {
     let Some(sqlstate) = refused else {
         let error = error.context(format!("`{}` cannot be copied", table.target));
         let is_lost = error.kind() == Kind::Target && error.data_state().is_none();
-        return Err(if is_lost { error.state("finished ranges are on the target; this one was rolled back") } else { error });
+        return Err(if is_lost {
+            error.state("finished ranges are on the target; this one was rolled back")
+        } else {
+            error
+        });
     };
     // Class 22: data exception; 54: program limit exceeded (a jsonb beyond its limits, nesting too deep).
     let about_data = sqlstate.starts_with("22") || sqlstate.starts_with("54");

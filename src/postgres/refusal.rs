@@ -50,9 +50,7 @@ fn not_said_by_the_server(error: tokio_postgres::Error, sql: &str) -> Error {
     let text = error.to_string();
     let is_io = error.source().is_some_and(<dyn StdError>::is::<io::Error>);
     if error.is_closed() || is_io && !text.starts_with("error deserializing") {
-        return Error::new(Kind::Target, "the connection to the server was lost")
-            .hint(AGAIN)
-            .cause(error);
+        return Error::new(Kind::Target, "the connection to the server was lost").hint(AGAIN).cause(error);
     }
     let out = Error::new(Kind::Failed, format!("a statement could not be carried out: {text}")).cause(error);
     match shown(sql) {

@@ -13,6 +13,7 @@ mod start;
 pub use options::{Options, Scope, default_jobs};
 
 use crate::error::{Error, Kind, Result};
+use crate::load::Conflict;
 use crate::model::event::{Event, LedgerLine, Observer, Phase, Summary, TableSummary};
 use crate::model::plan::{Level, Plan, Remark};
 use crate::model::range::Range;
@@ -177,10 +178,22 @@ fn prepare(
     let mut planned = plan_rows(draft, opened, observer, stop, clock)?;
     let mut session = control.another()?;
     clock.phase(Phase::Create, planned.plan.tables.len(), || probe::probe(&mut session, &mut planned.plan))?;
+    keyless(options, &mut planned.plan);
     for remark in &planned.plan.remarks {
         observer.event(&Event::Remark(remark.clone()));
     }
     Ok(planned)
+}
+
+// Without a key nobody can tell a row that is there from a new one.
+fn keyless(options: &Options, plan: &mut Plan) {
+    if !matches!(options.conflict, Some(Conflict::Skip | Conflict::Update)) {
+        return;
+    }
+    for table in plan.tables.iter().filter(|t| t.existing && t.primary_key.is_none()) {
+        let text = "no primary key on the target: rows that are there count as other rows, and all are added";
+        plan.remarks.push(Remark::warning(&table.source, text));
+    }
 }
 
 fn plan_rows(
