@@ -355,6 +355,26 @@ fn moments_of_a_key_stay_text_where_they_are_not_spelled_alike() {
     assert_eq!(keys.as_deref(), Some("2"));
 }
 
+#[test]
+fn a_schema_of_many_tables_keeps_every_key() {
+    // More than one transaction may ask the server about: foreign keys across the parts are made all the same.
+    let mut sql = String::from("BEGIN;");
+    for i in 0..300 {
+        let parent = (i + 299) % 300;
+        sql += &format!(
+            "CREATE TABLE t{i} (id INTEGER PRIMARY KEY, u TEXT UNIQUE, p REFERENCES t{parent} (id));
+             INSERT INTO t{i} VALUES (1, 'x', 1);"
+        );
+    }
+    sql += "CREATE VIEW v AS SELECT a.u FROM t0 a JOIN t299 b ON a.p = b.id; COMMIT;";
+    let moved = migrate(&Source::sql(&sql));
+    let constraints = "SELECT string_agg(contype || n::text, ' ' ORDER BY contype) FROM (SELECT contype::text, count(*) n \
+                       FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND contype IN ('p', 'u', 'f') \
+                       GROUP BY 1) c";
+    assert_eq!(moved.one(constraints).as_deref(), Some("f300 p300 u300"));
+    assert_eq!(moved.one("SELECT count(*)::text FROM v").as_deref(), Some("1"));
+}
+
 // Defaults, generated columns, views ---------------------------------------------------------------------------------
 
 #[test]

@@ -264,8 +264,19 @@ fn refusal(table: &TablePlan, item: Item, error: Error) -> Result<Outcome> {
             misfit: None,
             refusal: Some(error.to_string()),
         })),
-        None => Err(error
-            .context(format!("the server refused rows of `{}`", table.target))
-            .state("this range was rolled back; finished ranges are kept")),
+        None => {
+            let too_big = error.to_string().contains("row is too big");
+            let error = error
+                .context(format!("the server refused rows of `{}`", table.target))
+                .state("this range was rolled back; finished ranges are kept");
+            Err(if too_big {
+                let out = format!("`--exclude '{}'` leaves the table out; split it in SQLite to move it", table.source);
+                error
+                    .fact("a row of PostgreSQL has to fit a page of 8 kB; only long texts and blobs are moved out")
+                    .hint(out)
+            } else {
+                error
+            })
+        }
     }
 }

@@ -85,6 +85,10 @@ pub const DEAD_CLIENT_PATIENCE: Duration = Duration::from_secs(1);
 /// Connections to the target at most; `--jobs` above this is refused.
 pub const LANES_MAX: usize = 64;
 
+/// Tables that one transaction creates to ask the server about them. Each takes some eight locks, and a server
+/// with default settings has room for 6400.
+pub const PROBE_TABLES_MAX: usize = 250;
+
 /// Times that tables are loaded again because the rows disproved a type. Each round reads the disproved
 /// tables whole, so that a second round is rare and a third has no cause left.
 pub const RELOAD_ROUNDS_MAX: u32 = 8;

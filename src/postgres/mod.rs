@@ -27,7 +27,7 @@ pub use connect::{Pool, PoolSettings};
 pub use copy::{CopyIn, CopyOut};
 pub use embedded::{Embedded, EmbeddedOptions, Kept};
 pub use environment::Environment;
-pub use refusal::{is_server_gone, refused_column};
+pub use refusal::{is_answer, is_server_gone, refused_column};
 pub use session::{CancelHandle, ServerInfo, Session, Transaction};
 pub use target::{Endpoint, SslMode, Target};
 

@@ -21,6 +21,15 @@ pub fn is_server_gone(error: &Error) -> bool {
     error.kind() == Kind::Target
 }
 
+/// Whether the server refused what was asked, so that asking again gets the same answer. Not so where it lacked
+/// room (class 53), was busy or deadlocked (40, 55), was told to stop (57), or failed itself (58, XX)
+/// (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
+#[must_use]
+pub fn is_answer(error: &Error) -> bool {
+    let of_the_moment = |code: &str| ["53", "40", "55", "57", "58", "XX"].iter().any(|class| code.starts_with(class));
+    error.kind() == Kind::Failed && error.sqlstate().is_some_and(|code| !of_the_moment(code))
+}
+
 /// The column whose value the server refused in a COPY, where it tells one: its context ends in
 /// `COPY t, line 3, column c` (`CopyFromErrorCallback` in copyfrom.c).
 #[must_use]

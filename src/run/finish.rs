@@ -10,7 +10,7 @@ use crate::error::{Error, Kind, Result};
 use crate::model::bounds::MAINTENANCE_MB_TOTAL;
 use crate::model::event::{Event, Phase};
 use crate::model::plan::{CheckPlan, ForeignKeyPlan, IndexPlan, KeyPlan, Plan, Remark, TablePlan};
-use crate::postgres::{Session, aside, catalog, control, ddl};
+use crate::postgres::{Session, aside, catalog, control, ddl, is_answer};
 use std::collections::HashMap;
 use std::time::Instant;
 
@@ -88,13 +88,11 @@ fn try_both(session: &Session, first: &str, second: Option<&str>) -> Result<Opti
     Ok(None)
 }
 
-// The server's refusal is an answer; a lost connection is an error.
+// What the server refuses for good is an answer; a full disk or a lost connection ends the run, to be resumed.
 fn attempt(session: &Session, sql: &str) -> Result<Option<Error>> {
     match session.batch(sql) {
         Ok(()) => Ok(None),
-        Err(error) if error.kind() == Kind::Failed && error.sqlstate().is_some_and(|s| !s.starts_with("57")) => {
-            Ok(Some(error))
-        }
+        Err(error) if is_answer(&error) => Ok(Some(error)),
         Err(error) => Err(error),
     }
 }

@@ -1,27 +1,45 @@
 //! The server is asked about every definition before a row moves: everything is created in one transaction
 //! that is rolled back. What it refuses leaves the plan and becomes a remark.
 
-use crate::error::{Error, Kind, Result};
-use crate::model::plan::{Plan, Remark, TablePlan};
-use crate::postgres::{Session, Transaction, catalog, ddl};
+use crate::error::{Error, Result};
+use crate::model::bounds::PROBE_TABLES_MAX;
+use crate::model::plan::{Plan, Remark, TablePlan, ViewPlan};
+use crate::postgres::{Session, Transaction, catalog, ddl, is_answer};
 
 /// Takes out of the plan what the server refuses.
+///
+/// A transaction holds a lock for everything that it creates, and the server has room for a few thousand
+/// (`max_locks_per_transaction`). So a large schema is asked about in parts, and what refers to other tables
+/// (foreign keys, views) only when it is created for good.
 pub fn probe(session: &mut Session, plan: &mut Plan) -> Result<()> {
-    let tx = session.transaction()?;
-    catalog::create_schema(&tx, &plan.schema)?;
     let Plan { schema, tables, views, remarks, .. } = plan;
-    for table in tables.iter_mut().filter(|t| !t.existing) {
-        columns(&tx, schema, table, remarks)?;
+    let mut new: Vec<&mut TablePlan> = tables.iter_mut().filter(|t| !t.existing).collect();
+    let is_whole = new.len() <= PROBE_TABLES_MAX;
+    for part in new.chunks_mut(PROBE_TABLES_MAX) {
+        let tx = session.transaction()?;
+        catalog::create_schema(&tx, schema)?;
+        for table in part.iter_mut() {
+            columns(&tx, schema, table, remarks)?;
+        }
+        for table in part.iter_mut() {
+            keys(&tx, schema, table, remarks)?;
+            checks(&tx, schema, table, remarks)?;
+        }
+        if is_whole {
+            for table in part.iter_mut() {
+                foreign_keys(&tx, schema, table, remarks)?;
+            }
+            ask_views(&tx, schema, views, remarks)?;
+        }
+        tx.rollback()?;
     }
-    for table in tables.iter_mut().filter(|t| !t.existing) {
-        keys(&tx, schema, table, remarks)?;
-    }
-    for table in tables.iter_mut().filter(|t| !t.existing) {
-        constraints(&tx, schema, table, remarks)?;
-    }
+    Ok(())
+}
+
+fn ask_views(tx: &Transaction<'_>, schema: &str, views: &mut Vec<ViewPlan>, remarks: &mut Vec<Remark>) -> Result<()> {
     let mut kept = Vec::with_capacity(views.len());
     for view in views.drain(..) {
-        match ask(&tx, &ddl::create_view(schema, &view))? {
+        match ask(tx, &ddl::create_view(schema, &view))? {
             None => kept.push(view),
             Some(refusal) => remarks.push(
                 Remark::warning(&view.source, format!("view not created: {}", refusal.message()))
@@ -30,7 +48,7 @@ pub fn probe(session: &mut Session, plan: &mut Plan) -> Result<()> {
         }
     }
     *views = kept;
-    tx.rollback()
+    Ok(())
 }
 
 /// Asks about the columns of these tables only, and leaves nothing of it in the transaction.
@@ -114,7 +132,7 @@ fn keys(tx: &Transaction<'_>, schema: &str, table: &mut TablePlan, remarks: &mut
     Ok(())
 }
 
-fn constraints(tx: &Transaction<'_>, schema: &str, table: &mut TablePlan, remarks: &mut Vec<Remark>) -> Result<()> {
+fn checks(tx: &Transaction<'_>, schema: &str, table: &mut TablePlan, remarks: &mut Vec<Remark>) -> Result<()> {
     let mut checks = Vec::with_capacity(table.checks.len());
     for check in std::mem::take(&mut table.checks) {
         let sql = ddl::add_check(schema, table, &check);
@@ -127,6 +145,10 @@ fn constraints(tx: &Transaction<'_>, schema: &str, table: &mut TablePlan, remark
         }
     }
     table.checks = checks;
+    Ok(())
+}
+
+fn foreign_keys(tx: &Transaction<'_>, schema: &str, table: &mut TablePlan, remarks: &mut Vec<Remark>) -> Result<()> {
     let mut keys = Vec::with_capacity(table.foreign_keys.len());
     for key in std::mem::take(&mut table.foreign_keys) {
         let sql = ddl::add_foreign_key(schema, table, &key);
@@ -150,7 +172,7 @@ fn ask(tx: &Transaction<'_>, sql: &str) -> Result<Option<Error>> {
             tx.batch("RELEASE SAVEPOINT lite2pg_probe")?;
             Ok(None)
         }
-        Err(error) if error.kind() == Kind::Failed && error.sqlstate().is_some() => {
+        Err(error) if is_answer(&error) => {
             tx.batch("ROLLBACK TO SAVEPOINT lite2pg_probe; RELEASE SAVEPOINT lite2pg_probe")?;
             Ok(Some(error))
         }
