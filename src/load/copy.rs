@@ -256,27 +256,18 @@ fn refusal(table: &TablePlan, item: Item, error: Error) -> Result<Outcome> {
     let about_data = sqlstate.starts_with("22") || sqlstate.starts_with("54");
     let column = refused_column(&error).and_then(|name| table.columns.iter().position(|c| c.target == name));
     let generated = table.columns.iter().position(|c| c.generated.is_some());
-    match column.or(generated).filter(|_| about_data && !table.existing) {
-        Some(column) => Ok(Outcome::Disproved(Disproof {
-            table: item.table,
-            column,
-            key: None,
-            misfit: None,
-            refusal: Some(error.to_string()),
-        })),
-        None => {
-            let too_big = error.to_string().contains("row is too big");
-            let error = error
-                .context(format!("the server refused rows of `{}`", table.target))
-                .state("this range was rolled back; finished ranges are kept");
-            Err(if too_big {
-                let out = format!("`--exclude '{}'` leaves the table out; split it in SQLite to move it", table.source);
-                error
-                    .fact("a row of PostgreSQL has to fit a page of 8 kB; only long texts and blobs are moved out")
-                    .hint(out)
-            } else {
-                error
-            })
-        }
+    if let Some(column) = column.or(generated).filter(|_| about_data && !table.existing) {
+        let refusal = Some(error.to_string());
+        return Ok(Outcome::Disproved(Disproof { table: item.table, column, key: None, misfit: None, refusal }));
     }
+    let too_big = error.to_string().contains("row is too big");
+    let error = error
+        .context(format!("the server refused rows of `{}`", table.target))
+        .state("this range was rolled back; finished ranges are kept");
+    if !too_big {
+        return Err(error);
+    }
+    Err(error
+        .fact("a row of PostgreSQL has to fit a page of 8 kB; only long texts and blobs are moved out")
+        .hint(format!("`--exclude '{}'` leaves the table out; split it in SQLite to move it", table.source)))
 }

@@ -44,8 +44,8 @@ pub fn kept(session: &Session, schema: &str) -> Result<Vec<Aside>> {
     Ok(rows.iter().map(|row| Aside { table: row.get(0), name: row.get(1), definition: row.get(2) }).collect())
 }
 
-/// Puts a key back, for new rows only, and forgets that it was set aside. Where its table is gone it is only
-/// forgotten. Runs in the caller's transaction.
+/// Puts a key back for new rows, where its table is still there and it is not back already. Takes a lock on both
+/// its tables: two sessions that do this for keys which point both ways would wait for each other.
 pub fn put_back(tx: &Transaction<'_>, schema: &str, key: &Aside) -> Result<()> {
     let there = "SELECT to_regclass($1) IS NOT NULL AND NOT EXISTS \
                  (SELECT FROM pg_constraint WHERE conrelid = to_regclass($1) AND conname = $2)";
@@ -55,9 +55,14 @@ pub fn put_back(tx: &Transaction<'_>, schema: &str, key: &Aside) -> Result<()> {
         let sql = format!("ALTER TABLE {relation} ADD CONSTRAINT {} {definition} NOT VALID", quoted(&key.name));
         tx.batch(&sql).map_err(|e| put_back_refused(e, key))?;
     }
+    Ok(())
+}
+
+/// Forgets that a key was set aside, once nothing is left to do about it.
+pub fn forget(session: &Session, schema: &str, key: &Aside) -> Result<()> {
     let sql = "DELETE FROM lite2pg.foreign_key f USING lite2pg.run r \
                WHERE r.id = f.run AND r.target_schema = $1 AND f.table_name = $2 AND f.name = $3";
-    tx.execute(sql, &[&schema, &key.table, &key.name])?;
+    session.execute(sql, &[&schema, &key.table, &key.name])?;
     Ok(())
 }
 

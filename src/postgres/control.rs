@@ -264,6 +264,7 @@ pub fn forget_unfinished(session: &mut Session, schema: &str) -> Result<()> {
     let tx = session.transaction()?;
     for key in aside::kept(&tx, schema)? {
         aside::put_back(&tx, schema, &key)?;
+        aside::forget(&tx, schema, &key)?;
     }
     let sql =
         "UPDATE lite2pg.run SET state = 'abandoned', ended_at = now() WHERE target_schema = $1 AND state <> 'done'";
@@ -289,6 +290,7 @@ pub fn abandon(session: &mut Session, schema: &str) -> Result<Vec<String>> {
     }
     for key in aside::kept(&tx, schema)? {
         aside::put_back(&tx, schema, &key)?;
+        aside::forget(&tx, schema, &key)?;
     }
     tx.execute("UPDATE lite2pg.run SET state = 'abandoned', ended_at = now() WHERE target_schema = $1", &[&schema])?;
     tx.commit()?;

@@ -94,7 +94,9 @@ impl Rule {
         let fit = if written.time.is_none() { Fit::Rewritten(Rewrite::DateAsMidnight) } else { fit };
         let days = i64::from(written.date.days() + DAYS_TO_2000);
         let wall_clock = days * MICROS_PER_DAY + written.time.unwrap_or(0);
-        Ok((wall_clock - i64::from(offset) * MICROS_PER_SECOND, fit))
+        let micros = wall_clock - i64::from(offset) * MICROS_PER_SECOND;
+        // An offset may lead out of the years that text can spell, where SQLite's own functions give up too.
+        if (MICROS_MIN..=MICROS_MAX).contains(&micros) { Ok((micros, fit)) } else { Err(Misfit::OutOfRange) }
     }
 }
 
