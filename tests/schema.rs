@@ -358,14 +358,16 @@ fn moments_of_a_key_stay_text_where_they_are_not_spelled_alike() {
 #[test]
 fn a_schema_of_many_tables_keeps_every_key() {
     // More than one transaction may ask the server about: foreign keys across the parts are made all the same.
-    let mut sql = String::from("PRAGMA foreign_keys = OFF; BEGIN;");
-    for i in 0..300 {
-        let parent = (i + 299) % 300;
-        sql += &format!(
-            "CREATE TABLE t{i} (id INTEGER PRIMARY KEY, u TEXT UNIQUE, p REFERENCES t{parent} (id));
-             INSERT INTO t{i} VALUES (1, 'x', 1);"
-        );
-    }
+    let tables: Vec<String> = (0..300)
+        .map(|i| {
+            let parent = (i + 299) % 300;
+            format!(
+                "CREATE TABLE t{i} (id INTEGER PRIMARY KEY, u TEXT UNIQUE, p REFERENCES t{parent} (id));
+                 INSERT INTO t{i} VALUES (1, 'x', 1);"
+            )
+        })
+        .collect();
+    let mut sql = format!("PRAGMA foreign_keys = OFF; BEGIN; {}", tables.concat());
     sql += "CREATE VIEW v AS SELECT a.u FROM t0 a JOIN t299 b ON a.p = b.id; COMMIT;";
     let moved = migrate(&Source::sql(&sql));
     let constraints = "SELECT string_agg(contype || n::text, ' ' ORDER BY contype) FROM (SELECT contype::text, count(*) n \
