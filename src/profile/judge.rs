@@ -71,8 +71,8 @@ fn learn_spelling(conversion: &mut Conversion, compiled: &mut Compiled, cell: Ce
     let (Conversion::Moment { spelled: Some(spelled), .. }, Cell::Text(text)) = (&mut *conversion, cell) else {
         return;
     };
-    if spelled.is_empty() {
-        *spelled = spelling(text);
+    if let Some(learned) = spelling(text).filter(|_| spelled.is_empty()) {
+        *spelled = learned;
         // The rule was sound before, and any spelling is.
         if let Ok(learned) = Compiled::new(conversion) {
             *compiled = learned;

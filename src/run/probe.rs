@@ -3,7 +3,7 @@
 
 use crate::error::{Error, Result};
 use crate::model::bounds::PROBE_TABLES_MAX;
-use crate::model::plan::{Plan, Remark, TablePlan, ViewPlan};
+use crate::model::plan::{CheckPlan, ForeignKeyPlan, Plan, Remark, TablePlan, ViewPlan};
 use crate::postgres::{Session, Transaction, catalog, ddl, is_answer};
 
 /// Takes out of the plan what the server refuses.
@@ -37,17 +37,10 @@ pub fn probe(session: &mut Session, plan: &mut Plan) -> Result<()> {
 }
 
 fn ask_views(tx: &Transaction<'_>, schema: &str, views: &mut Vec<ViewPlan>, remarks: &mut Vec<Remark>) -> Result<()> {
-    let mut kept = Vec::with_capacity(views.len());
-    for view in views.drain(..) {
-        match ask(tx, &ddl::create_view(schema, &view))? {
-            None => kept.push(view),
-            Some(refusal) => remarks.push(
-                Remark::warning(&view.source, format!("view not created: {}", refusal.message()))
-                    .with_sql(ddl::create_view(schema, &view)),
-            ),
-        }
-    }
-    *views = kept;
+    let mut refused = |view: &ViewPlan, why: &str, sql: String| {
+        remarks.push(Remark::warning(&view.source, format!("view not created: {why}")).with_sql(sql));
+    };
+    *views = accepted(tx, std::mem::take(views), |view| ddl::create_view(schema, view), &mut refused)?;
     Ok(())
 }
 
@@ -133,35 +126,39 @@ fn keys(tx: &Transaction<'_>, schema: &str, table: &mut TablePlan, remarks: &mut
 }
 
 fn checks(tx: &Transaction<'_>, schema: &str, table: &mut TablePlan, remarks: &mut Vec<Remark>) -> Result<()> {
-    let mut checks = Vec::with_capacity(table.checks.len());
-    for check in std::mem::take(&mut table.checks) {
-        let sql = ddl::add_check(schema, table, &check);
-        match ask(tx, &sql)? {
-            None => checks.push(check),
-            Some(refusal) => remarks.push(
-                Remark::warning(&table.source, format!("check not created: {}", refusal.message()))
-                    .with_sql(format!("{sql};")),
-            ),
-        }
-    }
-    table.checks = checks;
+    let mut refused = |_: &CheckPlan, why: &str, sql: String| {
+        remarks.push(Remark::warning(&table.source, format!("check not created: {why}")).with_sql(sql));
+    };
+    let all = table.checks.clone();
+    table.checks = accepted(tx, all, |check| ddl::add_check(schema, table, check), &mut refused)?;
     Ok(())
 }
 
 fn foreign_keys(tx: &Transaction<'_>, schema: &str, table: &mut TablePlan, remarks: &mut Vec<Remark>) -> Result<()> {
-    let mut keys = Vec::with_capacity(table.foreign_keys.len());
-    for key in std::mem::take(&mut table.foreign_keys) {
-        let sql = ddl::add_foreign_key(schema, table, &key);
+    let mut refused = |_: &ForeignKeyPlan, why: &str, sql: String| {
+        remarks.push(Remark::warning(&table.source, format!("foreign key not created: {why}")).with_sql(sql));
+    };
+    let all = table.foreign_keys.clone();
+    table.foreign_keys = accepted(tx, all, |key| ddl::add_foreign_key(schema, table, key), &mut refused)?;
+    Ok(())
+}
+
+// The definitions that the server takes; the others are told with its reason and their SQL.
+fn accepted<T>(
+    tx: &Transaction<'_>,
+    all: Vec<T>,
+    statement: impl Fn(&T) -> String,
+    refused: &mut impl FnMut(&T, &str, String),
+) -> Result<Vec<T>> {
+    let mut kept = Vec::with_capacity(all.len());
+    for one in all {
+        let sql = statement(&one);
         match ask(tx, &sql)? {
-            None => keys.push(key),
-            Some(refusal) => remarks.push(
-                Remark::warning(&table.source, format!("foreign key not created: {}", refusal.message()))
-                    .with_sql(format!("{sql};")),
-            ),
+            None => kept.push(one),
+            Some(refusal) => refused(&one, refusal.message(), format!("{sql};")),
         }
     }
-    table.foreign_keys = keys;
-    Ok(())
+    Ok(kept)
 }
 
 // Runs a statement; the server's refusal is an answer, anything else an error.

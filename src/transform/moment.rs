@@ -29,12 +29,12 @@ pub(super) struct Rule {
     spelled: Box<[u8]>,
 }
 
-/// The spelling of a text, for keys: each digit as `0`, everything else as it is.
+/// The spelling of a moment's text, for keys: each digit as `0`, everything else as it is. None where the text is
+/// no moment, so that nothing else of a cell ever gets into a plan.
 #[must_use]
-pub fn spelling(text: &[u8]) -> String {
-    let folded = text.iter().map(|b| if b.is_ascii_digit() { b'0' } else { *b }).collect();
-    // What is no UTF-8 is no moment either.
-    String::from_utf8(folded).unwrap_or_default()
+pub fn spelling(text: &[u8]) -> Option<String> {
+    parse_moment(text).ok()?;
+    Some(text.iter().map(|b| if b.is_ascii_digit() { '0' } else { char::from(*b) }).collect())
 }
 
 // What a text without a zone means, and whether one with a zone is taken at all.
