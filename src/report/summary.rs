@@ -21,7 +21,7 @@ pub fn text(summary: &Summary) -> String {
         out.push_str("this run had finished before; rows were counted again\n");
     }
     if !summary.tables.is_empty() {
-        let _ = writeln!(out, "{}\n", tables(summary));
+        let _ = writeln!(out, "{}\n", tables(summary).trim_fmt());
     }
     ledger(summary, &mut out);
     phases(summary, &mut out);
