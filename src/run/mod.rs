@@ -88,7 +88,9 @@ pub fn migrate(options: &Options, target: &Target, observer: &dyn Observer, stop
         Start::Finished(run) => return finished(*run, &opened, &pool, options, observer, stop, clock),
         Start::Resume(run) => resume(*run, &opened, &control, options, observer)?,
         Start::Fresh => {
-            let planned = prepare(options, &mut opened, &control, observer, stop, &mut clock)?;
+            let prepared = prepare(options, &mut opened, &control, observer, stop, &mut clock);
+            let dropped = "what the earlier run created is dropped; nothing new was written";
+            let planned = prepared.map_err(|e| if options.restart { e.state(dropped) } else { e })?;
             let run = begin(options, &opened, &planned, &mut control)?;
             (planned, run, false)
         }
