@@ -214,7 +214,6 @@ impl Stream<'_, '_> {
     fn flush_originals(&mut self) -> Result<()> {
         self.finish()?;
         // FREEZE is allowed once more: the table is still new in this transaction.
-        debug_assert_eq!(self.load.order.plan.tables[self.item.table].target, self.table.target);
         self.open()
     }
 

@@ -1,8 +1,10 @@
 //! A migration from the first look to the last count: the stages composed, in the order of [`migrate`].
 
+mod account;
 mod clock;
 mod crew;
 mod evidence;
+mod existing;
 mod finish;
 mod memory;
 mod options;
@@ -14,14 +16,13 @@ pub use options::{Options, Scope, default_jobs};
 
 use crate::error::{Error, Kind, Result};
 use crate::load::Conflict;
-use crate::model::event::{Event, LedgerLine, Observer, Phase, Summary, TableSummary};
-use crate::model::plan::{Level, Plan, Remark};
-use crate::model::range::Range;
+use crate::model::event::{Event, Observer, Phase, Summary};
+use crate::model::plan::{Plan, Remark};
 use crate::model::source::Catalog;
 use crate::plan::Draft;
 use crate::plan::select::Selection;
-use crate::postgres::control::{self, DoneRange, RunRecord, State};
-use crate::postgres::{Pool, PoolSettings, Session, Target, aside, catalog, ddl};
+use crate::postgres::control::{self, RunRecord, State};
+use crate::postgres::{Pool, PoolSettings, Session, Target, catalog, ddl};
 use crate::profile::Depth;
 use crate::sqlite::{Reader, Source};
 use clock::Clock;
@@ -95,10 +96,10 @@ pub fn migrate(options: &Options, target: &Target, observer: &dyn Observer, stop
             (planned, run, false)
         }
     };
-    let mut parents = parents_of_existing(&control, options, &planned)?;
-    let replica_role = !parents.is_empty() && may_be_replica(&control);
-    if !replica_role && set_aside(&mut control, run.id, &planned.plan, &parents, observer)? {
-        parents = parents_of_existing(&control, options, &planned)?;
+    let mut parents = existing::parents(&control, options, &planned)?;
+    let replica_role = !parents.is_empty() && existing::may_be_replica(&control);
+    if !replica_role && existing::set_aside(&mut control, run.id, &planned.plan, &parents, observer)? {
+        parents = existing::parents(&control, options, &planned)?;
     }
     let context =
         Context { options, observer, stop, pool: &pool, control: &control, run: run.id, replica_role, parents };
@@ -284,11 +285,11 @@ fn finished(
         .phase(Phase::Analyze, run.plan.tables.len(), || finish::count(&context, &run.plan))
         .map_err(|e| changed_since(e, run.id))?;
     if options.scope != Scope::SchemaOnly {
-        check_counts(&run.plan, &done, &counts, options).map_err(|e| changed_since(e, run.id))?;
+        account::check_counts(&run.plan, &done, &counts, options).map_err(|e| changed_since(e, run.id))?;
     }
-    let tables = table_summaries(&run.plan, &done, &counts, &HashMap::new(), &run.plan.remarks);
+    let tables = account::table_summaries(&run.plan, &done, &counts, &HashMap::new(), &run.plan.remarks);
     let ledger = control::ledger(&control, run.id)?;
-    let mut summary = summary(&context, run.plan.remarks, tables, ledger, opened.snapshot.clone(), clock);
+    let mut summary = account::summary(&context, run.plan.remarks, tables, ledger, opened.snapshot.clone(), clock);
     summary.finished_before = true;
     Ok(summary)
 }
@@ -329,7 +330,7 @@ fn finish(
         remarks.extend(finish::sequences(context, plan)?);
         remarks.extend(finish::views(context, plan)?);
         remarks.extend(finish::put_back(context, plan)?);
-        remarks.extend(unchecked_keys(context, plan)?);
+        remarks.extend(existing::unchecked_keys(context, plan)?);
         Ok(remarks)
     })?);
     for remark in &found {
@@ -341,147 +342,13 @@ fn finish(
     })?;
     let done = control::ranges(context.control, context.run)?;
     if context.options.scope != Scope::SchemaOnly {
-        check_counts(plan, &done, &counts, context.options)?;
+        account::check_counts(plan, &done, &counts, context.options)?;
     }
     control::set_state(context.control, context.run, State::Done)?;
     let remarks: Vec<Remark> = plan.remarks.iter().cloned().chain(found).collect();
-    let tables = table_summaries(plan, &done, &counts, &index_ms, &remarks);
+    let tables = account::table_summaries(plan, &done, &counts, &index_ms, &remarks);
     let ledger = control::ledger(context.control, context.run)?;
-    let mut summary = summary(context, remarks, tables, ledger, snapshot, clock);
+    let mut summary = account::summary(context, remarks, tables, ledger, snapshot, clock);
     summary.resumed = resumed;
     Ok(summary)
-}
-
-// Every key was copied exactly once, and the rows that COPY acknowledged are there.
-fn check_counts(plan: &Plan, done: &HashMap<String, Vec<DoneRange>>, counts: &[u64], options: &Options) -> Result<()> {
-    for (table, &there) in plan.tables.iter().zip(counts) {
-        let ranges = done.get(&table.target).map_or(&[][..], Vec::as_slice);
-        if !Range::tile_all(&ranges.iter().map(|d| d.range).collect::<Vec<_>>()) {
-            return Err(Error::new(Kind::Bug, format!("the ranges of `{}` do not hold every key once", table.target))
-                .state("the run is not marked as done")
-                .hint("`--restart` begins again; please report this"));
-        }
-        let sent: u64 = ranges.iter().map(|d| d.rows).sum();
-        // A table that was there may have held rows, and a conflict policy may have left rows out.
-        let shared = table.existing && !options.truncate;
-        if there == sent || (shared && there > 0) || (shared && sent == 0) {
-            continue;
-        }
-        return Err(Error::new(Kind::Failed, format!("`{}` does not hold the rows that were copied", table.target))
-            .fact(format!("{sent} rows were acknowledged, {there} are there"))
-            .state("the run is not marked as done")
-            .hint("did something else write to the target? `--restart` begins again"));
-    }
-    Ok(())
-}
-
-fn table_summaries(
-    plan: &Plan,
-    done: &HashMap<String, Vec<DoneRange>>,
-    counts: &[u64],
-    index_ms: &finish::IndexMs,
-    remarks: &[Remark],
-) -> Vec<TableSummary> {
-    let of = |t: usize| {
-        let table = &plan.tables[t];
-        let ranges = done.get(&table.target).map_or(&[][..], Vec::as_slice);
-        let is_about = |r: &&Remark| {
-            r.level == Level::Warning
-                && (r.object == table.source || r.object.starts_with(&format!("{}.", table.source)))
-        };
-        TableSummary {
-            table: table.target.clone(),
-            rows: counts[t],
-            bytes: ranges.iter().map(|d| d.bytes).sum(),
-            copy_ms: ranges.iter().map(|d| d.ms).sum(),
-            index_ms: index_ms.get(&t).copied().unwrap_or(0),
-            warnings: remarks.iter().filter(is_about).count(),
-        }
-    };
-    (0..plan.tables.len()).map(of).collect()
-}
-
-fn summary(
-    context: &Context<'_>,
-    remarks: Vec<Remark>,
-    tables: Vec<TableSummary>,
-    ledger: Vec<LedgerLine>,
-    snapshot: String,
-    clock: Clock<'_>,
-) -> Summary {
-    let ms = clock.ms();
-    Summary {
-        run: Some(context.run.to_string()),
-        finished_before: false,
-        resumed: false,
-        tables,
-        phases: clock.into_spent(),
-        remarks,
-        ledger,
-        ms,
-        peak_memory_bytes: memory::peak_bytes(),
-        snapshot,
-    }
-}
-
-fn parents_of_existing(
-    session: &Session,
-    options: &Options,
-    planned: &Planned,
-) -> Result<HashMap<String, Vec<String>>> {
-    let names: Vec<String> = planned.plan.tables.iter().filter(|t| t.existing).map(|t| t.target.clone()).collect();
-    if names.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let tables = catalog::tables(session, &options.schema, &names)?;
-    Ok(tables.into_iter().filter(|t| !t.parents.is_empty()).map(|t| (t.name, t.parents)).collect())
-}
-
-// Keys that no order of loading satisfies: a table's onto itself over several ranges, and cycles of tables. True
-// where some were set aside.
-fn set_aside(
-    control: &mut Session,
-    run: Uuid,
-    plan: &Plan,
-    parents: &HashMap<String, Vec<String>>,
-    observer: &dyn Observer,
-) -> Result<bool> {
-    let stuck = rows::without_order(plan, parents);
-    if stuck.is_empty() {
-        return Ok(false);
-    }
-    let tx = control.transaction()?;
-    match aside::set_aside(&tx, run, &plan.schema, &stuck) {
-        Ok(()) => tx.commit()?,
-        // Not the tables' owner, say. The rows may still come in an order that the server takes.
-        Err(error) if error.kind() == Kind::Failed => {
-            let text = format!("foreign keys stay in force while rows are copied: {}", error.message());
-            observer.event(&Event::Remark(Remark::note(stuck.join(", "), text)));
-            return Ok(false);
-        }
-        Err(error) => return Err(error),
-    }
-    let text = format!("foreign keys among {} are set aside until the rows are there", stuck.join(", "));
-    observer.event(&Event::Info { text });
-    Ok(true)
-}
-
-// Superusers may, and since PostgreSQL 15 those it was granted to.
-fn may_be_replica(session: &Session) -> bool {
-    let allowed = session.batch("SET session_replication_role = replica").is_ok();
-    allowed && session.batch("RESET session_replication_role").is_ok()
-}
-
-// Rows that were loaded with foreign keys switched off are looked at afterwards.
-fn unchecked_keys(context: &Context<'_>, plan: &Plan) -> Result<Vec<Remark>> {
-    let mut remarks = Vec::new();
-    if context.replica_role {
-        for table in plan.tables.iter().filter(|t| t.existing) {
-            for (key, orphans) in catalog::orphans(context.control, &plan.schema, &table.target)? {
-                let text = format!("foreign key `{key}`: {orphans} rows have no parent");
-                remarks.push(Remark::warning(&table.source, text));
-            }
-        }
-    }
-    Ok(remarks)
 }

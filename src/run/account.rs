@@ -1,0 +1,90 @@
+//! The account of a run: what was copied against what is there, and the summary that is printed.
+
+use super::clock::Clock;
+use super::options::Options;
+use super::{Context, finish, memory};
+use crate::error::{Error, Kind, Result};
+use crate::model::event::{LedgerLine, Summary, TableSummary};
+use crate::model::plan::{Level, Plan, Remark};
+use crate::model::range::Range;
+use crate::postgres::control::DoneRange;
+use std::collections::HashMap;
+
+/// Every key was copied exactly once, and the rows that COPY acknowledged are there.
+pub fn check_counts(
+    plan: &Plan,
+    done: &HashMap<String, Vec<DoneRange>>,
+    counts: &[u64],
+    options: &Options,
+) -> Result<()> {
+    for (table, &there) in plan.tables.iter().zip(counts) {
+        let ranges = done.get(&table.target).map_or(&[][..], Vec::as_slice);
+        if !Range::tile_all(&ranges.iter().map(|d| d.range).collect::<Vec<_>>()) {
+            return Err(Error::new(Kind::Bug, format!("the ranges of `{}` do not hold every key once", table.target))
+                .state("the run is not marked as done")
+                .hint("`--restart` begins again; please report this"));
+        }
+        let sent: u64 = ranges.iter().map(|d| d.rows).sum();
+        // A table that was there may have held rows, and a conflict policy may have left rows out.
+        let shared = table.existing && !options.truncate;
+        if there == sent || (shared && there > 0) || (shared && sent == 0) {
+            continue;
+        }
+        return Err(Error::new(Kind::Failed, format!("`{}` does not hold the rows that were copied", table.target))
+            .fact(format!("{sent} rows were acknowledged, {there} are there"))
+            .state("the run is not marked as done")
+            .hint("did something else write to the target? `--restart` begins again"));
+    }
+    Ok(())
+}
+
+/// One line a table, in the plan's order.
+pub fn table_summaries(
+    plan: &Plan,
+    done: &HashMap<String, Vec<DoneRange>>,
+    counts: &[u64],
+    index_ms: &finish::IndexMs,
+    remarks: &[Remark],
+) -> Vec<TableSummary> {
+    let of = |t: usize| {
+        let table = &plan.tables[t];
+        let ranges = done.get(&table.target).map_or(&[][..], Vec::as_slice);
+        let is_about = |r: &&Remark| {
+            r.level == Level::Warning
+                && (r.object == table.source || r.object.starts_with(&format!("{}.", table.source)))
+        };
+        TableSummary {
+            table: table.target.clone(),
+            rows: counts[t],
+            bytes: ranges.iter().map(|d| d.bytes).sum(),
+            copy_ms: ranges.iter().map(|d| d.ms).sum(),
+            index_ms: index_ms.get(&t).copied().unwrap_or(0),
+            warnings: remarks.iter().filter(is_about).count(),
+        }
+    };
+    (0..plan.tables.len()).map(of).collect()
+}
+
+/// The whole account.
+pub fn summary(
+    context: &Context<'_>,
+    remarks: Vec<Remark>,
+    tables: Vec<TableSummary>,
+    ledger: Vec<LedgerLine>,
+    snapshot: String,
+    clock: Clock<'_>,
+) -> Summary {
+    let ms = clock.ms();
+    Summary {
+        run: Some(context.run.to_string()),
+        finished_before: false,
+        resumed: false,
+        tables,
+        phases: clock.into_spent(),
+        remarks,
+        ledger,
+        ms,
+        peak_memory_bytes: memory::peak_bytes(),
+        snapshot,
+    }
+}
