@@ -265,7 +265,7 @@ impl Rewrite {
     pub const fn phrase(self) -> &'static str {
         match self {
             Self::JsonNormalised => "JSON text normalised by jsonb (white space, key order)",
-            Self::JsonDuplicateKeys => "JSON with a key twice: jsonb keeps the last",
+            Self::JsonDuplicateKeys => "lost: the earlier of two equal keys in a JSON object",
             Self::UuidSpelling => "uuid in another spelling than PostgreSQL's",
             Self::BooleanWord => "boolean written as a word",
             Self::OffsetDropped => "zone offset not kept, only the instant",
@@ -276,14 +276,8 @@ impl Rewrite {
             Self::DecimalSpelling => "decimal text in another spelling than numeric's",
             Self::NumberAsText => "number kept as text",
             Self::TextAsBytes => "text or number kept as bytes",
-            Self::NegativeZero => "negative zero became zero",
+            Self::NegativeZero => "lost: the sign of a negative zero",
         }
-    }
-
-    /// Whether something of the value is gone, not just spelled otherwise.
-    #[must_use]
-    pub const fn is_lossy(self) -> bool {
-        matches!(self, Self::JsonDuplicateKeys | Self::NegativeZero)
     }
 }
 

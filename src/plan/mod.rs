@@ -170,7 +170,6 @@ impl Draft {
             scope: &scope,
             columns: &columns,
             null_columns: &null_columns,
-            schema: &self.options.schema,
         };
         let (primary_key, mut indexes) = builder.primary_key(names, remarks);
         indexes.extend(builder.indexes(names, remarks));

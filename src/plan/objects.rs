@@ -5,9 +5,8 @@ use super::names::Names;
 use crate::dialect::table::{Conflict, Key, TableSql};
 use crate::dialect::{self, Scope, Want, collation};
 use crate::model::name::{Namespace, quoted};
-use crate::model::plan::{CheckPlan, ColumnPlan, ForeignKeyPlan, IndexPlan, KeyPlan, Remark, TablePlan};
+use crate::model::plan::{CheckPlan, ColumnPlan, ForeignKeyPlan, IndexPlan, KeyPlan, Remark};
 use crate::model::source::{Catalog, Index, IndexOrigin, Table};
-use crate::postgres::ddl;
 use std::collections::HashSet;
 
 /// Everything that the objects of one table are planned from.
@@ -24,8 +23,6 @@ pub struct Builder<'a> {
     pub columns: &'a [ColumnPlan],
     /// Positions of columns that hold NULL.
     pub null_columns: &'a HashSet<usize>,
-    /// The target schema.
-    pub schema: &'a str,
 }
 
 impl Builder<'_> {
@@ -273,12 +270,6 @@ impl Builder<'_> {
         }
         plans
     }
-}
-
-/// The SQL that would add a foreign key, for a person to edit.
-#[must_use]
-pub fn foreign_key_sql(schema: &str, table: &TablePlan, key: &ForeignKeyPlan) -> String {
-    format!("{};", ddl::add_foreign_key(schema, table, key))
 }
 
 fn is_binary(collation: &str) -> bool {
