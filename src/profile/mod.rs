@@ -21,13 +21,14 @@ pub enum Depth {
     Whole,
 }
 
-/// Profiles a table. `trials` are the rules to try, a list a column; `go_on` is asked now and then and may end
+/// Profiles a table. `trials` are the rules to try, a list a column; `source_bytes` is the size of the database; `go_on` is asked now and then and may end
 /// the reading with its error.
 pub fn table(
     reader: &Reader,
     table: &Table,
     trials: Vec<Vec<Trial>>,
     depth: Depth,
+    source_bytes: u64,
     go_on: &dyn Fn() -> Result<()>,
 ) -> Result<TableProfile> {
     let query = TableScan::all(table);
@@ -48,7 +49,7 @@ pub fn table(
     } else if key_bounds.is_none() {
         reader.count(table)?
     } else {
-        (rows as u64).max(look.rows)
+        (rows as u64).min(rows_max(source_bytes, look.rows, look.bytes)).max(look.rows)
     };
     Ok(TableProfile {
         rows_read: look.rows,
@@ -113,6 +114,14 @@ impl Look<'_> {
     }
 }
 
+// The rows that the file has room for, by the size of those that were read: one far-off key would make the
+// density of the others a wild guess. Small integers take fewer bytes in the file than they count here.
+fn rows_max(source_bytes: u64, rows: u64, bytes: u64) -> u64 {
+    const BYTES_COUNTED_PER_BYTE: u64 = 8;
+    let row = (bytes / rows.max(1)).max(1);
+    source_bytes.saturating_mul(BYTES_COUNTED_PER_BYTE) / row
+}
+
 // Spans that together are the whole table: one where it is small or has no integer key.
 fn spans(key_bounds: Option<(i64, i64)>, depth: Depth) -> Vec<Range> {
     match key_bounds {
@@ -141,6 +150,14 @@ mod tests {
         let span = Range { lo: Some(1), hi: Some(1000) };
         let rows = extrapolate(span, Some((1, 5000)), 50, Some(100));
         assert!((rows - 500.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn one_far_off_key_does_not_make_a_table_larger_than_its_file() {
+        let span = Range { lo: None, hi: Some(1 << 56) };
+        let guess = extrapolate(span, Some((1, 1 << 62)), 781, Some(781)) as u64;
+        assert!(guess > 1 << 50);
+        assert_eq!(guess.min(rows_max(1_000_000, 781, 78_100)), 80_000);
     }
 
     #[test]

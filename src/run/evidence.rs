@@ -36,7 +36,7 @@ pub fn gather(
                 let table = &draft.catalog().tables[t];
                 // As many threads as readers, and each gives its reader back.
                 let reader = lock(&idle).pop().expect("a reader for each thread");
-                let result = profile::table(&reader, table, draft.trials(t), depth, &go_on);
+                let result = profile::table(&reader, table, draft.trials(t), depth, draft.catalog().bytes, &go_on);
                 lock(&idle).push(reader);
                 let ms = super::clock::millis(started);
                 observer.event(&Event::Step { phase: Phase::Profile, object: table.name.clone(), ms });
