@@ -168,7 +168,11 @@ fn json_is_jsonb_where_jsonb_holds_it() {
     let source = Source::sql("CREATE TABLE t (doc JSON); INSERT INTO t VALUES ('{ \"b\":1, \"a\":1, \"a\":2 }')");
     let moved = migrate(&source);
     assert_eq!(column(&moved, "t", "doc"), [r#"{"a": 2, "b": 1}"#]);
-    assert!(moved.summary.ledger.iter().any(|l| l.rule.contains("earlier of two equal keys")), "{:?}", moved.summary.ledger);
+    assert!(
+        moved.summary.ledger.iter().any(|l| l.rule.contains("earlier of two equal keys")),
+        "{:?}",
+        moved.summary.ledger
+    );
 }
 
 #[test]
