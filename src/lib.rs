@@ -14,6 +14,7 @@ pub mod load;
 pub mod plan;
 pub mod profile;
 pub mod transform;
+pub mod verify;
 
 pub mod run;
 

@@ -7,6 +7,7 @@ pub mod bounds;
 pub mod candidates;
 pub mod cell;
 pub mod conversion;
+pub mod digest;
 pub mod event;
 pub mod name;
 pub mod pg_type;
