@@ -79,6 +79,9 @@ pub struct Arguments {
     /// Drop what an earlier run of lite2pg created in the schema, and begin again; with --data-only, only begin again
     #[arg(long, conflicts_with_all = ["truncate", "on_conflict"])]
     restart: bool,
+    /// Skip the comparison of both sides at the end: the rows are counted, not proven
+    #[arg(long)]
+    no_verify: bool,
     /// With `embedded`: leave the server running and print how to connect
     #[arg(long)]
     keep: bool,
@@ -269,6 +272,7 @@ impl Arguments {
                 OnConflict::Update => Conflict::Update,
             }),
             restart: self.restart,
+            verify: !self.no_verify,
         })
     }
 

@@ -10,6 +10,7 @@ use crate::model::range::Range;
 use crate::postgres::control::{self, DoneRange};
 use crate::postgres::{CopyIn, Session, Transaction, ddl, refused_column};
 use crate::sqlite::{Flow, Reader, RowRef};
+use crate::verify::source::{self, SourceDigest};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -81,8 +82,9 @@ fn transaction(
     }
     let relation = if staged { "pg_temp.lite2pg_stage".to_owned() } else { qualified(schema, &table.target) };
     let sql = ddl::copy_in(&relation, table, item.creates);
-    let mut stream =
-        Stream { load, tx: &tx, item, table, sql, copy: None, writer: RowWriter::new(table)?, acknowledged: 0 };
+    let digest = load.order.digests.then(|| SourceDigest::new(table)).transpose()?;
+    let writer = RowWriter::new(table)?;
+    let mut stream = Stream { load, tx: &tx, item, table, sql, copy: None, writer, digest, acknowledged: 0 };
     stream.open()?;
     let (last_key, halt) = scan(load, reader, item, &mut stream, sent)?;
     match halt {
@@ -91,7 +93,7 @@ fn transaction(
         Some(Halt::Stopped) => return Ok(Outcome::Stopped),
         None => {}
     }
-    let (writer, acknowledged) = stream.close()?;
+    let (writer, digest, acknowledged) = stream.close()?;
     if acknowledged != writer.rows {
         return Err(Error::new(Kind::Bug, format!("`{}`: rows sent and rows acknowledged differ", table.target))
             .fact(format!("{} sent, {acknowledged} acknowledged", writer.rows)));
@@ -102,7 +104,13 @@ fn transaction(
         tx.execute(&ddl::insert_from_stage(schema, table, key, update), &[])?;
     }
     let range = Range { lo: item.range.lo, hi: last_key.or(item.range.hi) };
-    let done = DoneRange { range, rows: writer.rows, bytes: writer.bytes, ms: started.elapsed().as_millis() as u64 };
+    let done = DoneRange {
+        range,
+        rows: writer.rows,
+        bytes: writer.bytes,
+        ms: started.elapsed().as_millis() as u64,
+        digest: digest.map(|d| source::to_stored(d.set())),
+    };
     control::record_range(&tx, load.order.run, &table.target, &done, &writer.ledger(&table.target))?;
     tx.commit()?;
     let rest = last_key.and_then(|key| rest_of(item, key, writer.bytes));
@@ -172,6 +180,7 @@ struct Stream<'l, 't> {
     sql: String,
     copy: Option<CopyIn<'t>>,
     writer: RowWriter,
+    digest: Option<SourceDigest>,
     acknowledged: u64,
 }
 
@@ -183,12 +192,15 @@ impl Stream<'_, '_> {
     }
 
     fn write(&mut self, key: i64, row: &RowRef<'_>) -> Result<Option<Misfitting>> {
-        let Self { writer, copy, load, item, .. } = self;
+        let Self { writer, copy, load, item, digest, .. } = self;
         let copy = copy.as_mut().expect("a stream is open between open and finish");
         let large_before = writer.met_large_cell;
         let result = writer.row(key, row, |batch| copy.send(batch.into()));
         if writer.met_large_cell && !large_before {
             load.queue.mark_large(item.table);
+        }
+        if let (Some(digest), Ok(None)) = (digest, &result) {
+            digest.add(row);
         }
         result
     }
@@ -217,9 +229,9 @@ impl Stream<'_, '_> {
         self.open()
     }
 
-    fn close(mut self) -> Result<(RowWriter, u64)> {
+    fn close(mut self) -> Result<(RowWriter, Option<SourceDigest>, u64)> {
         self.finish()?;
-        Ok((self.writer, self.acknowledged))
+        Ok((self.writer, self.digest, self.acknowledged))
     }
 }
 

@@ -59,6 +59,9 @@ pub struct Order<'a> {
     pub run: Uuid,
     /// Rows in the way.
     pub conflict: Conflict,
+    /// Whether each range keeps the digest of what its rows must look like on the target. The scans then read the
+    /// columns of [`TablePlan::compared`](crate::model::plan::TablePlan::compared).
+    pub digests: bool,
 }
 
 /// What all lanes of a load share.

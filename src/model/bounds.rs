@@ -98,3 +98,15 @@ pub const PROGRESS_LINE_EVERY: Duration = Duration::from_secs(10);
 
 /// `maintenance_work_mem` of the sessions that build indexes, all of them together, in MB.
 pub const MAINTENANCE_MB_TOTAL: usize = 512;
+
+/// Rows of both sides that the search for differences holds the hashes of at once: 48 bytes each.
+pub const LOCATE_ROWS_MAX: u64 = 300_000;
+
+/// Rows that the search for differences holds whole at once, each on both sides.
+pub const LOCATE_PAIRS_MAX: usize = 1000;
+
+/// Rows that differ are searched for in one table until this many were found, where nobody states a number.
+pub const DIFFERENCES_MAX: u64 = 10_000;
+
+/// Rows that differ are kept for the summary of one table; the file has the others.
+pub const DIFFERENCE_SAMPLES: usize = 5;

@@ -15,3 +15,4 @@ pub mod plan;
 pub mod profile;
 pub mod range;
 pub mod source;
+pub mod verdict;

@@ -203,6 +203,11 @@ impl TablePlan {
         self.columns.iter().filter(|c| c.generated.is_none())
     }
 
+    /// The columns that are compared: the loaded ones, then those that the server computes.
+    pub fn compared(&self) -> impl Iterator<Item = &ColumnPlan> {
+        self.loaded().chain(self.columns.iter().filter(|c| c.generated.is_some()))
+    }
+
     /// Whether the same rows would land in the same columns: what decides about a reload.
     #[must_use]
     pub fn loads_like(&self, other: &Self) -> bool {

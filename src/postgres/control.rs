@@ -15,7 +15,7 @@ use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
 
 /// The layout of a stored plan. A run of another format is not resumed.
-pub const FORMAT: i32 = 1;
+pub const FORMAT: i32 = 2;
 
 const DDL: &str = include_str!("control.sql");
 
@@ -64,7 +64,7 @@ pub struct RunRecord {
 }
 
 /// A range that is on the target.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct DoneRange {
     /// Its keys.
     pub range: Range,
@@ -74,6 +74,8 @@ pub struct DoneRange {
     pub bytes: u64,
     /// Time the lane spent.
     pub ms: u64,
+    /// What the rows must look like on the target, as the verifier stores it.
+    pub digest: Option<Vec<u8>>,
 }
 
 /// A cell that the target's type could not hold.
@@ -95,13 +97,20 @@ pub fn create(tx: &Transaction<'_>) -> Result<()> {
     tx.execute("SELECT pg_advisory_xact_lock(1815244904, 0)", &[])?;
     // It asks for the right to create even where nothing is missing, so it is not run there.
     if exists(tx)? {
-        return Ok(());
+        return upgrade(tx);
     }
     tx.batch(DDL).map_err(|e| {
         e.context("the control schema `lite2pg` cannot be created on the target")
             .state("nothing was written")
             .hint("the role needs CREATE on the database: GRANT CREATE ON DATABASE … TO …")
     })
+}
+
+// What version 0.1 and its format 1 left behind gets the columns that came later.
+fn upgrade(tx: &Transaction<'_>) -> Result<()> {
+    let sql = "SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'lite2pg.range'::regclass \
+               AND attname = 'digest' AND NOT attisdropped)";
+    if tx.query_one(sql, &[])?.get(0) { Ok(()) } else { tx.batch("ALTER TABLE lite2pg.range ADD COLUMN digest bytea") }
 }
 
 /// Whether the control schema is there.
@@ -306,8 +315,8 @@ pub fn record_range(
     ledger: &[LedgerLine],
 ) -> Result<()> {
     tx.execute(
-        "INSERT INTO lite2pg.range (run, table_name, lo, hi, rows, bytes, ms, ledger) \
-         VALUES ($1::text::uuid, $2, $3, $4, $5, $6, $7, $8::text::jsonb)",
+        "INSERT INTO lite2pg.range (run, table_name, lo, hi, rows, bytes, ms, ledger, digest) \
+         VALUES ($1::text::uuid, $2, $3, $4, $5, $6, $7, $8::text::jsonb, $9)",
         &[
             &run.to_string(),
             &table,
@@ -317,6 +326,7 @@ pub fn record_range(
             &(done.bytes as i64),
             &(done.ms as i64),
             &json(&ledger),
+            &done.digest,
         ],
     )?;
     Ok(())
@@ -355,7 +365,7 @@ pub fn record_originals(tx: &Transaction<'_>, run: Uuid, table: &str, originals:
 
 /// The ranges of a run that are on the target, by table.
 pub fn ranges(session: &Session, run: Uuid) -> Result<HashMap<String, Vec<DoneRange>>> {
-    let sql = "SELECT table_name, lo, hi, rows, bytes, ms FROM lite2pg.range WHERE run = $1::text::uuid";
+    let sql = "SELECT table_name, lo, hi, rows, bytes, ms, digest FROM lite2pg.range WHERE run = $1::text::uuid";
     let mut all: HashMap<String, Vec<DoneRange>> = HashMap::new();
     for row in session.query(sql, &[&run.to_string()])? {
         let count = |i: usize| row.get::<_, i64>(i) as u64;
@@ -364,6 +374,7 @@ pub fn ranges(session: &Session, run: Uuid) -> Result<HashMap<String, Vec<DoneRa
             rows: count(3),
             bytes: count(4),
             ms: count(5),
+            digest: row.get(6),
         };
         all.entry(row.get(0)).or_default().push(done);
     }

@@ -26,6 +26,8 @@ CREATE TABLE IF NOT EXISTS lite2pg.range (
     rows         bigint NOT NULL,
     bytes        bigint NOT NULL,
     ms           bigint NOT NULL,
+    -- What the rows must look like on the target: a version byte, their number, four sums. Null where nobody asked.
+    digest       bytea,
     ledger       jsonb NOT NULL DEFAULT '[]',
     committed_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );

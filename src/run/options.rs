@@ -34,6 +34,8 @@ pub struct Options {
     pub conflict: Option<Conflict>,
     /// Drop what an earlier run created, and begin again.
     pub restart: bool,
+    /// Compare both sides, cell by cell, at the end.
+    pub verify: bool,
 }
 
 /// What of the source is carried over.
@@ -66,6 +68,7 @@ impl Options {
             truncate: false,
             conflict: None,
             restart: false,
+            verify: true,
         }
     }
 

@@ -56,12 +56,12 @@ fn round(context: &Context<'_>, readers: &mut [Reader], planned: &Planned) -> Re
     }
     let progress = Arc::new(Progress::new(plan.tables.len()));
     announce(context, plan, &done, &progress);
-    let scans = scans(planned);
+    let scans = scans(planned, context.options.verify);
     let mut disproofs = Vec::new();
     for level in levels(context, plan) {
         let items = items.iter().filter(|i| level.contains(&i.table)).copied().collect();
         let conflict = context.options.conflict.unwrap_or_default();
-        let order = Order { plan, scans: &scans, run: context.run, conflict };
+        let order = Order { plan, scans: &scans, run: context.run, conflict, digests: context.options.verify };
         let load = Load::new(order, &progress, context.stop, context.observer, items);
         lanes(context, readers, &load)?;
         disproofs.extend(load.into_disproofs());
@@ -168,7 +168,8 @@ fn announce(context: &Context<'_>, plan: &Plan, done: &HashMap<String, Vec<DoneR
     context.observer.watch(Arc::clone(progress));
 }
 
-fn scans(planned: &Planned) -> Vec<TableScan> {
+/// What to read of each table: the loaded columns, and all that are compared where digests are wanted.
+pub fn scans(planned: &Planned, compared: bool) -> Vec<TableScan> {
     let catalog = planned.draft.catalog();
     planned
         .plan
@@ -177,7 +178,11 @@ fn scans(planned: &Planned) -> Vec<TableScan> {
         .zip(&catalog.tables)
         .map(|(plan, table)| {
             let position = |c: &crate::model::plan::ColumnPlan| table.column_index(&c.source);
-            let columns: Vec<usize> = plan.loaded().filter_map(position).collect();
+            let columns: Vec<usize> = if compared {
+                plan.compared().filter_map(position).collect()
+            } else {
+                plan.loaded().filter_map(position).collect()
+            };
             TableScan::new(table, &columns)
         })
         .collect()

@@ -196,3 +196,102 @@ impl Form {
         }
     }
 }
+
+/// Cuts a form into its cells, each with its tag.
+pub fn cells(mut form: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let (cell, rest) = form.split_at(cell_length(form)?);
+        form = rest;
+        Some(cell)
+    })
+}
+
+// None at the end of the form.
+fn cell_length(form: &[u8]) -> Option<usize> {
+    let sized = |at: usize, hashed: bool| {
+        let length = u64::from_be_bytes(form[at..at + 8].try_into().expect("eight bytes")) as usize;
+        at + 8 + if hashed { blake3::OUT_LEN } else { length }
+    };
+    let tag = *form.first()?;
+    Some(match tag & !HASHED {
+        _ if tag == NO_VALUE => 1,
+        NULL => 1,
+        BOOL => 2,
+        DATE => 5,
+        UUID => 17,
+        // A class and an exponent, then the digits with a tag of their own.
+        NUMERIC => sized(7, form[6] & HASHED != 0),
+        TEXT | BYTES | JSON | JSONB => sized(1, tag & HASHED != 0),
+        _ => 9,
+    })
+}
+
+/// A cell of a form, read back.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Value<'a> {
+    /// No value.
+    Null,
+    /// The source's cell means nothing in the target's type.
+    NoValue,
+    /// True or false.
+    Bool(bool),
+    /// An integer.
+    Int(i64),
+    /// A float.
+    Float(f64),
+    /// A decimal.
+    Numeric(Number<'a>),
+    /// Text, `json` and `jsonb`.
+    Text(&'a [u8]),
+    /// Bytes.
+    Bytes(&'a [u8]),
+    /// A uuid.
+    Uuid([u8; 16]),
+    /// Days since 2000-01-01.
+    Date(i32),
+    /// Microseconds since midnight.
+    Time(i64),
+    /// Microseconds since 2000-01-01 00:00, of a wall clock or in UTC.
+    Timestamp(i64),
+    /// A payload that stands as its hash.
+    Hashed {
+        /// Its length.
+        bytes: u64,
+        /// Its BLAKE3.
+        hash: [u8; 32],
+    },
+}
+
+/// Reads a cell that [`cells`] cut.
+#[must_use]
+pub fn value(cell: &[u8]) -> Value<'_> {
+    let number = |at: usize| i64::from_be_bytes(cell[at..at + 8].try_into().expect("eight bytes"));
+    let hashed = |at: usize| Value::Hashed {
+        bytes: number(at) as u64,
+        hash: cell[at + 8..].try_into().expect("a hash is 32 bytes"),
+    };
+    match cell[0] {
+        NULL => Value::Null,
+        BOOL => Value::Bool(cell[1] != 0),
+        INT => Value::Int(number(1)),
+        FLOAT => Value::Float(f64::from_bits(number(1) as u64)),
+        NUMERIC if cell[6] & HASHED != 0 => hashed(7),
+        NUMERIC => Value::Numeric(match cell[1] {
+            class @ (0 | 1) => Number::Finite {
+                negative: class == 1,
+                digits: &cell[15..],
+                exponent: i32::from_be_bytes(cell[2..6].try_into().expect("four bytes")),
+            },
+            2 => Number::NaN,
+            class => Number::Infinite { negative: class == 4 },
+        }),
+        TEXT | JSON | JSONB => Value::Text(&cell[9..]),
+        BYTES => Value::Bytes(&cell[9..]),
+        UUID => Value::Uuid(cell[1..].try_into().expect("a uuid is 16 bytes")),
+        DATE => Value::Date(i32::from_be_bytes(cell[1..].try_into().expect("four bytes"))),
+        TIME => Value::Time(number(1)),
+        TIMESTAMP | TIMESTAMP_TZ => Value::Timestamp(number(1)),
+        NO_VALUE => Value::NoValue,
+        _ => hashed(1),
+    }
+}

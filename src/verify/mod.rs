@@ -5,3 +5,8 @@
 
 pub mod expect;
 pub mod form;
+pub mod found;
+pub mod show;
+pub mod locate;
+pub mod source;
+pub mod target;

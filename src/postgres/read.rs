@@ -1,0 +1,96 @@
+//! A table read whole, by several sessions at one moment: a shared snapshot, and the table cut into stretches of
+//! pages.
+
+use super::session::{Session, Transaction};
+use crate::error::Result;
+use crate::model::name::{qualified, quoted};
+
+/// Bytes of a table that one session reads in one go.
+const CHUNK_BYTES: u64 = 64 * 1024 * 1024;
+
+/// A moment of the database that several sessions look at. It lasts as long as the transaction that it was taken in.
+#[derive(Debug, Clone)]
+pub struct Moment(String);
+
+impl Moment {
+    /// The moment of this transaction, which must be of level REPEATABLE READ.
+    pub fn of(tx: &Transaction<'_>) -> Result<Self> {
+        Ok(Self(tx.query_one("SELECT pg_export_snapshot()", &[])?.get(0)))
+    }
+
+    /// Begins a transaction that looks at this moment.
+    pub fn begin<'a>(&self, session: &'a mut Session) -> Result<Transaction<'a>> {
+        let tx = session.transaction_as(BEGIN)?;
+        tx.batch(&format!("SET TRANSACTION SNAPSHOT '{}'", self.0))?;
+        Ok(tx)
+    }
+}
+
+/// Begins a transaction whose moment can be shared.
+pub const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+
+/// A stretch of a table's pages, `first` to before `end`; without an end, to the table's end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Chunk {
+    /// The first page.
+    pub first: u32,
+    /// The page after the last.
+    pub end: Option<u32>,
+    /// Bytes, for who wants to take the largest first.
+    pub bytes: u64,
+}
+
+/// Cuts a table so that each row lies in one chunk. A partitioned table is one.
+pub fn chunks(session: &Session, schema: &str, table: &str) -> Result<Vec<Chunk>> {
+    let row = session.query_one(
+        "SELECT c.relkind = 'r', pg_table_size(c.oid), pg_relation_size(c.oid), \
+                current_setting('block_size')::int8, current_setting('server_version_num')::int4 \
+         FROM pg_class c WHERE c.oid = $1::text::regclass",
+        &[&qualified(schema, table)],
+    )?;
+    let (ordinary, bytes, heap, page): (bool, i64, i64, i64) = (row.get(0), row.get(1), row.get(2), row.get(3));
+    // Version 14 is the first that reads a stretch of pages without reading the others.
+    let parts = if ordinary && row.get::<_, i32>(4) >= 140_000 { (bytes as u64).div_ceil(CHUNK_BYTES).max(1) } else { 1 };
+    let pages = ((heap / page) as u64).max(1);
+    let parts = parts.min(pages);
+    let place = |i: u64| (pages * i / parts) as u32;
+    Ok((0..parts)
+        .map(|i| Chunk {
+            first: place(i),
+            end: (i + 1 < parts).then(|| place(i + 1)),
+            bytes: bytes as u64 / parts,
+        })
+        .collect())
+}
+
+/// The statement that sends these columns of a chunk's rows.
+#[must_use]
+pub fn copy_out<'a>(schema: &str, table: &str, columns: impl Iterator<Item = &'a str>, chunk: Chunk) -> String {
+    let columns: Vec<String> = columns.map(quoted).collect();
+    let mut pages = Vec::new();
+    if chunk.first > 0 {
+        pages.push(format!("ctid >= '({},0)'", chunk.first));
+    }
+    if let Some(end) = chunk.end {
+        pages.push(format!("ctid < '({end},0)'"));
+    }
+    let condition = if pages.is_empty() { String::new() } else { format!(" WHERE {}", pages.join(" AND ")) };
+    let from = qualified(schema, table);
+    format!("COPY (SELECT {} FROM {from}{condition}) TO STDOUT (FORMAT binary)", columns.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chunk_names_its_pages_and_quotes_its_columns() {
+        let columns = || ["id", "a \"b\""].into_iter();
+        let chunk = |first, end| Chunk { first, end, bytes: 0 };
+        assert_eq!(
+            copy_out("s", "t", columns(), chunk(0, None)),
+            "COPY (SELECT \"id\", \"a \"\"b\"\"\" FROM \"s\".\"t\") TO STDOUT (FORMAT binary)"
+        );
+        assert!(copy_out("s", "t", columns(), chunk(8, Some(16))).contains(" WHERE ctid >= '(8,0)' AND ctid < '(16,0)')"));
+    }
+}

@@ -1,0 +1,69 @@
+//! The digest of source rows: in the load's own pass, or in a reading of its own.
+
+use super::expect::Expectation;
+use super::form::{Form, VERSION};
+use crate::error::Result;
+use crate::model::digest::SetDigest;
+use crate::model::plan::TablePlan;
+use crate::sqlite::RowRef;
+
+/// Adds up what the target must hold for the rows of one table. The rows' cells are those of
+/// [`TablePlan::compared`], in that order.
+#[derive(Debug)]
+pub struct SourceDigest {
+    expectation: Expectation,
+    columns: usize,
+    form: Form,
+    set: SetDigest,
+}
+
+impl SourceDigest {
+    /// A digest without rows.
+    pub fn new(table: &TablePlan) -> Result<Self> {
+        Ok(Self {
+            expectation: Expectation::new(table.compared())?,
+            columns: table.compared().count(),
+            form: Form::default(),
+            set: SetDigest::default(),
+        })
+    }
+
+    /// Puts a row in.
+    #[inline]
+    pub fn add(&mut self, row: &RowRef<'_>) {
+        let form = self.form(row);
+        let digest = form.digest();
+        self.set.add(&digest);
+    }
+
+    /// The form of a row.
+    #[inline]
+    pub fn form(&mut self, row: &RowRef<'_>) -> &Form {
+        self.form.clear();
+        for i in 0..self.columns {
+            self.expectation.cell(i, row.cell(i), &mut self.form);
+        }
+        &self.form
+    }
+
+    /// The rows so far.
+    #[must_use]
+    pub fn set(&self) -> SetDigest {
+        self.set
+    }
+}
+
+/// The bytes of a digest as a checkpoint keeps them: the version of the form, then the digest.
+#[must_use]
+pub fn to_stored(digest: SetDigest) -> Vec<u8> {
+    let mut bytes = vec![VERSION];
+    bytes.extend_from_slice(&digest.to_bytes());
+    bytes
+}
+
+/// Reads a stored digest; `None` where it was made under another version of the form.
+#[must_use]
+pub fn from_stored(bytes: &[u8]) -> Option<SetDigest> {
+    let (version, digest) = bytes.split_first()?;
+    if *version == VERSION { SetDigest::from_bytes(digest) } else { None }
+}

@@ -1,0 +1,66 @@
+//! The rows of a target table, read through a binary COPY.
+
+use super::form::Form;
+use super::found::Finder;
+use crate::error::Result;
+use crate::model::digest::SetDigest;
+use crate::model::plan::TablePlan;
+use crate::postgres::Transaction;
+use crate::postgres::decode::Rows;
+use crate::postgres::read::{Chunk, copy_out};
+
+/// Pieces between two calls of the watcher.
+const PIECES_PER_LOOK: u64 = 1024;
+
+/// Hands the form of each row of a chunk to `row`, in no order; calls `look` now and then with the rows since.
+pub fn read(
+    tx: &mut Transaction<'_>,
+    schema: &str,
+    table: &TablePlan,
+    chunk: Chunk,
+    mut row: impl FnMut(&Form) -> Result<()>,
+    mut look: impl FnMut(u64, u64) -> Result<()>,
+) -> Result<()> {
+    let sql = copy_out(schema, &table.target, table.compared().map(|c| c.target.as_str()), chunk);
+    let mut copy = tx.copy_out(&sql)?;
+    let (mut rows, mut finder, mut form) = (Rows::default(), Finder::new(table.compared()), Form::default());
+    let (mut pieces, mut seen, mut bytes) = (0, 0, 0);
+    while let Some(piece) = copy.next()? {
+        bytes += piece.len() as u64;
+        rows.feed(&piece, |fields| {
+            form.clear();
+            finder.row(fields, &mut form)?;
+            seen += 1;
+            row(&form)
+        })?;
+        pieces += 1;
+        if pieces % PIECES_PER_LOOK == 0 {
+            look(std::mem::take(&mut seen), std::mem::take(&mut bytes))?;
+        }
+    }
+    look(seen, bytes)?;
+    rows.finish()
+}
+
+/// The digest of a chunk's rows.
+pub fn digest(
+    tx: &mut Transaction<'_>,
+    schema: &str,
+    table: &TablePlan,
+    chunk: Chunk,
+    look: impl FnMut(u64, u64) -> Result<()>,
+) -> Result<SetDigest> {
+    let mut set = SetDigest::default();
+    read(
+        tx,
+        schema,
+        table,
+        chunk,
+        |form| {
+            set.add(&form.digest());
+            Ok(())
+        },
+        look,
+    )?;
+    Ok(set)
+}
