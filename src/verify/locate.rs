@@ -10,7 +10,7 @@ use crate::model::bounds::{LOCATE_PAIRS_MAX, LOCATE_ROWS_MAX};
 use crate::model::digest::{RowDigest, SetDigest};
 use crate::model::plan::TablePlan;
 use crate::model::verdict::{CellDifference, Difference, Differences, Kind};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// Buckets that keys are spread over by their hash.
 const BUCKETS: usize = 4096;
@@ -92,51 +92,63 @@ fn bucket(key: &Hash) -> usize {
     usize::from(u16::from_be_bytes([key[0], key[1]])) % BUCKETS
 }
 
+/// The two sides of a table.
+pub struct Sides<'a> {
+    /// SQLite's rows, as the target must hold them.
+    pub source: &'a mut dyn Side,
+    /// The target's rows.
+    pub target: &'a mut dyn Side,
+}
+
+impl Sides<'_> {
+    // All rows of both: whether it is the source's, its form, and what shows its cells.
+    fn each(&mut self, mut row: impl FnMut(bool, &Form, &dyn Fn(usize) -> String) -> Result<()>) -> Result<()> {
+        self.source.each(&mut |form, show| row(true, form, show))?;
+        self.target.each(&mut |form, show| row(false, form, show))
+    }
+}
+
 /// Finds what differs and hands each row of it to `found`. The totals are whole where the search was not cut.
 pub fn locate(
     key: &Key,
-    source: &mut dyn Side,
-    target: &mut dyn Side,
+    sides: &mut Sides<'_>,
     wanted: Wanted,
     found: &mut dyn FnMut(&Difference) -> Result<()>,
 ) -> Result<Differences> {
-    let mut differences = Differences { complete: true, ..Differences::default() };
-    let mut changed = vec![0; key.names.len()];
-    for group in groups(key, source, target)? {
-        let left = wanted.rows_max.saturating_sub(total(&differences));
-        if left == 0 {
-            differences.complete = false;
-            break;
-        }
-        let rows = differing_rows(key, source, target, &group)?;
-        let take = rows.len().min(left as usize);
-        differences.complete &= take == rows.len();
-        for keys in rows[..take].chunks(LOCATE_PAIRS_MAX) {
-            for pair in pairs(key, source, target, keys)?.into_values() {
-                pair.tell(key, wanted.values, &mut differences, &mut changed, found)?;
+    let mut tally = Tally {
+        key,
+        wanted,
+        found,
+        changed: vec![0; key.names.len()],
+        differences: Differences { complete: true, ..Differences::default() },
+    };
+    'search: for group in groups(key, sides)? {
+        for keys in differing_keys(key, sides, &group)?.chunks(LOCATE_PAIRS_MAX) {
+            if tally.is_full() {
+                tally.differences.complete = false;
+                break 'search;
+            }
+            for pair in pairs(key, sides, keys)?.into_values() {
+                tally.pair(pair)?;
             }
         }
     }
-    differences.columns = key.names.iter().cloned().zip(changed).filter(|(_, cells)| *cells > 0).collect();
-    Ok(differences)
-}
-
-fn total(differences: &Differences) -> u64 {
-    differences.missing + differences.extra + differences.changed
+    let columns = key.names.iter().cloned().zip(tally.changed).filter(|(_, cells)| *cells > 0).collect();
+    Ok(Differences { columns, ..tally.differences })
 }
 
 /// The buckets that differ, in groups whose rows can be held.
-fn groups(key: &Key, source: &mut dyn Side, target: &mut dyn Side) -> Result<Vec<Vec<bool>>> {
-    let mut sides = [vec![SetDigest::default(); BUCKETS], vec![SetDigest::default(); BUCKETS]];
-    for (side, buckets) in [source, target].into_iter().zip(&mut sides) {
-        side.each(&mut |form, _| {
-            buckets[bucket(&key.hash(form.bytes()))].add(&form.digest());
-            Ok(())
-        })?;
-    }
+fn groups(key: &Key, sides: &mut Sides<'_>) -> Result<Vec<Vec<bool>>> {
+    let mut source = vec![SetDigest::default(); BUCKETS];
+    let mut target = source.clone();
+    sides.each(|is_source, form, _| {
+        let buckets = if is_source { &mut source } else { &mut target };
+        buckets[bucket(&key.hash(form.bytes()))].add(&form.digest());
+        Ok(())
+    })?;
     let mut groups: Vec<Vec<bool>> = Vec::new();
     let mut held = 0;
-    for (b, (source, target)) in sides[0].iter().zip(&sides[1]).enumerate() {
+    for (b, (source, target)) in source.iter().zip(&target).enumerate() {
         if source == target {
             continue;
         }
@@ -152,104 +164,120 @@ fn groups(key: &Key, source: &mut dyn Side, target: &mut dyn Side) -> Result<Vec
 }
 
 // The keys of the rows in these buckets that are not on both sides alike.
-fn differing_rows(key: &Key, source: &mut dyn Side, target: &mut dyn Side, group: &[bool]) -> Result<Vec<Hash>> {
+fn differing_keys(key: &Key, sides: &mut Sides<'_>, group: &[bool]) -> Result<Vec<Hash>> {
     let mut balance: HashMap<(Hash, Hash), i64> = HashMap::new();
-    for (side, weight) in [(source, 1), (target, -1)] {
-        side.each(&mut |form, _| {
-            let hash = key.hash(form.bytes());
-            if group[bucket(&hash)] {
-                let RowDigest(row) = form.digest();
-                let row = row[..16].try_into().expect("a digest is 32 bytes");
-                let entry = balance.entry((hash, row)).or_default();
-                *entry += weight;
-                if *entry == 0 {
-                    balance.remove(&(hash, row));
-                }
+    sides.each(|is_source, form, _| {
+        let hash = key.hash(form.bytes());
+        if group[bucket(&hash)] {
+            let RowDigest(row) = form.digest();
+            let row = row[..16].try_into().expect("a digest is 32 bytes");
+            let entry = balance.entry((hash, row)).or_default();
+            *entry += if is_source { 1 } else { -1 };
+            if *entry == 0 {
+                balance.remove(&(hash, row));
             }
-            Ok(())
-        })?;
-    }
+        }
+        Ok(())
+    })?;
     let mut keys: Vec<Hash> = balance.into_keys().map(|(key, _)| key).collect();
     keys.sort_unstable();
     keys.dedup();
     Ok(keys)
 }
 
-// Both sides of one key: the forms, and the cells in words.
+// The rows of one key on both sides.
 #[derive(Default)]
 struct Pair {
     source: Vec<Row>,
     target: Vec<Row>,
 }
 
+// Rows that are alike.
 struct Row {
     form: Vec<u8>,
     cells: Vec<String>,
+    count: u64,
 }
 
-fn pairs(key: &Key, source: &mut dyn Side, target: &mut dyn Side, keys: &[Hash]) -> Result<HashMap<Hash, Pair>> {
-    let mut pairs: HashMap<Hash, Pair> = keys.iter().map(|key| (*key, Pair::default())).collect();
-    for (side, is_source) in [(source, true), (target, false)] {
-        side.each(&mut |form, show| {
-            let Some(pair) = pairs.get_mut(&key.hash(form.bytes())) else { return Ok(()) };
-            let rows = if is_source { &mut pair.source } else { &mut pair.target };
-            // A key without uniqueness may have any number of rows; some of them tell enough.
-            if rows.len() < LOCATE_PAIRS_MAX {
-                let cells = (0..key.names.len()).map(show).collect();
-                rows.push(Row { form: form.bytes().to_vec(), cells });
-            }
-            Ok(())
-        })?;
-    }
+fn pairs(key: &Key, sides: &mut Sides<'_>, keys: &[Hash]) -> Result<BTreeMap<Hash, Pair>> {
+    let mut pairs: BTreeMap<Hash, Pair> = keys.iter().map(|key| (*key, Pair::default())).collect();
+    sides.each(|is_source, form, show| {
+        let Some(pair) = pairs.get_mut(&key.hash(form.bytes())) else { return Ok(()) };
+        let rows = if is_source { &mut pair.source } else { &mut pair.target };
+        if let Some(alike) = rows.iter_mut().find(|r| r.form == form.bytes()) {
+            alike.count += 1;
+        } else {
+            let cells = (0..key.names.len()).map(show).collect();
+            rows.push(Row { form: form.bytes().to_vec(), cells, count: 1 });
+        }
+        Ok(())
+    })?;
     Ok(pairs)
 }
 
-impl Pair {
-    fn tell(
-        mut self,
-        key: &Key,
-        values: bool,
-        differences: &mut Differences,
-        changed: &mut [u64],
-        found: &mut dyn FnMut(&Difference) -> Result<()>,
-    ) -> Result<()> {
-        // Rows that are on both sides alike are no difference, however many there are.
-        self.source.retain(|row| {
-            let same = self.target.iter().position(|t| t.form == row.form);
-            same.is_none_or(|at| {
-                self.target.swap_remove(at);
-                false
-            })
-        });
-        let mut rest = self.target.into_iter();
-        for source in self.source {
-            // Without a key, nothing says which row became which.
-            let target = if key.columns.is_empty() { None } else { rest.next() };
-            let Some(target) = target else {
-                differences.missing += 1;
-                found(&alone(key, Kind::Missing, &source, values))?;
-                continue;
-            };
-            let of: Vec<usize> = form::cells(&source.form)
-                .zip(form::cells(&target.form))
-                .enumerate()
-                .filter(|(_, (a, b))| a != b)
-                .map(|(i, _)| i)
-                .collect();
-            of.iter().for_each(|&i| changed[i] += 1);
-            differences.changed += 1;
-            let told = |row: &Row, i: usize| values.then(|| row.cells[i].clone());
-            let cell = |&i: &usize| CellDifference {
-                column: key.names[i].clone(),
-                source: told(&source, i),
-                target: told(&target, i),
-            };
-            let cells = of.iter().map(cell).collect();
-            found(&Difference { kind: Kind::Changed, key: key.words(&source.form), cells })?;
+struct Tally<'a> {
+    key: &'a Key,
+    wanted: Wanted,
+    found: &'a mut dyn FnMut(&Difference) -> Result<()>,
+    changed: Vec<u64>,
+    differences: Differences,
+}
+
+impl Tally<'_> {
+    fn is_full(&self) -> bool {
+        let Differences { missing, extra, changed, .. } = &self.differences;
+        missing + extra + changed >= self.wanted.rows_max
+    }
+
+    fn pair(&mut self, mut pair: Pair) -> Result<()> {
+        // What is on both sides alike is no difference, however often.
+        for source in &mut pair.source {
+            if let Some(target) = pair.target.iter_mut().find(|t| t.form == source.form) {
+                let both = source.count.min(target.count);
+                source.count -= both;
+                target.count -= both;
+            }
         }
-        for target in rest {
-            differences.extra += 1;
-            found(&alone(key, Kind::Extra, &target, values))?;
+        let mut rest: Vec<Row> = pair.target.into_iter().filter(|t| t.count > 0).collect();
+        for mut source in pair.source {
+            // Without a key, nothing says which row became which.
+            while source.count > 0 && !self.key.columns.is_empty() {
+                let Some(target) = rest.last_mut() else { break };
+                self.changed(&source, target)?;
+                (source.count, target.count) = (source.count - 1, target.count - 1);
+                rest.retain(|t| t.count > 0);
+            }
+            self.alone(Kind::Missing, &source)?;
+        }
+        rest.iter().try_for_each(|target| self.alone(Kind::Extra, target))
+    }
+
+    fn changed(&mut self, source: &Row, target: &Row) -> Result<()> {
+        let of: Vec<usize> = form::cells(&source.form)
+            .zip(form::cells(&target.form))
+            .enumerate()
+            .filter(|(_, (a, b))| a != b)
+            .map(|(i, _)| i)
+            .collect();
+        of.iter().for_each(|&i| self.changed[i] += 1);
+        self.differences.changed += 1;
+        let told = |row: &Row, i: usize| self.wanted.values.then(|| row.cells[i].clone());
+        let cell = |&i: &usize| CellDifference {
+            column: self.key.names[i].clone(),
+            source: told(source, i),
+            target: told(target, i),
+        };
+        let cells = of.iter().map(cell).collect();
+        (self.found)(&Difference { kind: Kind::Changed, key: self.key.words(&source.form), cells })
+    }
+
+    fn alone(&mut self, kind: Kind, row: &Row) -> Result<()> {
+        for _ in 0..row.count {
+            match kind {
+                Kind::Extra => self.differences.extra += 1,
+                _ => self.differences.missing += 1,
+            }
+            (self.found)(&alone(self.key, kind, row, self.wanted.values))?;
         }
         Ok(())
     }
