@@ -13,7 +13,7 @@ use crate::model::plan::Remark;
 use crate::postgres::{Embedded, EmbeddedOptions, Environment, Kept, Target};
 use crate::report::progress::{Style, Teller};
 use crate::report::{plan, summary};
-use crate::run::{self, Options, Scope};
+use crate::run::{self, Options, Scope, Wish};
 use crate::sqlite::SnapshotChoice;
 use crate::transform::Compiled;
 use clap::{Args, ValueEnum};
@@ -273,6 +273,7 @@ impl Arguments {
             }),
             restart: self.restart,
             verify: !self.no_verify,
+            wish: Wish::default(),
         })
     }
 

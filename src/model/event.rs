@@ -1,6 +1,7 @@
 //! What a run tells of itself while it goes on, and what it tells at the end.
 
 use super::plan::Remark;
+use super::verdict::Verification;
 use serde::Serialize;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -24,6 +25,8 @@ pub enum Phase {
     Constrain,
     /// Statistics, and the rows counted back.
     Analyze,
+    /// Comparing both sides.
+    Verify,
 }
 
 impl Phase {
@@ -39,6 +42,7 @@ impl Phase {
             Self::Index => "index",
             Self::Constrain => "constrain",
             Self::Analyze => "analyze",
+            Self::Verify => "verify",
         }
     }
 }
@@ -72,6 +76,11 @@ pub enum Event {
     },
     /// The copy begins; the tables' positions here are their positions in [`Progress`].
     CopyPlanned {
+        /// The tables in the plan's order.
+        tables: Vec<CopyTable>,
+    },
+    /// Rows are read to be compared; the tables' positions here are their positions in [`Progress`].
+    VerifyPlanned {
         /// The tables in the plan's order.
         tables: Vec<CopyTable>,
     },
@@ -197,6 +206,8 @@ pub struct Summary {
     pub ledger: Vec<LedgerLine>,
     /// Wall time of the whole run.
     pub ms: u64,
+    /// What the comparison of both sides found; none where nobody wanted one.
+    pub verification: Option<Verification>,
     /// The largest resident memory of this process, where the system tells.
     pub peak_memory_bytes: Option<u64>,
     /// How the source was held still.

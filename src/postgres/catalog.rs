@@ -248,20 +248,13 @@ pub fn advance_sequence(
     owned: &OwnedSequence,
     last: Option<i64>,
 ) -> Result<SequenceState> {
-    let column = quoted(&owned.column);
-    let max: Option<i64> =
-        session.query_one(&format!("SELECT max({column})::int8 FROM {}", qualified(schema, table)), &[])?.get(0);
+    let max = max(session, schema, table, &owned.column)?;
     let row = session.query_one(
-        "SELECT seqmin, seqmax, seqstart, seqincrement FROM pg_sequence WHERE seqrelid = $1::int8::oid",
+        "SELECT seqmin, seqmax, seqstart FROM pg_sequence WHERE seqrelid = $1::int8::oid",
         &[&owned.sequence],
     )?;
-    let (min, end, start, step): (i64, i64, i64, i64) = (row.get(0), row.get(1), row.get(2), row.get(3));
-    let row = session.query_one(
-        "SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) FROM pg_class c \
-         JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1::int8::oid",
-        &[&owned.sequence],
-    )?;
-    let relation: String = row.get(0);
+    let (min, end, start): (i64, i64, i64) = (row.get(0), row.get(1), row.get(2));
+    let relation = sequence_name(session, owned)?;
     // A table that was there may have given numbers out and lost their rows; they are not given out again.
     let there = session.query_one(&format!("SELECT last_value, is_called FROM {relation}"), &[])?;
     let given = there.get::<_, bool>(1).then(|| there.get(0));
@@ -269,10 +262,34 @@ pub fn advance_sequence(
     let (value, called) = used.map_or((start.max(min), false), |n| (n.min(end), true));
     session.query_one("SELECT setval($1::int8::oid::regclass, $2, $3)", &[&owned.sequence, &value, &called])?;
     // Read back from the sequence itself: this is the assertion, not the value that was just sent.
-    let row = session.query_one(&format!("SELECT last_value, is_called FROM {relation}"), &[])?;
-    let (last_value, is_called): (i64, bool) = (row.get(0), row.get(1));
+    sequence_state(session, schema, table, owned)
+}
+
+/// Reads where a sequence and its column stand.
+pub fn sequence_state(session: &Session, schema: &str, table: &str, owned: &OwnedSequence) -> Result<SequenceState> {
+    let sql = format!(
+        "SELECT s.last_value, s.is_called, p.seqincrement, p.seqmax FROM {} s, pg_sequence p \
+         WHERE p.seqrelid = $1::int8::oid",
+        sequence_name(session, owned)?
+    );
+    let row = session.query_one(&sql, &[&owned.sequence])?;
+    let (last_value, is_called, step, end): (i64, bool, i64, i64) = (row.get(0), row.get(1), row.get(2), row.get(3));
     let next = if is_called { last_value.saturating_add(step) } else { last_value };
-    Ok(SequenceState { max, next, end })
+    Ok(SequenceState { max: max(session, schema, table, &owned.column)?, next, end })
+}
+
+fn max(session: &Session, schema: &str, table: &str, column: &str) -> Result<Option<i64>> {
+    let sql = format!("SELECT max({})::int8 FROM {}", quoted(column), qualified(schema, table));
+    Ok(session.query_one(&sql, &[])?.get(0))
+}
+
+fn sequence_name(session: &Session, owned: &OwnedSequence) -> Result<String> {
+    let row = session.query_one(
+        "SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) FROM pg_class c \
+         JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1::int8::oid",
+        &[&owned.sequence],
+    )?;
+    Ok(row.get(0))
 }
 
 /// The rows of a table.

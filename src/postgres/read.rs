@@ -40,6 +40,11 @@ pub struct Chunk {
     pub bytes: u64,
 }
 
+impl Chunk {
+    /// The whole table.
+    pub const WHOLE: Self = Self { first: 0, end: None, bytes: 0 };
+}
+
 /// Cuts a table so that each row lies in one chunk. A partitioned table is one.
 pub fn chunks(session: &Session, schema: &str, table: &str) -> Result<Vec<Chunk>> {
     let row = session.query_one(
@@ -50,16 +55,13 @@ pub fn chunks(session: &Session, schema: &str, table: &str) -> Result<Vec<Chunk>
     )?;
     let (ordinary, bytes, heap, page): (bool, i64, i64, i64) = (row.get(0), row.get(1), row.get(2), row.get(3));
     // Version 14 is the first that reads a stretch of pages without reading the others.
-    let parts = if ordinary && row.get::<_, i32>(4) >= 140_000 { (bytes as u64).div_ceil(CHUNK_BYTES).max(1) } else { 1 };
+    let parts =
+        if ordinary && row.get::<_, i32>(4) >= 140_000 { (bytes as u64).div_ceil(CHUNK_BYTES).max(1) } else { 1 };
     let pages = ((heap / page) as u64).max(1);
     let parts = parts.min(pages);
     let place = |i: u64| (pages * i / parts) as u32;
     Ok((0..parts)
-        .map(|i| Chunk {
-            first: place(i),
-            end: (i + 1 < parts).then(|| place(i + 1)),
-            bytes: bytes as u64 / parts,
-        })
+        .map(|i| Chunk { first: place(i), end: (i + 1 < parts).then(|| place(i + 1)), bytes: bytes as u64 / parts })
         .collect())
 }
 
@@ -91,6 +93,8 @@ mod tests {
             copy_out("s", "t", columns(), chunk(0, None)),
             "COPY (SELECT \"id\", \"a \"\"b\"\"\" FROM \"s\".\"t\") TO STDOUT (FORMAT binary)"
         );
-        assert!(copy_out("s", "t", columns(), chunk(8, Some(16))).contains(" WHERE ctid >= '(8,0)' AND ctid < '(16,0)')"));
+        assert!(
+            copy_out("s", "t", columns(), chunk(8, Some(16))).contains(" WHERE ctid >= '(8,0)' AND ctid < '(16,0)')")
+        );
     }
 }

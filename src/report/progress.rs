@@ -83,7 +83,7 @@ impl Teller {
             }
             Event::PhaseFinished { .. } => self.finish(),
             Event::TableCopied { .. } => {}
-            Event::CopyPlanned { tables } => self.state().tables.clone_from(tables),
+            Event::CopyPlanned { tables } | Event::VerifyPlanned { tables } => self.state().tables.clone_from(tables),
             Event::Widened { table, why } => {
                 self.talk(&wrapped("note: ", &format!("`{table}` is loaded again: {why}"), 2));
             }
@@ -147,7 +147,12 @@ impl Observer for Teller {
                 line.extend(fields);
             }
             eprintln!("{line}");
-            if !matches!(event, Event::CopyPlanned { .. } | Event::PhaseFinished { phase: Phase::Copy, .. }) {
+            if !matches!(
+                event,
+                Event::CopyPlanned { .. }
+                    | Event::VerifyPlanned { .. }
+                    | Event::PhaseFinished { phase: Phase::Copy, .. }
+            ) {
                 return;
             }
         }

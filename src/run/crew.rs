@@ -19,49 +19,72 @@ pub fn each<T: Sync, R: Send>(
     tasks: &[T],
     work: impl Fn(&mut Session, &T) -> Result<R> + Sync,
 ) -> Result<Vec<R>> {
-    let (hands, stop) = (context.options.jobs, context.stop);
-    let next = Mutex::new(0usize);
-    let failed = AtomicBool::new(false);
-    let running: Mutex<Vec<CancelHandle>> = Mutex::default();
-    let over = AtomicBool::new(false);
-    let claim = || {
-        let mut next = lock(&next);
-        *next += 1;
-        *next - 1
-    };
-    let hand = || -> Result<Vec<(usize, R)>> {
-        let mut session = context.session()?;
-        lock(&running).push(session.cancel_handle());
-        let mut done = Vec::new();
-        while !failed.load(Ordering::Relaxed) {
-            let i = claim();
-            let Some(task) = tasks.get(i) else { break };
-            if stop.load(Ordering::Relaxed) {
-                failed.store(true, Ordering::Relaxed);
-                return Err(interrupted());
+    let hands = Hands { number: context.options.jobs, stop: context.stop, session: &|| context.session() };
+    hands.each(tasks, work)
+}
+
+/// Sessions that work side by side.
+#[derive(Clone, Copy)]
+pub struct Hands<'a> {
+    /// How many at most.
+    pub number: usize,
+    /// Set when a person or the system wants the run to end.
+    pub stop: &'a AtomicBool,
+    /// Where a hand gets its session from.
+    pub session: &'a (dyn Fn() -> Result<Session> + Sync),
+}
+
+impl Hands<'_> {
+    /// As [`each`] says.
+    pub fn each<T: Sync, R: Send>(
+        &self,
+        tasks: &[T],
+        work: impl Fn(&mut Session, &T) -> Result<R> + Sync,
+    ) -> Result<Vec<R>> {
+        let (hands, stop) = (self.number, self.stop);
+        let next = Mutex::new(0usize);
+        let failed = AtomicBool::new(false);
+        let running: Mutex<Vec<CancelHandle>> = Mutex::default();
+        let over = AtomicBool::new(false);
+        let claim = || {
+            let mut next = lock(&next);
+            *next += 1;
+            *next - 1
+        };
+        let hand = || -> Result<Vec<(usize, R)>> {
+            let mut session = (self.session)()?;
+            lock(&running).push(session.cancel_handle());
+            let mut done = Vec::new();
+            while !failed.load(Ordering::Relaxed) {
+                let i = claim();
+                let Some(task) = tasks.get(i) else { break };
+                if stop.load(Ordering::Relaxed) {
+                    failed.store(true, Ordering::Relaxed);
+                    return Err(interrupted());
+                }
+                let result = work(&mut session, task).map_err(|error| {
+                    failed.store(true, Ordering::Relaxed);
+                    if stop.load(Ordering::Relaxed) { interrupted() } else { error }
+                })?;
+                done.push((i, result));
             }
-            let result = work(&mut session, task).map_err(|error| {
-                failed.store(true, Ordering::Relaxed);
-                if stop.load(Ordering::Relaxed) { interrupted() } else { error }
-            })?;
-            done.push((i, result));
+            Ok(done)
+        };
+        let ended = std::thread::scope(|scope| {
+            let watch = scope.spawn(|| cancel_on(stop, &over, &running));
+            let threads: Vec<_> = (0..hands.min(tasks.len())).map(|_| scope.spawn(hand)).collect();
+            let ended: Vec<_> = threads.into_iter().map(std::thread::ScopedJoinHandle::join).collect();
+            over.store(true, Ordering::Relaxed);
+            watch.thread().unpark();
+            ended
+        });
+        let mut results = Vec::with_capacity(tasks.len());
+        for end in ended {
+            results.extend(end.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
         }
-        Ok(done)
-    };
-    let ended = std::thread::scope(|scope| {
-        let watch = scope.spawn(|| cancel_on(stop, &over, &running));
-        let threads: Vec<_> = (0..hands.min(tasks.len())).map(|_| scope.spawn(hand)).collect();
-        let ended: Vec<_> = threads.into_iter().map(std::thread::ScopedJoinHandle::join).collect();
-        over.store(true, Ordering::Relaxed);
-        watch.thread().unpark();
-        ended
-    });
-    let mut results = Vec::with_capacity(tasks.len());
-    for end in ended {
-        results.extend(end.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
+        results.sort_by_key(|(i, _)| *i);
+        Ok(results.into_iter().map(|(_, result)| result).collect())
     }
-    results.sort_by_key(|(i, _)| *i);
-    Ok(results.into_iter().map(|(_, result)| result).collect())
 }
 
 /// Cancels the statements of `running` once `stop` is set, until `over` is.

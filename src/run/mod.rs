@@ -9,23 +9,30 @@ mod finish;
 mod memory;
 mod options;
 mod probe;
+mod proof;
 mod rows;
 mod start;
 
 pub use options::{Options, Scope, default_jobs};
+pub use proof::Wish;
 
 use crate::error::{Error, Kind, Result};
 use crate::load::Conflict;
+use crate::model::digest::SetDigest;
 use crate::model::event::{Event, Observer, Phase, Summary};
-use crate::model::plan::{Plan, Remark};
+use crate::model::plan::{Plan, Remark, TablePlan};
 use crate::model::source::Catalog;
+use crate::model::verdict::{Outcome, TableVerdict, Verification};
 use crate::plan::Draft;
 use crate::plan::select::Selection;
-use crate::postgres::control::{self, RunRecord, State};
+use crate::postgres::control::{self, DoneRange, RunRecord, State};
 use crate::postgres::{Pool, PoolSettings, Session, Target, catalog, ddl};
 use crate::profile::Depth;
 use crate::sqlite::{Reader, Source};
+use crate::verify::source;
 use clock::Clock;
+use crew::Hands;
+use proof::{Known, Proof, Subject};
 use rows::Planned;
 use start::Start;
 use std::collections::HashMap;
@@ -41,6 +48,8 @@ pub struct Context<'a> {
     /// The session that holds the schema's lock.
     control: &'a Session,
     run: Uuid,
+    /// The source's content as it was planned.
+    fingerprint: &'a str,
     /// Whether lanes may load without triggers and foreign keys being asked.
     replica_role: bool,
     /// For tables that were there: the tables that their foreign keys point at.
@@ -101,8 +110,17 @@ pub fn migrate(options: &Options, target: &Target, observer: &dyn Observer, stop
     if !replica_role && existing::set_aside(&mut control, run.id, &planned.plan, &parents, observer)? {
         parents = existing::parents(&control, options, &planned)?;
     }
-    let context =
-        Context { options, observer, stop, pool: &pool, control: &control, run: run.id, replica_role, parents };
+    let context = Context {
+        options,
+        observer,
+        stop,
+        pool: &pool,
+        control: &control,
+        run: run.id,
+        fingerprint: &run.fingerprint,
+        replica_role,
+        parents,
+    };
     if options.scope == Scope::SchemaOnly {
         clock.phase(Phase::Create, planned.plan.tables.len(), || create_all(&context, &planned.plan))?;
     } else {
@@ -112,7 +130,7 @@ pub fn migrate(options: &Options, target: &Target, observer: &dyn Observer, stop
     }
     // The readers hold locks on the source; nothing below needs it.
     opened.readers.clear();
-    finish(&context, &planned.plan, opened.snapshot, resumed, clock)
+    finish(&context, &planned.plan, &opened.snapshot, resumed, clock)
 }
 
 /// Makes the plan and asks the server about it, without leaving anything behind. Without a target, or where the
@@ -277,21 +295,80 @@ fn finished(
         pool,
         control: &control,
         run: run.id,
+        fingerprint: &run.fingerprint,
         replica_role: false,
         parents: HashMap::new(),
     };
     let done = control::ranges(&control, run.id)?;
-    let counts = clock
-        .phase(Phase::Analyze, run.plan.tables.len(), || finish::count(&context, &run.plan))
-        .map_err(|e| changed_since(e, run.id))?;
-    if options.scope != Scope::SchemaOnly {
+    let verification = verify(&context, &run.plan, &done, &mut clock)?;
+    let counts = rows_of(&context, &run.plan, verification.as_ref())?;
+    if options.scope != Scope::SchemaOnly && verification.is_none() {
+        account::check_ranges(&run.plan, &done)?;
         account::check_counts(&run.plan, &done, &counts, options).map_err(|e| changed_since(e, run.id))?;
     }
     let tables = account::table_summaries(&run.plan, &done, &counts, &HashMap::new(), &run.plan.remarks);
     let ledger = control::ledger(&control, run.id)?;
     let mut summary = account::summary(&context, run.plan.remarks, tables, ledger, opened.snapshot.clone(), clock);
     summary.finished_before = true;
+    summary.verification = verification;
     Ok(summary)
+}
+
+// Both sides compared, cell by cell. What the target must hold was added up while its rows were copied.
+fn verify(
+    context: &Context<'_>,
+    plan: &Plan,
+    done: &HashMap<String, Vec<DoneRange>>,
+    clock: &mut Clock<'_>,
+) -> Result<Option<Verification>> {
+    let options = context.options;
+    if !is_compared(options) {
+        return Ok(None);
+    }
+    let subjects = plan.tables.iter().map(|table| subject(options, table, done.get(&table.target))).collect();
+    let session = || context.session();
+    let hands = Hands { number: options.jobs, stop: context.stop, session: &session };
+    let proof = Proof { plan, wish: &options.wish, hands, observer: context.observer };
+    let fingerprint = context.fingerprint;
+    let found = clock.phase(Phase::Verify, plan.tables.len(), || {
+        proof::compare(&proof, subjects, &mut || {
+            let opened = open(options)?;
+            if opened.fingerprint == fingerprint {
+                return Ok(opened);
+            }
+            Err(Error::new(Kind::Source, "the source was changed since its rows were copied")
+                .state("all rows are on the target; whether they are the source's cannot be told any more")
+                .hint("`--restart` begins again with the source as it is now"))
+        })
+    })?;
+    Ok(Some(found))
+}
+
+fn is_compared(options: &Options) -> bool {
+    options.verify && options.scope != Scope::SchemaOnly
+}
+
+// The rows of each table on the target, as the comparison counted them or counted now.
+fn rows_of(context: &Context<'_>, plan: &Plan, verification: Option<&Verification>) -> Result<Vec<u64>> {
+    let read = |t: &TableVerdict| matches!(t.outcome, Outcome::Equal | Outcome::Different(_)).then_some(t.target_rows);
+    let counted: Option<Vec<u64>> = verification.and_then(|v| v.tables.iter().map(read).collect());
+    counted.map_or_else(|| finish::count(context, plan), Ok)
+}
+
+fn subject(options: &Options, table: &TablePlan, done: Option<&Vec<DoneRange>>) -> Subject {
+    let digests = done.into_iter().flatten().map(|d| d.digest.as_deref().and_then(source::from_stored));
+    let shared = table.existing && options.conflict.is_some();
+    let source = if shared {
+        Known::Out("the table held rows of its own".to_owned())
+    } else {
+        let add = |mut sum: SetDigest, digest: SetDigest| {
+            sum.merge(&digest);
+            sum
+        };
+        let sum = digests.collect::<Option<Vec<_>>>().map(|all| all.into_iter().fold(SetDigest::default(), add));
+        sum.map_or(Known::Unread, Known::Digest)
+    };
+    Subject { source, unverified: Vec::new() }
 }
 
 // The application may write to its new home by now, so that beginning again is not what we recommend first.
@@ -314,13 +391,7 @@ fn create_all(context: &Context<'_>, plan: &Plan) -> Result<()> {
 }
 
 // Everything after the rows.
-fn finish(
-    context: &Context<'_>,
-    plan: &Plan,
-    snapshot: String,
-    resumed: bool,
-    mut clock: Clock<'_>,
-) -> Result<Summary> {
+fn finish(context: &Context<'_>, plan: &Plan, snapshot: &str, resumed: bool, mut clock: Clock<'_>) -> Result<Summary> {
     control::set_state(context.control, context.run, State::Finishing)?;
     let builds = plan.tables.iter().map(|t| t.indexes.len() + usize::from(t.primary_key.is_some())).sum();
     let (index_ms, mut found) = clock.phase(Phase::Index, builds, || finish::indexes(context, plan))?;
@@ -338,17 +409,27 @@ fn finish(
     }
     let counts = clock.phase(Phase::Analyze, plan.tables.len(), || {
         finish::analyze(context, plan)?;
-        finish::count(context, plan)
+        // A comparison counts as it reads.
+        if is_compared(context.options) { Ok(None) } else { finish::count(context, plan).map(Some) }
     })?;
     let done = control::ranges(context.control, context.run)?;
     if context.options.scope != Scope::SchemaOnly {
-        account::check_counts(plan, &done, &counts, context.options)?;
+        account::check_ranges(plan, &done)?;
+        if let Some(counts) = &counts {
+            account::check_counts(plan, &done, counts, context.options)?;
+        }
     }
     control::set_state(context.control, context.run, State::Done)?;
+    let verification = verify(context, plan, &done, &mut clock)?;
+    let counts = match counts {
+        Some(counts) => counts,
+        None => rows_of(context, plan, verification.as_ref())?,
+    };
     let remarks: Vec<Remark> = plan.remarks.iter().cloned().chain(found).collect();
     let tables = account::table_summaries(plan, &done, &counts, &index_ms, &remarks);
     let ledger = control::ledger(context.control, context.run)?;
-    let mut summary = account::summary(context, remarks, tables, ledger, snapshot, clock);
+    let mut summary = account::summary(context, remarks, tables, ledger, snapshot.to_owned(), clock);
     summary.resumed = resumed;
+    summary.verification = verification;
     Ok(summary)
 }

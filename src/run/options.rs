@@ -1,5 +1,6 @@
 //! What a person asks of a migration.
 
+use super::proof::Wish;
 use crate::load::Conflict;
 use crate::model::candidates::TypeOptions;
 use crate::model::name::Spelling;
@@ -36,6 +37,8 @@ pub struct Options {
     pub restart: bool,
     /// Compare both sides, cell by cell, at the end.
     pub verify: bool,
+    /// How that is done.
+    pub wish: Wish,
 }
 
 /// What of the source is carried over.
@@ -69,6 +72,7 @@ impl Options {
             conflict: None,
             restart: false,
             verify: true,
+            wish: Wish::default(),
         }
     }
 

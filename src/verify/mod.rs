@@ -6,7 +6,9 @@
 pub mod expect;
 pub mod form;
 pub mod found;
-pub mod show;
+pub mod listing;
 pub mod locate;
+pub mod show;
+pub mod side;
 pub mod source;
 pub mod target;

@@ -23,16 +23,22 @@ pub fn cell(cell: &[u8]) -> String {
         form::Value::Uuid(bytes) => uuid::Uuid::from_bytes(bytes).to_string(),
         form::Value::Date(i32::MAX) => "infinity".to_owned(),
         form::Value::Date(i32::MIN) => "-infinity".to_owned(),
-        form::Value::Date(days) => moment(i64::from(days).days()).map_or_else(|| days.to_string(), |d| d.date().to_string()),
+        form::Value::Date(days) => {
+            moment(i64::from(days).days()).map_or_else(|| days.to_string(), |d| d.date().to_string())
+        }
         form::Value::Time(micros) => {
             moment(micros.microseconds()).map_or_else(|| micros.to_string(), |d| d.time().to_string())
         }
         form::Value::Timestamp(i64::MAX) => "infinity".to_owned(),
         form::Value::Timestamp(i64::MIN) => "-infinity".to_owned(),
-        form::Value::Timestamp(micros) => moment(micros.microseconds())
-            .map_or_else(|| micros.to_string(), |d| format!("{} {}", d.date(), d.time())),
+        form::Value::Timestamp(micros) => {
+            moment(micros.microseconds()).map_or_else(|| micros.to_string(), |d| format!("{} {}", d.date(), d.time()))
+        }
         form::Value::Hashed { bytes, hash } => {
-            format!("{bytes} bytes, BLAKE3 {}…", blake3::Hash::from_bytes(hash).to_hex().chars().take(16).collect::<String>())
+            format!(
+                "{bytes} bytes, BLAKE3 {}…",
+                blake3::Hash::from_bytes(hash).to_hex().chars().take(16).collect::<String>()
+            )
         }
     }
 }

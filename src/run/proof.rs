@@ -1,0 +1,331 @@
+//! The comparison of both sides: digests of all tables at one moment of the target, then the rows of what differs.
+
+use super::Opened;
+use super::clock::millis;
+use super::crew::Hands;
+use crate::error::{Error, Kind, Result};
+use crate::load::interrupted;
+use crate::model::bounds::{DIFFERENCE_SAMPLES, DIFFERENCES_MAX, RANGE_BYTES_MAX};
+use crate::model::digest::SetDigest;
+use crate::model::event::{CopyTable, Event, Observer, Progress};
+use crate::model::plan::{Plan, TablePlan};
+use crate::model::range::Range;
+use crate::model::source::Catalog;
+use crate::model::verdict::{Difference, Differences, Level, Outcome, TableVerdict, Verification};
+use crate::postgres::read::{self, Chunk, Moment};
+use crate::postgres::{Session, catalog};
+use crate::sqlite::{Flow, Reader, TableScan};
+use crate::verify::listing::Listing;
+use crate::verify::locate::{Key, Sides, Wanted, locate};
+use crate::verify::side::{SourceSide, TargetSide};
+use crate::verify::source::SourceDigest;
+use crate::verify::target;
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+/// What a person wants of a comparison.
+#[derive(Debug, Clone)]
+pub struct Wish {
+    /// How deep.
+    pub level: Level,
+    /// The folder for the files that list what differs.
+    pub folder: PathBuf,
+    /// Rows that differ are searched for in one table until this many were found.
+    pub rows_max: u64,
+    /// Whether the summary may tell values.
+    pub show_values: bool,
+    /// Columns that tell the rows of a table apart, by the table's name, where it is not the primary key.
+    pub keys: HashMap<String, Vec<String>>,
+}
+
+impl Default for Wish {
+    fn default() -> Self {
+        Self {
+            level: Level::Rows,
+            folder: PathBuf::from("differences"),
+            rows_max: DIFFERENCES_MAX,
+            show_values: false,
+            keys: HashMap::new(),
+        }
+    }
+}
+
+/// What is known of a table before it is compared.
+#[derive(Debug, Clone)]
+pub struct Subject {
+    /// What its rows must look like, or how to find out.
+    pub source: Known,
+    /// Columns of the source that have no counterpart.
+    pub unverified: Vec<String>,
+}
+
+/// What is known of a table's source rows.
+#[derive(Debug, Clone)]
+pub enum Known {
+    /// The load has added them up.
+    Digest(SetDigest),
+    /// They have to be read.
+    Unread,
+    /// The target has no such table; the source has this many rows.
+    Absent(u64),
+    /// They cannot be compared, for this reason.
+    Out(String),
+}
+
+/// What all steps of a comparison share.
+pub struct Proof<'a> {
+    /// The tables, and how their cells are to be read.
+    pub plan: &'a Plan,
+    /// What is wanted.
+    pub wish: &'a Wish,
+    /// Who reads the target.
+    pub hands: Hands<'a>,
+    /// Who is told.
+    pub observer: &'a dyn Observer,
+}
+
+/// Compares. `open` gives the source, held still; it is called only where rows have to be read from it.
+pub fn compare(
+    proof: &Proof<'_>,
+    subjects: Vec<Subject>,
+    open: &mut dyn FnMut() -> Result<Opened>,
+) -> Result<Verification> {
+    let started = Instant::now();
+    let mut holder = (proof.hands.session)()?;
+    let moment_tx = holder.transaction_as(read::BEGIN)?;
+    let moment = Moment::of(&moment_tx)?;
+    let progress = announce(proof, &subjects);
+    let mut opened = if subjects.iter().any(|s| matches!(s.source, Known::Unread)) { Some(open()?) } else { None };
+    let mut expected = HashMap::new();
+    if let Some(opened) = &mut opened {
+        expected = source_digests(proof, opened, &subjects, &progress)?;
+    }
+    let found = target_digests(proof, &moment_tx, &moment, &subjects, &progress)?;
+    let mut tables = Vec::with_capacity(subjects.len());
+    for (t, subject) in subjects.into_iter().enumerate() {
+        let table = &proof.plan.tables[t];
+        let verdict = |source_rows, target_rows, outcome| TableVerdict {
+            source: table.source.clone(),
+            table: table.target.clone(),
+            source_rows,
+            target_rows,
+            outcome,
+            unverified: subject.unverified.clone(),
+        };
+        let source = match subject.source {
+            Known::Digest(digest) => digest,
+            Known::Unread => expected[&t],
+            Known::Absent(rows) => {
+                let outcome = Differences { missing: rows, complete: true, ..Differences::default() };
+                tables.push(verdict(rows, 0, Outcome::Different(outcome)));
+                continue;
+            }
+            Known::Out(why) => {
+                tables.push(verdict(0, 0, Outcome::Unverified { why }));
+                continue;
+            }
+        };
+        let target = found[&t];
+        let outcome = if source == target {
+            Outcome::Equal
+        } else {
+            if opened.is_none() {
+                opened = Some(open()?);
+            }
+            let opened = opened.as_mut().expect("it was just opened");
+            Outcome::Different(differences(proof, opened, &moment, t)?)
+        };
+        tables.push(verdict(source.rows, target.rows, outcome));
+    }
+    let sequences = sequences(proof, &moment_tx, &tables)?;
+    Ok(Verification { level: proof.wish.level, tables, sequences, planted: 0, ms: millis(started) })
+}
+
+fn announce(proof: &Proof<'_>, subjects: &[Subject]) -> Arc<Progress> {
+    let progress = Arc::new(Progress::new(proof.plan.tables.len()));
+    let of = |(table, subject): (&TablePlan, &Subject)| {
+        let sides = match subject.source {
+            Known::Digest(_) => 1,
+            Known::Unread => 2,
+            Known::Absent(_) | Known::Out(_) => 0,
+        };
+        CopyTable { name: table.target.clone(), rows: table.rows * sides, bytes: table.bytes * sides, rows_done: 0 }
+    };
+    let tables = proof.plan.tables.iter().zip(subjects).map(of).collect();
+    proof.observer.event(&Event::VerifyPlanned { tables });
+    proof.observer.watch(Arc::clone(&progress));
+    progress
+}
+
+fn go_on(stop: &AtomicBool) -> Result<()> {
+    if stop.load(Ordering::Relaxed) { Err(interrupted()) } else { Ok(()) }
+}
+
+fn target_digests(
+    proof: &Proof<'_>,
+    session: &Session,
+    moment: &Moment,
+    subjects: &[Subject],
+    progress: &Progress,
+) -> Result<HashMap<usize, SetDigest>> {
+    let schema = &proof.plan.schema;
+    let mut found = HashMap::new();
+    let mut parts: Vec<(usize, Chunk)> = Vec::new();
+    for (t, subject) in subjects.iter().enumerate() {
+        if matches!(subject.source, Known::Digest(_) | Known::Unread) {
+            let chunks = read::chunks(session, schema, &proof.plan.tables[t].target)?;
+            parts.extend(chunks.into_iter().map(|chunk| (t, chunk)));
+            found.insert(t, SetDigest::default());
+        }
+    }
+    parts.sort_by_key(|(_, chunk)| std::cmp::Reverse(chunk.bytes));
+    let digests = proof.hands.each(&parts, |session, (t, chunk)| {
+        let mut tx = moment.begin(session)?;
+        let table = &proof.plan.tables[*t];
+        let digest = target::digest(&mut tx, schema, table, *chunk, |rows, bytes| {
+            progress.add(*t, rows, bytes);
+            go_on(proof.hands.stop)
+        })
+        .map_err(|e| e.context(format!("`{}` cannot be read on the target", table.target)))?;
+        Ok((*t, digest))
+    })?;
+    for (t, digest) in digests {
+        found.entry(t).or_default().merge(&digest);
+    }
+    Ok(found)
+}
+
+// The source once more, as many tables and ranges at once as there are readers.
+fn source_digests(
+    proof: &Proof<'_>,
+    opened: &mut Opened,
+    subjects: &[Subject],
+    progress: &Progress,
+) -> Result<HashMap<usize, SetDigest>> {
+    let mut parts: Vec<(usize, TableScan, Range)> = Vec::new();
+    for (t, _) in subjects.iter().enumerate().filter(|(_, s)| matches!(s.source, Known::Unread)) {
+        let table = &proof.plan.tables[t];
+        let scan = scan_of(&opened.catalog, table)?;
+        let number = table.bytes.div_ceil(RANGE_BYTES_MAX).clamp(1, 1024) as u32;
+        let ranges = match opened.readers[0].key_bounds(&scan)? {
+            Some((min, max)) => Range::ALL.split(min, max, number),
+            None => vec![Range::ALL],
+        };
+        parts.extend(ranges.into_iter().map(|range| (t, scan.clone(), range)));
+    }
+    parts.sort_by_key(|(t, _, _)| std::cmp::Reverse(proof.plan.tables[*t].bytes));
+    let (next, sums, first_error) = (Mutex::new(parts.iter()), Mutex::new(HashMap::new()), Mutex::new(None));
+    let work = |reader: &Reader| -> Result<()> {
+        loop {
+            let Some((t, scan, range)) = lock(&next).next() else { return Ok(()) };
+            let mut digest = SourceDigest::new(&proof.plan.tables[*t])?;
+            let mut rows = 0;
+            reader.scan(scan, *range, None, |_, row| {
+                digest.add(row);
+                rows += 1;
+                if rows % 4096 == 0 {
+                    progress.add(*t, 4096, 0);
+                    go_on(proof.hands.stop)?;
+                    if lock(&first_error).is_some() {
+                        return Ok(Flow::Stop);
+                    }
+                }
+                Ok(Flow::Continue)
+            })?;
+            progress.add(*t, rows % 4096, 0);
+            lock(&sums).entry(*t).or_insert_with(SetDigest::default).merge(&digest.set());
+        }
+    };
+    std::thread::scope(|scope| {
+        for reader in &mut opened.readers {
+            let (work, first_error) = (&work, &first_error);
+            scope.spawn(move || {
+                if let Err(error) = work(reader) {
+                    lock(first_error).get_or_insert(error);
+                }
+            });
+        }
+    });
+    match first_error.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        Some(error) => Err(error),
+        None => Ok(sums.into_inner().unwrap_or_else(PoisonError::into_inner)),
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn scan_of(catalog: &Catalog, table: &TablePlan) -> Result<TableScan> {
+    let gone = |what: &str| {
+        Error::new(Kind::Blocked, format!("the source has no {what} any more"))
+            .hint("it was changed since it was migrated; `lite2pg migrate --restart` begins again")
+    };
+    let source = catalog.table(&table.source).ok_or_else(|| gone(&format!("table `{}`", table.source)))?;
+    let position = |c: &crate::model::plan::ColumnPlan| {
+        source.column_index(&c.source).ok_or_else(|| gone(&format!("column `{}.{}`", table.source, c.source)))
+    };
+    Ok(TableScan::new(source, &table.compared().map(position).collect::<Result<Vec<_>>>()?))
+}
+
+fn differences(proof: &Proof<'_>, opened: &mut Opened, moment: &Moment, t: usize) -> Result<Differences> {
+    let table = &proof.plan.tables[t];
+    let key = match proof.wish.keys.get(&table.source).or_else(|| proof.wish.keys.get(&table.target)) {
+        Some(names) => Key::stated(table, names)?,
+        None => Key::of(table),
+    };
+    let scan = scan_of(&opened.catalog, table)?;
+    let mut session = (proof.hands.session)()?;
+    let look = || go_on(proof.hands.stop);
+    let mut source =
+        SourceSide { reader: &opened.readers[0], scan: &scan, digest: SourceDigest::new(table)?, look: &look };
+    let mut target = TargetSide { session: &mut session, moment, schema: &proof.plan.schema, table, look: &look };
+    let mut listing = Listing::new(&proof.wish.folder, &table.target);
+    let mut samples = Vec::new();
+    let mut sides = Sides { source: &mut source, target: &mut target };
+    let wanted = Wanted { rows_max: proof.wish.rows_max, values: true };
+    let mut differences = locate(&key, &mut sides, wanted, &mut |difference| {
+        if samples.len() < DIFFERENCE_SAMPLES {
+            samples.push(if proof.wish.show_values { difference.clone() } else { without_values(difference) });
+        }
+        listing.add(difference)
+    })?;
+    if differences.missing + differences.extra + differences.changed == 0 {
+        return Err(Error::new(Kind::Bug, format!("the digests of `{}` differ, and its rows do not", table.target))
+            .state("the target is as it was; it is not verified")
+            .hint("was the source changed while it was read? otherwise please report it"));
+    }
+    differences.samples = samples;
+    differences.file = listing.finish()?.map(|path| path.display().to_string());
+    Ok(differences)
+}
+
+fn without_values(difference: &Difference) -> Difference {
+    let mut difference = difference.clone();
+    if difference.kind == crate::model::verdict::Kind::Changed {
+        difference.cells.iter_mut().for_each(|c| (c.source, c.target) = (None, None));
+    } else {
+        difference.cells.clear();
+    }
+    difference
+}
+
+// Identities that would give out a number that is taken.
+fn sequences(proof: &Proof<'_>, session: &Session, tables: &[TableVerdict]) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    for table in tables.iter().filter(|t| matches!(t.outcome, Outcome::Equal | Outcome::Different(_))) {
+        if matches!(&table.outcome, Outcome::Different(_)) && table.target_rows == 0 {
+            continue;
+        }
+        for owned in catalog::owned_sequences(session, &proof.plan.schema, &table.table)? {
+            let state = catalog::sequence_state(session, &proof.plan.schema, &table.table, &owned)?;
+            if state.max.is_some_and(|max| state.next <= max && max < state.end) {
+                found.push(format!("{}.{}", table.table, owned.column));
+            }
+        }
+    }
+    Ok(found)
+}
