@@ -60,6 +60,15 @@ pub fn choose_existing(table: &str, column: &Column, pg_type: &str, profile: &Co
         .hint(format!("change the target column's type, or leave the table out with `--exclude '{table}'`")))
 }
 
+/// Chooses for a column that is only compared: the rule that took every cell, else the one that went furthest. What
+/// it does not take counts as different.
+pub fn choose_to_compare(profile: &ColumnProfile) -> Trial {
+    let whole = profile.trials.iter().find(|t| t.failure.is_none());
+    let key = |trial: &&Trial| trial.failure.as_ref().map_or(0, |f| f.key);
+    let longest = || profile.trials.iter().rev().max_by_key(key);
+    whole.or_else(longest).cloned().expect("each type has a rule")
+}
+
 fn choose_alone(column: &Column, profile: &ColumnProfile, options: &TypeOptions) -> Trial {
     let hint = Hint::of(&column.declared);
     if profile.values() == 0 {

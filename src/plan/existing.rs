@@ -1,5 +1,6 @@
 //! Tables that were there before: columns matched by name, types taken from the target.
 
+use super::Purpose;
 use super::choice;
 use super::names::Names;
 use crate::error::{Error, Kind, Result};
@@ -15,8 +16,8 @@ use crate::postgres::catalog::{ExistingColumn, ExistingTable};
 pub struct Matched {
     /// The target table's name.
     pub target: String,
-    /// For each source column the target column, or none.
-    pub columns: Vec<Option<MatchedColumn>>,
+    /// For each source column the target column, or why there is none.
+    pub columns: Vec<std::result::Result<MatchedColumn, String>>,
     /// Target columns that no source column fills.
     pub unfilled: Vec<String>,
     /// The target's primary key.
@@ -34,25 +35,25 @@ pub struct MatchedColumn {
     pub not_null: bool,
 }
 
-/// Finds the target table of each source table by name. With `data_only`, each must have one.
+/// Finds the target table of each source table by name. Who loads rows only needs one for each.
 pub fn match_tables(
     catalog: &Catalog,
     names: &mut Names,
     existing: &[ExistingTable],
-    data_only: bool,
+    purpose: Purpose,
 ) -> Result<Vec<Option<Matched>>> {
     let mut matched = Vec::with_capacity(catalog.tables.len());
     let mut missing = Vec::new();
     for (position, table) in catalog.tables.iter().enumerate() {
         if let Some(target) = find(&names.tables[position], existing.iter().map(|t| (t.name.as_str(), t))) {
-            matched.push(Some(match_columns(table, &names.columns[position], target)?));
+            matched.push(Some(match_columns(table, &names.columns[position], target, purpose)?));
             names.tables[position].clone_from(&target.name);
         } else {
             missing.push(format!("`{}`", table.name));
             matched.push(None);
         }
     }
-    if data_only && !missing.is_empty() {
+    if purpose == Purpose::LoadRows && !missing.is_empty() {
         return Err(Error::new(Kind::Blocked, "`--data-only` needs every table on the target")
             .fact(format!("missing: {}", missing.join(", ")))
             .state("nothing was written")
@@ -71,18 +72,22 @@ fn find<'a, T>(name: &str, mut all: impl Iterator<Item = (&'a str, T)> + Clone) 
     all.all(|(n, _)| n.to_lowercase() != folded).then_some(first)
 }
 
-fn match_columns(table: &Table, names: &[String], target: &ExistingTable) -> Result<Matched> {
+fn match_columns(table: &Table, names: &[String], target: &ExistingTable, purpose: Purpose) -> Result<Matched> {
+    let compares = purpose == Purpose::Compare;
     let mut columns = Vec::with_capacity(table.columns.len());
     for (column, name) in table.columns.iter().zip(names) {
         let candidates = target.columns.iter().map(|c| (c.name.as_str(), c));
         let snake = Spelling::Snake.apply(name);
         let found = find(name, candidates.clone()).or_else(|| find(&snake, candidates));
-        columns
-            .push(found.filter(|c| !c.generated).map(|c| matched_column(table, column.name.as_str(), c)).transpose()?);
+        columns.push(match found.filter(|c| compares || !c.generated) {
+            None => Err("the target has no such column".to_owned()),
+            Some(c) if compares && c.pg_type.is_none() => Err(format!("no comparison with type {}", c.type_text)),
+            Some(c) => Ok(matched_column(table, column.name.as_str(), c)?),
+        });
     }
     let filled = |c: &&ExistingColumn| !columns.iter().flatten().any(|m: &MatchedColumn| m.name == c.name);
     let unfilled: Vec<&ExistingColumn> = target.columns.iter().filter(filled).filter(|c| !c.generated).collect();
-    if let Some(needed) = unfilled.iter().find(|c| c.not_null && !c.has_default) {
+    if let Some(needed) = unfilled.iter().find(|c| !compares && c.not_null && !c.has_default) {
         return Err(Error::new(
             Kind::Blocked,
             format!(
@@ -119,18 +124,24 @@ pub fn plan(
     position: usize,
     matched: &Matched,
     profile: &TableProfile,
+    purpose: Purpose,
     remarks: &mut Vec<Remark>,
 ) -> Result<TablePlan> {
     let table = &catalog.tables[position];
     let mut columns = Vec::new();
     for (c, column) in table.columns.iter().enumerate() {
-        let Some(target) = &matched.columns[c] else {
-            let object = format!("{}.{}", table.name, column.name);
-            remarks.push(Remark::warning(object, format!("left out: `{}` has no such column", matched.target)));
-            continue;
+        let target = match &matched.columns[c] {
+            Ok(target) => target,
+            Err(why) => {
+                let object = format!("{}.{}", table.name, column.name);
+                remarks.push(Remark::warning(object, format!("left out: {why}")));
+                continue;
+            }
         };
-        let type_text = target.pg_type.to_string();
-        let trial = choice::choose_existing(&table.name, column, &type_text, &profile.columns[c])?;
+        let trial = match purpose {
+            Purpose::Compare => choice::choose_to_compare(&profile.columns[c]),
+            _ => choice::choose_existing(&table.name, column, &target.pg_type.to_string(), &profile.columns[c])?,
+        };
         columns.push(ColumnPlan {
             source: column.name.clone(),
             declared: column.declared.clone(),

@@ -42,8 +42,19 @@ pub struct PlanOptions {
     pub spelling: Spelling,
     /// Options of types.
     pub types: TypeOptions,
-    /// Rows only: every table must be there already.
-    pub data_only: bool,
+    /// What the plan is for.
+    pub purpose: Purpose,
+}
+
+/// What a plan is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To create what is missing, and load.
+    Migrate,
+    /// To load rows only: every table must be there already.
+    LoadRows,
+    /// To compare with what is there, whoever loaded it: what has no counterpart is told, and stops nothing.
+    Compare,
 }
 
 /// A plan in the making: everything that is decided before the rows are read.
@@ -62,13 +73,30 @@ impl Draft {
     pub fn new(catalog: Catalog, options: PlanOptions, taken: &[String], existing: &[ExistingTable]) -> Result<Self> {
         let there: Vec<String> = existing.iter().map(|t| t.name.clone()).collect();
         let mut names = Names::new(&catalog, options.spelling, taken, &there);
-        let matched = existing::match_tables(&catalog, &mut names, existing, options.data_only)?;
-        for (table, matched) in catalog.tables.iter().zip(&matched) {
+        let matched = existing::match_tables(&catalog, &mut names, existing, options.purpose)?;
+        for (table, matched) in catalog.tables.iter().zip(&matched).filter(|_| options.purpose != Purpose::Compare) {
             check_width(table, matched.as_ref())?;
         }
         let groups = Groups::of(&catalog);
         let sql = catalog.tables.iter().map(|t| dialect::table::parse(&t.sql).ok()).collect();
         Ok(Self { catalog, options, names, groups, sql, matched })
+    }
+
+    /// Whether a target table was found for the source table at this position.
+    #[must_use]
+    pub fn is_matched(&self, table: usize) -> bool {
+        self.matched[table].is_some()
+    }
+
+    /// The columns of a matched table that have no counterpart, each with the reason.
+    #[must_use]
+    pub fn without_counterpart(&self, table: usize) -> Vec<String> {
+        let columns = &self.catalog.tables[table].columns;
+        let Some(matched) = &self.matched[table] else { return Vec::new() };
+        let told = |(column, found): (&Column, &Result<existing::MatchedColumn, String>)| {
+            found.as_ref().err().map(|why| format!("{}: {why}", column.name))
+        };
+        columns.iter().zip(&matched.columns).filter_map(told).collect()
     }
 
     /// The catalog of the chosen tables.
@@ -82,8 +110,9 @@ impl Draft {
     pub fn trials(&self, table: usize) -> Vec<Vec<Trial>> {
         let columns = &self.catalog.tables[table].columns;
         if let Some(matched) = &self.matched[table] {
-            let rules =
-                |c: usize| matched.columns[c].as_ref().map(|m| for_existing_column(&m.pg_type, &self.options.types));
+            let rules = |c: usize| {
+                matched.columns[c].as_ref().ok().map(|m| for_existing_column(&m.pg_type, &self.options.types))
+            };
             return (0..columns.len()).map(|c| rules(c).unwrap_or_default()).collect();
         }
         (0..columns.len()).map(|c| self.trials_of((table, c))).collect()
@@ -128,15 +157,22 @@ impl Draft {
         let mut relations = Vec::with_capacity(self.catalog.tables.len());
         for position in 0..self.catalog.tables.len() {
             let (table, relation) = match &self.matched[position] {
-                Some(matched) => existing::plan(&self.catalog, position, matched, &profiles[position], &mut remarks)
-                    .map(|table| (self.relation(position, &table.columns, &table.target), table))
-                    .map(|(relation, table)| (table, relation))?,
+                Some(matched) => existing::plan(
+                    &self.catalog,
+                    position,
+                    matched,
+                    &profiles[position],
+                    self.options.purpose,
+                    &mut remarks,
+                )
+                .map(|table| (self.relation(position, &table.columns, &table.target), table))
+                .map(|(relation, table)| (table, relation))?,
                 None => self.table(position, profiles, &mut names, &mut remarks),
             };
             tables.push(table);
             relations.push(relation);
         }
-        let views = if self.options.data_only {
+        let views = if self.options.purpose != Purpose::Migrate {
             Vec::new()
         } else {
             views::plan(&self.catalog, &names, &self.options.schema, relations, &mut remarks)

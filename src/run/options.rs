@@ -4,7 +4,7 @@ use super::proof::Wish;
 use crate::load::Conflict;
 use crate::model::candidates::TypeOptions;
 use crate::model::name::Spelling;
-use crate::plan::PlanOptions;
+use crate::plan::{PlanOptions, Purpose};
 use crate::sqlite::SnapshotChoice;
 use std::path::PathBuf;
 
@@ -81,7 +81,7 @@ impl Options {
             schema: self.schema.clone(),
             spelling: self.spelling,
             types: self.types.clone(),
-            data_only: self.scope == Scope::DataOnly,
+            purpose: if self.scope == Scope::DataOnly { Purpose::LoadRows } else { Purpose::Migrate },
         }
     }
 
