@@ -1,0 +1,97 @@
+//! One column's rule, made ready: which reading a cell gets.
+
+use super::json::{self, Printer};
+use super::moment::{self, Moments};
+use super::text::Texts;
+use super::{boolean, decimal, uuid, written};
+use crate::error::Result;
+use crate::model::cell::Cell;
+use crate::model::conversion::{Conversion, UuidSpelling};
+use crate::model::plan::ColumnPlan;
+use crate::verify::form::Form;
+
+#[derive(Debug)]
+pub(super) enum Rule {
+    Bool,
+    Int { least: i64, most: i64 },
+    Float8,
+    Float4,
+    Numeric { limit: Option<(u16, u16)>, text: bool },
+    Text(Texts),
+    Bytea { all_classes: bool },
+    Uuid(UuidSpelling),
+    Jsonb { scalars: bool },
+    Json,
+    Date,
+    Time,
+    Moment(Moments),
+}
+
+/// Memory that cells share.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    bytes: Vec<u8>,
+    json: Printer,
+}
+
+impl Rule {
+    pub(super) fn of(column: &ColumnPlan) -> Result<Self> {
+        Ok(match &column.conversion {
+            Conversion::Bool => Self::Bool,
+            Conversion::Int { bytes: 2 } => Self::Int { least: i16::MIN.into(), most: i16::MAX.into() },
+            Conversion::Int { bytes: 4 } => Self::Int { least: i32::MIN.into(), most: i32::MAX.into() },
+            Conversion::Int { .. } => Self::Int { least: i64::MIN, most: i64::MAX },
+            Conversion::Float8 => Self::Float8,
+            Conversion::Float4 => Self::Float4,
+            Conversion::Numeric { limit, text } => Self::Numeric { limit: *limit, text: *text },
+            Conversion::Text { numbers, chars_max } => Self::Text(Texts::of(column, *numbers, *chars_max)),
+            Conversion::Bytea { all_classes } => Self::Bytea { all_classes: *all_classes },
+            Conversion::Uuid(spelling) => Self::Uuid(*spelling),
+            Conversion::Jsonb { scalars } => Self::Jsonb { scalars: *scalars },
+            Conversion::Json => Self::Json,
+            Conversion::Date => Self::Date,
+            Conversion::Time => Self::Time,
+            Conversion::Moment { form, naive, target_has_zone, spelled } => {
+                Self::Moment(Moments::of(*form, naive, *target_has_zone, spelled.as_deref())?)
+            }
+        })
+    }
+
+    /// Appends the value and gives `Some`, or appends nothing where the rule does not take the cell.
+    #[inline]
+    pub(super) fn read(&self, cell: Cell<'_>, scratch: &mut Scratch, form: &mut Form) -> Option<()> {
+        match (self, cell) {
+            (Self::Text(texts), cell) => form.text(texts.read(cell, &mut scratch.bytes)?),
+            (Self::Int { least, most }, Cell::Integer(n)) if (*least..=*most).contains(&n) => form.int(n),
+            (Self::Float8, cell) => form.float(double(cell)?),
+            (Self::Float4, cell) => form.float(double(cell).filter(|x| f64::from(*x as f32).to_bits() == x.to_bits())?),
+            (Self::Uuid(spelling), Cell::Text(text)) => form.uuid(uuid::read(text, *spelling)?),
+            (Self::Jsonb { scalars }, Cell::Text(text)) => form.jsonb(scratch.json.print(text, *scalars)?),
+            (Self::Json, Cell::Text(text)) => form.json(json::check(text, &mut scratch.json)?),
+            (Self::Moment(moments), cell) => moments.read(cell)?.append_to(form),
+            (Self::Date, Cell::Text(text)) => form.date(moment::date(text)?),
+            (Self::Time, Cell::Text(text)) => form.time(moment::time(text)?),
+            (Self::Bool, cell) => form.bool(boolean::read(cell)?),
+            (Self::Numeric { limit, text }, cell) => {
+                let value = decimal::read(cell, *text, &mut scratch.bytes)?;
+                form.numeric(decimal::within(value, *limit)?);
+            }
+            (Self::Bytea { .. }, Cell::Blob(bytes)) | (Self::Bytea { all_classes: true }, Cell::Text(bytes)) => {
+                form.blob(bytes);
+            }
+            (Self::Bytea { all_classes: true }, number) => form.blob(written::out(number, &mut scratch.bytes)?),
+            _ => return None,
+        }
+        Some(())
+    }
+}
+
+/// A REAL, or an INTEGER that a double holds exactly.
+fn double(cell: Cell<'_>) -> Option<f64> {
+    match cell {
+        Cell::Real(x) => Some(x),
+        // The way back in 128 bits: 2^63 as a double is no i64, and `as i64` would hide that.
+        Cell::Integer(n) => Some(n as f64).filter(|x| *x as i128 == i128::from(n)),
+        _ => None,
+    }
+}

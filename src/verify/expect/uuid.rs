@@ -1,0 +1,20 @@
+//! Uuids, each column in one spelling.
+
+use crate::model::conversion::UuidSpelling;
+use uuid::Uuid;
+
+pub(super) fn read(text: &[u8], spelling: UuidSpelling) -> Option<[u8; 16]> {
+    let (length, other_case) = match spelling {
+        UuidSpelling::Hyphens => (36, b'A'..=b'F'),
+        UuidSpelling::HyphensUpper => (36, b'a'..=b'f'),
+        UuidSpelling::Hex => (32, b'A'..=b'F'),
+        UuidSpelling::HexUpper => (32, b'a'..=b'f'),
+        UuidSpelling::Braces => (38, b'A'..=b'F'),
+        UuidSpelling::BracesUpper => (38, b'a'..=b'f'),
+    };
+    // The parser takes every spelling; of those with one length there is one, its case aside.
+    if text.len() != length || text.iter().any(|b| other_case.contains(b)) {
+        return None;
+    }
+    Uuid::try_parse_ascii(text).ok().map(Uuid::into_bytes)
+}
