@@ -34,6 +34,7 @@ const FLOORS: &[(&str, u8)] = &[
 const SIDEWAYS: &[(&str, &str, &str)] = &[
     ("model", "error", "a value that cannot be made answers with the crate's error"),
     ("load", "transform", "the innermost loop writes a cell by its column's rule"),
+    ("load", "verify", "each row is hashed for the verifier in the pass that loads it; nothing looks back"),
     ("profile", "transform", "a profile must judge a cell exactly as the load will"),
     ("cli", "report", "a verb prints by handing what happened to the report"),
 ];

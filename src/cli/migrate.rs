@@ -1,25 +1,17 @@
 //! The verb `migrate`: its arguments, the server it goes to, and what it prints.
 
 use super::output;
+use super::proving::Proving;
+use super::reading::Reading;
+use super::server::{Server, no_target};
 use super::signals::stop_flag;
-use crate::error::{Error, Kind, Result};
+use super::telling::Telling;
+use crate::error::Result;
 use crate::load::Conflict;
-use crate::model::bounds::{LANES_MAX, PROGRESS_LINE_EVERY};
-use crate::model::candidates::TypeOptions;
-use crate::model::conversion::{Conversion, MomentForm, Naive};
-use crate::model::event::{Event, Observer};
-use crate::model::name::Spelling;
-use crate::model::plan::Remark;
-use crate::postgres::{Embedded, EmbeddedOptions, Environment, Kept, Target};
-use crate::report::progress::{Style, Teller};
-use crate::report::{plan, summary};
-use crate::run::{self, Options, Scope, Wish};
-use crate::sqlite::SnapshotChoice;
-use crate::transform::Compiled;
+use crate::report::{plan, summary, verification};
+use crate::run::{self, Options, Scope};
 use clap::{Args, ValueEnum};
-use std::io::IsTerminal;
 use std::path::PathBuf;
-use std::time::Duration;
 
 /// The arguments of `lite2pg migrate`.
 #[derive(Debug, Args)]
@@ -34,21 +26,8 @@ pub struct Arguments {
     /// Where to: postgres://…, key=value pairs, `embedded` for a throw-away server, or "" for the PG* variables
     #[arg(env = "DATABASE_URL", hide_env_values = true)]
     target: Option<String>,
-    /// Schema on the target; created if absent
-    #[arg(long, default_value = "public")]
-    schema: String,
-    /// How names change
-    #[arg(long, value_enum, default_value_t = Identifiers::Preserve)]
-    identifiers: Identifiers,
-    /// Take only tables whose names match; may be repeated
-    #[arg(long, value_name = "GLOB")]
-    include: Vec<String>,
-    /// Leave tables out whose names match; may be repeated
-    #[arg(long, value_name = "GLOB")]
-    exclude: Vec<String>,
-    /// Readers and connections at work at once
-    #[arg(long, short, value_name = "N", default_value_t = run::default_jobs())]
-    jobs: usize,
+    #[command(flatten)]
+    reading: Reading,
     /// Tables, keys, indexes and views without rows
     #[arg(long, conflicts_with = "data_only")]
     schema_only: bool,
@@ -61,15 +40,6 @@ pub struct Arguments {
     /// With --dry-run: print the DDL too
     #[arg(long, requires = "dry_run")]
     sql: bool,
-    /// What times without a zone mean: UTC, an IANA zone, or `none` to keep them `timestamp`
-    #[arg(long, value_name = "ZONE", default_value = "UTC")]
-    assume_tz: String,
-    /// `fit`: integer instead of bigint where every value fits
-    #[arg(long, value_enum, default_value_t = Integers::Bigint)]
-    integers: Integers,
-    /// How the source is held still: `lock` reads it in its place, `backup` copies it first
-    #[arg(long, value_enum, default_value_t = Snapshot::Auto)]
-    snapshot: Snapshot,
     /// Empty the target's tables first, in one statement
     #[arg(long)]
     truncate: bool,
@@ -85,41 +55,10 @@ pub struct Arguments {
     /// With `embedded`: leave the server running and print how to connect
     #[arg(long)]
     keep: bool,
-    /// Print the summary as JSON
-    #[arg(long)]
-    json: bool,
-    /// How progress is told on stderr
-    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
-    log_format: LogFormat,
-    /// Seconds between two lines of progress where stderr is no terminal
-    #[arg(long, value_name = "SECONDS", default_value_t = PROGRESS_LINE_EVERY.as_secs())]
-    progress_every: u64,
-    /// Only warnings and errors, and no summary unless it is asked for as JSON
-    #[arg(long, short)]
-    quiet: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Identifiers {
-    /// As they are
-    Preserve,
-    /// In lower case
-    Lower,
-    /// camelCase and blanks become `snake_case`
-    Snake,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Integers {
-    Bigint,
-    Fit,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Snapshot {
-    Auto,
-    Lock,
-    Backup,
+    #[command(flatten)]
+    proving: Proving,
+    #[command(flatten)]
+    telling: Telling,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -132,28 +71,19 @@ enum OnConflict {
     Fail,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum LogFormat {
-    Text,
-    Json,
-}
-
 /// Runs the verb.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let options = arguments.options()?;
     let stop = stop_flag()?;
-    let teller = Teller::new(arguments.style(), Duration::from_secs(arguments.progress_every.max(1)));
-    let server = arguments.server(&teller)?;
+    let teller = arguments.telling.teller();
+    let server = arguments.target.as_deref().map(|text| Server::of(text, arguments.keep, &teller)).transpose()?;
     if arguments.dry_run {
         let target = server.as_ref().map(Server::target);
         let dry = run::dry_run(&options, target.as_ref(), &teller, &stop)?;
         teller.finish();
         return output::result(&plan::text(&dry.plan, &dry.snapshot, arguments.sql.then_some(dry.script.as_str())));
     }
-    let server = server.ok_or_else(|| {
-        Error::new(Kind::Usage, "no TARGET is given, and DATABASE_URL is not set")
-            .hint("lite2pg migrate app.db postgres://user@host/database, or `embedded` for a throw-away server")
-    })?;
+    let server = server.ok_or_else(|| no_target("migrate"))?;
     let result = run::migrate(&options, &server.target(), &teller, &stop);
     teller.finish();
     let summary = match result {
@@ -167,103 +97,26 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if arguments.keep {
         server.keep(&teller)?;
     }
-    match (arguments.json, arguments.quiet) {
-        (true, _) => output::result(&(summary::json(&summary) + "\n")),
-        (false, true) => Ok(()),
-        (false, false) => output::result(&summary::text(&summary)),
+    match (arguments.telling.json, arguments.telling.quiet) {
+        (true, _) => output::result(&(summary::json(&summary) + "\n"))?,
+        (false, true) => {}
+        (false, false) => output::result(&summary::text(&summary))?,
     }
-}
-
-/// Where the rows go.
-enum Server {
-    Given(Box<Target>),
-    Embedded(Box<Embedded>),
-}
-
-impl Server {
-    fn target(&self) -> Target {
-        match self {
-            Self::Given(target) => (**target).clone(),
-            Self::Embedded(server) => server.target(),
-        }
-    }
-
-    fn keep(self, observer: &dyn Observer) -> Result<()> {
-        let Self::Embedded(server) = self else { return Ok(()) };
-        let Kept { dir, psql, stop, .. } = server.keep()?;
-        observer.event(&Event::Kept { dir: dir.display().to_string(), psql, stop });
-        Ok(())
-    }
-
-    // Half a migration in a server that nobody was told of is of no use to anybody.
-    fn discard(self) {
-        if let Self::Embedded(server) = self {
-            server.discard();
-        }
-    }
+    summary.verification.as_ref().and_then(verification::error).map_or(Ok(()), Err)
 }
 
 impl Arguments {
     /// Whether stderr is read by a program.
     pub fn tells_events(&self) -> bool {
-        self.log_format == LogFormat::Json
-    }
-
-    fn server(&self, observer: &dyn Observer) -> Result<Option<Server>> {
-        let Some(text) = &self.target else { return Ok(None) };
-        if text == "embedded" {
-            let options = EmbeddedOptions { keep: self.keep, ..EmbeddedOptions::default() };
-            return Ok(Some(Server::Embedded(Box::new(Embedded::start(&options)?))));
-        }
-        if self.keep {
-            return Err(Error::new(Kind::Usage, "`--keep` is for the target `embedded`: every other server stays"));
-        }
-        let target = Target::parse(text, &Environment::of_process())?;
-        for remark in target.remarks() {
-            observer.event(&Event::Remark(Remark::warning("TARGET", remark)));
-        }
-        Ok(Some(Server::Given(Box::new(target))))
-    }
-
-    fn style(&self) -> Style {
-        let dumb = std::env::var_os("TERM").is_some_and(|t| t == "dumb");
-        match self.log_format {
-            LogFormat::Json => Style::Json,
-            LogFormat::Text if self.quiet => Style::Quiet,
-            LogFormat::Text if std::io::stderr().is_terminal() && !dumb => Style::Bars,
-            LogFormat::Text => Style::Lines,
-        }
+        self.telling.tells_events()
     }
 
     fn options(&self) -> Result<Options> {
-        if !(1..=LANES_MAX).contains(&self.jobs) {
-            return Err(Error::new(Kind::Usage, format!("`--jobs {}` is outside 1 to {LANES_MAX}", self.jobs)));
-        }
-        if self.schema == "lite2pg" || self.schema.is_empty() {
-            return Err(Error::new(Kind::Usage, format!("`--schema {}` cannot be used", self.schema))
-                .fact("`lite2pg` is where lite2pg keeps its own records"));
-        }
         Ok(Options {
-            source: self.source.clone(),
-            schema: self.schema.clone(),
-            spelling: match self.identifiers {
-                Identifiers::Preserve => Spelling::Preserve,
-                Identifiers::Lower => Spelling::Lower,
-                Identifiers::Snake => Spelling::Snake,
-            },
-            include: self.include.clone(),
-            exclude: self.exclude.clone(),
-            jobs: self.jobs,
             scope: match (self.schema_only, self.data_only) {
                 (true, _) => Scope::SchemaOnly,
                 (_, true) => Scope::DataOnly,
                 _ => Scope::All,
-            },
-            types: TypeOptions { assume_tz: self.assumed()?, narrow_integers: self.integers == Integers::Fit },
-            snapshot: match self.snapshot {
-                Snapshot::Auto => SnapshotChoice::Auto,
-                Snapshot::Lock => SnapshotChoice::Lock,
-                Snapshot::Backup => SnapshotChoice::Backup,
             },
             truncate: self.truncate,
             conflict: self.on_conflict.map(|what| match what {
@@ -273,19 +126,8 @@ impl Arguments {
             }),
             restart: self.restart,
             verify: !self.no_verify,
-            wish: Wish::default(),
+            wish: self.proving.wish(),
+            ..self.reading.options(&self.source)?
         })
-    }
-
-    fn assumed(&self) -> Result<Option<Naive>> {
-        let naive = match self.assume_tz.as_str() {
-            "none" => return Ok(None),
-            "UTC" | "utc" | "Z" => Naive::Utc,
-            zone => Naive::Zone(zone.to_owned()),
-        };
-        // Compiling it finds out now whether this machine knows the zone.
-        let form = MomentForm::Text { dates: false };
-        Compiled::new(&Conversion::Moment { form, naive: naive.clone(), target_has_zone: true, spelled: None })?;
-        Ok(Some(naive))
     }
 }

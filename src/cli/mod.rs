@@ -2,18 +2,24 @@
 
 mod migrate;
 mod output;
+mod proving;
+mod reading;
+mod server;
 mod signals;
+mod telling;
+mod verify;
 
 use crate::error::{Error, Kind};
 use crate::report::message;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
-/// Moves a SQLite database into PostgreSQL: types decided by the rows, parallel binary COPY, resumable.
+/// Moves a SQLite database into PostgreSQL and proves that it arrived: types decided by the rows, parallel
+/// binary COPY, resumable, compared cell by cell.
 #[derive(Debug, Parser)]
 #[command(name = "lite2pg", version, about, max_term_width = 100, disable_help_subcommand = true)]
 #[command(
-    after_help = "Exit codes: 0 done · 1 failed · 2 usage · 3 blocked, nothing written · 6 source · 7 target · 8 interrupted, \
+    after_help = "Exit codes: 0 done · 1 failed · 2 usage · 3 blocked, nothing written · 5 both sides differ · 6 source · 7 target · 8 interrupted, \
     the same command resumes"
 )]
 struct Arguments {
@@ -25,6 +31,8 @@ struct Arguments {
 enum Verb {
     /// Move a SQLite database into PostgreSQL
     Migrate(Box<migrate::Arguments>),
+    /// Compare a SQLite database with what is in PostgreSQL, cell by cell
+    Verify(Box<verify::Arguments>),
 }
 
 /// Runs the program: parses the process's arguments, prints, and gives the exit code.
@@ -40,10 +48,18 @@ pub fn main() -> ExitCode {
     }));
     let arguments = Arguments::parse();
     // The payload of a panic may quote a row's value; the hook has said what can be said.
-    let Verb::Migrate(arguments) = arguments.verb;
-    match std::panic::catch_unwind(|| migrate::run(&arguments)) {
+    let verb = arguments.verb;
+    let run = || match &verb {
+        Verb::Migrate(arguments) => migrate::run(arguments),
+        Verb::Verify(arguments) => verify::run(arguments),
+    };
+    let tells_events = match &verb {
+        Verb::Migrate(arguments) => arguments.tells_events(),
+        Verb::Verify(arguments) => arguments.tells_events(),
+    };
+    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)) {
         Ok(Ok(())) => ExitCode::SUCCESS,
-        Ok(Err(error)) => fail(&error, arguments.tells_events()),
+        Ok(Err(error)) => fail(&error, tells_events),
         Err(_) => ExitCode::from(Kind::Bug.exit_code()),
     }
 }

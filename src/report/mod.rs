@@ -9,3 +9,4 @@ pub mod message;
 pub mod plan;
 pub mod progress;
 pub mod summary;
+pub mod verification;

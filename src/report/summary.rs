@@ -2,6 +2,7 @@
 
 use super::figures::{bytes, count, duration, per_second, plural};
 use super::layout::{cut, wrapped};
+use super::verification;
 use crate::model::event::{Phase, Summary};
 use crate::model::plan::Level;
 use comfy_table::{CellAlignment, Table, presets};
@@ -18,13 +19,14 @@ const NAME_COLUMNS_MAX: usize = 24;
 pub fn text(summary: &Summary) -> String {
     let mut out = String::new();
     if summary.finished_before {
-        out.push_str("this run had finished before; rows were counted again\n");
+        out.push_str("this run had finished before; nothing was copied again\n");
     }
     if !summary.tables.is_empty() {
         let _ = writeln!(out, "{}\n", tables(summary).trim_fmt());
     }
     ledger(summary, &mut out);
     phases(summary, &mut out);
+    let verification = summary.verification.as_ref();
     let rows: u64 = summary.tables.iter().map(|t| t.rows).sum();
     let size: u64 = summary.tables.iter().map(|t| t.bytes).sum();
     let copy = summary.phases.iter().find(|(p, _)| *p == Phase::Copy).map_or(0, |(_, ms)| *ms);
@@ -46,6 +48,9 @@ pub fn text(summary: &Summary) -> String {
         bytes(size),
         duration(summary.ms),
         plural(warnings as u64, "warning")
+    );
+    out.push_str(
+        &verification.map_or_else(|| "not verified: nobody compared the rows\n".to_owned(), verification::short),
     );
     out
 }

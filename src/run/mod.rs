@@ -12,9 +12,11 @@ mod probe;
 mod proof;
 mod rows;
 mod start;
+mod verify;
 
 pub use options::{Options, Scope, default_jobs};
 pub use proof::Wish;
+pub use verify::verify;
 
 use crate::error::{Error, Kind, Result};
 use crate::load::Conflict;
@@ -300,7 +302,7 @@ fn finished(
         parents: HashMap::new(),
     };
     let done = control::ranges(&control, run.id)?;
-    let verification = verify(&context, &run.plan, &done, &mut clock)?;
+    let verification = compare(&context, &run.plan, &done, &mut clock)?;
     let counts = rows_of(&context, &run.plan, verification.as_ref())?;
     if options.scope != Scope::SchemaOnly && verification.is_none() {
         account::check_ranges(&run.plan, &done)?;
@@ -315,7 +317,7 @@ fn finished(
 }
 
 // Both sides compared, cell by cell. What the target must hold was added up while its rows were copied.
-fn verify(
+fn compare(
     context: &Context<'_>,
     plan: &Plan,
     done: &HashMap<String, Vec<DoneRange>>,
@@ -420,7 +422,7 @@ fn finish(context: &Context<'_>, plan: &Plan, snapshot: &str, resumed: bool, mut
         }
     }
     control::set_state(context.control, context.run, State::Done)?;
-    let verification = verify(context, plan, &done, &mut clock)?;
+    let verification = compare(context, plan, &done, &mut clock)?;
     let counts = match counts {
         Some(counts) => counts,
         None => rows_of(context, plan, verification.as_ref())?,

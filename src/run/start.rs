@@ -30,6 +30,12 @@ pub fn check_server(session: &Session) -> Result<()> {
             .state("nothing was written")
             .hint("connect to the primary, or let libpq find it: target_session_attrs=read-write"));
     }
+    check_encoding(session)
+}
+
+/// Refuses databases that do not hold every text.
+pub fn check_encoding(session: &Session) -> Result<()> {
+    let info = session.server_info()?;
     if info.encoding != "UTF8" {
         return Err(Error::new(
             Kind::Blocked,
@@ -133,11 +139,7 @@ fn unfinished(run: &RunRecord, options: &Options, fingerprint: &str) -> Error {
 
 /// The tables of the target that the run would load into; refuses those that hold rows, unless told.
 pub fn existing_tables(session: &Session, options: &Options, catalog: &Catalog) -> Result<Vec<ExistingTable>> {
-    let wanted: HashSet<String> =
-        catalog.tables.iter().map(|t| options.spelling.apply(&t.name).to_lowercase()).collect();
-    let relations = catalog::relations(session, &options.schema)?;
-    let names: Vec<String> = relations.into_iter().filter(|r| wanted.contains(&r.to_lowercase())).collect();
-    let tables = catalog::tables(session, &options.schema, &names)?;
+    let tables = catalog::tables(session, &options.schema, &namesakes(session, options, catalog)?)?;
     let full: Vec<String> = tables.iter().filter(|t| t.has_rows).map(|t| format!("`{}`", t.name)).collect();
     let told = options.truncate || options.conflict.is_some();
     if !full.is_empty() && !told && options.scope != super::Scope::SchemaOnly {
@@ -150,6 +152,14 @@ pub fn existing_tables(session: &Session, options: &Options, catalog: &Catalog) 
             ));
     }
     Ok(tables)
+}
+
+/// Names of the schema's relations that are called like a table of the source, case aside.
+pub fn namesakes(session: &Session, options: &Options, catalog: &Catalog) -> Result<Vec<String>> {
+    let wanted: HashSet<String> =
+        catalog.tables.iter().map(|t| options.spelling.apply(&t.name).to_lowercase()).collect();
+    let relations = catalog::relations(session, &options.schema)?;
+    Ok(relations.into_iter().filter(|r| wanted.contains(&r.to_lowercase())).collect())
 }
 
 /// Names of the schema's relations that a fresh plan must not take, without those that a resumed plan made.

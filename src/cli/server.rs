@@ -1,0 +1,64 @@
+//! The server that a verb works with: one that was named, or a throw-away one of its own.
+
+use crate::error::{Error, Kind, Result};
+use crate::model::event::{Event, Observer};
+use crate::model::plan::Remark;
+use crate::postgres::{Embedded, EmbeddedOptions, Environment, Kept, Target};
+
+/// Where the rows are or go.
+pub enum Server {
+    /// One that somebody else runs.
+    Given(Box<Target>),
+    /// One that stops when it is dropped.
+    Embedded(Box<Embedded>),
+}
+
+impl Server {
+    /// The server that the argument TARGET names.
+    pub fn of(text: &str, keep: bool, observer: &dyn Observer) -> Result<Self> {
+        if text == "embedded" {
+            let options = EmbeddedOptions { keep, ..EmbeddedOptions::default() };
+            return Ok(Self::Embedded(Box::new(Embedded::start(&options)?)));
+        }
+        if keep {
+            return Err(Error::new(Kind::Usage, "`--keep` is for the target `embedded`: every other server stays"));
+        }
+        let target = Target::parse(text, &Environment::of_process())?;
+        for remark in target.remarks() {
+            observer.event(&Event::Remark(Remark::warning("TARGET", remark)));
+        }
+        Ok(Self::Given(Box::new(target)))
+    }
+
+    /// How to reach it.
+    pub fn target(&self) -> Target {
+        match self {
+            Self::Given(target) => (**target).clone(),
+            Self::Embedded(server) => server.target(),
+        }
+    }
+
+    /// Leaves a server of our own running, and says how to use it.
+    pub fn keep(self, observer: &dyn Observer) -> Result<()> {
+        let Self::Embedded(server) = self else { return Ok(()) };
+        let Kept { dir, psql, stop, .. } = server.keep()?;
+        observer.event(&Event::Kept { dir: dir.display().to_string(), psql, stop });
+        Ok(())
+    }
+
+    /// Stops a server of our own: half a migration in one that nobody was told of is of no use to anybody.
+    pub fn discard(self) {
+        if let Self::Embedded(server) = self {
+            server.discard();
+        }
+    }
+}
+
+/// The error where no TARGET is given.
+pub fn no_target(verb: &str) -> Error {
+    let hint = match verb {
+        "migrate" => "lite2pg migrate app.db postgres://user@host/database, or `embedded` for a throw-away server",
+        _ => "lite2pg verify app.db postgres://user@host/database",
+    };
+    Error::new(Kind::Usage, "no TARGET is given, and DATABASE_URL is not set").hint(hint)
+}

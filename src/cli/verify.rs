@@ -1,0 +1,112 @@
+//! The verb `verify`: its arguments, and what it prints.
+
+use super::output;
+use super::proving::Proving;
+use super::reading::Reading;
+use super::server::{Server, no_target};
+use super::signals::stop_flag;
+use super::telling::Telling;
+use crate::error::{Error, Kind, Result};
+use crate::model::verdict::Level;
+use crate::report::verification;
+use crate::run::{self, Options, Wish};
+use clap::{Args, ValueEnum};
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+/// The arguments of `lite2pg verify`.
+#[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  lite2pg verify app.db postgres://app@db.example.com/app
+  lite2pg verify app.db postgres:///app --table orders --show-values
+  lite2pg verify app.db postgres:///app --level counts --json")]
+pub struct Arguments {
+    /// The SQLite file: a path, or a `sqlite:` or `file:` URI
+    source: PathBuf,
+    /// The database to compare with: postgres://…, key=value pairs, or "" for the PG* variables
+    #[arg(env = "DATABASE_URL", hide_env_values = true)]
+    target: Option<String>,
+    /// Compare only this table; may be repeated
+    #[arg(long, value_name = "NAME")]
+    table: Vec<String>,
+    /// What tells the rows of a table apart where it has no primary key: TABLE=COLUMN[,COLUMN…]
+    #[arg(long, value_name = "TABLE=COLUMNS", value_parser = key)]
+    key: Vec<(String, Vec<String>)>,
+    /// How deep: every cell, or less
+    #[arg(long, value_enum, default_value_t = Depth::Rows)]
+    level: Depth,
+    #[command(flatten)]
+    reading: Reading,
+    #[command(flatten)]
+    proving: Proving,
+    #[command(flatten)]
+    telling: Telling,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Depth {
+    /// Numbers of rows
+    Counts,
+    /// Numbers of values, extremes and sums as well, asked of both databases in SQL
+    Aggregates,
+    /// Every cell of every row
+    Rows,
+}
+
+/// Runs the verb.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let options = arguments.options()?;
+    let stop = stop_flag()?;
+    let teller = arguments.telling.teller();
+    let text = arguments.target.as_deref().ok_or_else(|| no_target("verify"))?;
+    if text == "embedded" {
+        return Err(Error::new(Kind::Usage, "`embedded` starts an empty server: there is nothing to compare with")
+            .hint("lite2pg migrate app.db embedded compares at its end"));
+    }
+    let server = Server::of(text, false, &teller)?;
+    let result = run::verify(&options, &server.target(), &teller, &stop);
+    teller.finish();
+    let found = result?;
+    match (arguments.telling.json, arguments.telling.quiet) {
+        (true, _) => output::result(&(verification::json(&found) + "\n"))?,
+        (false, true) => {}
+        (false, false) => output::result(&verification::text(&found))?,
+    }
+    verification::error(&found).map_or(Ok(()), Err)
+}
+
+impl Arguments {
+    /// Whether stderr is read by a program.
+    pub fn tells_events(&self) -> bool {
+        self.telling.tells_events()
+    }
+
+    fn options(&self) -> Result<Options> {
+        let mut options = self.reading.options(&self.source)?;
+        options.include.extend(self.table.iter().map(|name| literal(name)));
+        options.wish = Wish {
+            level: match self.level {
+                Depth::Counts => Level::Counts,
+                Depth::Aggregates => Level::Aggregates,
+                Depth::Rows => Level::Rows,
+            },
+            keys: self.key.iter().cloned().collect::<HashMap<_, _>>(),
+            ..self.proving.wish()
+        };
+        Ok(options)
+    }
+}
+
+// A glob that matches this name and no other.
+fn literal(name: &str) -> String {
+    name.chars().map(|c| if "*?[]{}!\\".contains(c) { format!("[{c}]") } else { c.to_string() }).collect()
+}
+
+fn key(text: &str) -> Result<(String, Vec<String>), String> {
+    let (table, columns) = text.split_once('=').ok_or("state it as TABLE=COLUMN[,COLUMN…]")?;
+    let columns: Vec<String> = columns.split(',').map(str::to_owned).collect();
+    if table.is_empty() || columns.iter().any(String::is_empty) {
+        return Err("state it as TABLE=COLUMN[,COLUMN…]".to_owned());
+    }
+    Ok((table.to_owned(), columns))
+}

@@ -1,0 +1,172 @@
+//! What a comparison found: a table for people, JSON for programs.
+
+use super::figures::{count, plural};
+use super::layout::{clean, cut, wrapped};
+use crate::error::{Error, Kind};
+use crate::model::verdict::{Difference, Differences, Kind as Difference_, Level, Outcome, TableVerdict, Verification};
+use comfy_table::{CellAlignment, Table, presets};
+use std::fmt::Write as _;
+
+/// Columns of the screen for a table's name.
+const NAME_COLUMNS_MAX: usize = 28;
+
+/// The whole word on a comparison: a line a table, then what differs in each.
+#[must_use]
+pub fn text(verification: &Verification) -> String {
+    let mut out = String::new();
+    if !verification.tables.is_empty() {
+        let _ = writeln!(out, "{}\n", tables(verification).trim_fmt());
+    }
+    details(verification, &mut out);
+    out.push_str(&verdict(verification));
+    out
+}
+
+/// What is not green, and the last line: for the end of a migration's summary.
+#[must_use]
+pub fn short(verification: &Verification) -> String {
+    let mut out = String::new();
+    details(verification, &mut out);
+    out.push_str(&verdict(verification));
+    out
+}
+
+/// The comparison as one JSON object.
+#[must_use]
+pub fn json(verification: &Verification) -> String {
+    serde_json::to_string_pretty(verification).expect("a verdict has string keys only")
+}
+
+/// The error that a comparison ends with where not everything is equal.
+#[must_use]
+pub fn error(verification: &Verification) -> Option<Error> {
+    if verification.is_equal() {
+        return None;
+    }
+    let tables = verification.tables.iter();
+    let different = tables.clone().filter(|t| matches!(t.outcome, Outcome::Different(_))).count();
+    let sequences = verification.sequences.len();
+    let what = match (different, sequences) {
+        (0, 0) => "not everything could be compared".to_owned(),
+        (0, n) => format!("{} would give out numbers that are taken", plural(n as u64, "identity column")),
+        (n, _) => format!("the target differs from the source in {}", plural(n as u64, "table")),
+    };
+    let error = Error::new(Kind::Different, what).state("nothing was changed by the comparison");
+    let file = tables.clone().find_map(|t| match &t.outcome {
+        Outcome::Different(d) => d.file.clone(),
+        _ => None,
+    });
+    Some(match file {
+        Some(file) => error.hint(format!("{file} lists each cell that differs, with its values")),
+        None => error,
+    })
+}
+
+fn tables(verification: &Verification) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(["table", "source", "target", "verdict"]);
+    for t in &verification.tables {
+        let rows = |n: u64| if matches!(t.outcome, Outcome::Unverified { .. }) { String::new() } else { count(n) };
+        table.add_row([cut(&t.table, NAME_COLUMNS_MAX), rows(t.source_rows), rows(t.target_rows), word(t)]);
+    }
+    for column in table.column_iter_mut().skip(1).take(2) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}
+
+fn word(table: &TableVerdict) -> String {
+    match &table.outcome {
+        Outcome::Equal if table.unverified.is_empty() => "equal".to_owned(),
+        Outcome::Equal => format!("equal but for {}", plural(table.unverified.len() as u64, "unverified column")),
+        Outcome::Different(d) => totals(d),
+        Outcome::Unverified { .. } => "unverified".to_owned(),
+    }
+}
+
+fn totals(differences: &Differences) -> String {
+    let Differences { missing, extra, changed, .. } = differences;
+    let parts = [(missing, "missing"), (extra, "extra"), (changed, "changed")];
+    let words: Vec<String> =
+        parts.iter().filter(|(n, _)| **n > 0).map(|(n, word)| format!("{} {word}", count(**n))).collect();
+    let least = if differences.complete { "" } else { "at least " };
+    format!("{least}{}", words.join(", "))
+}
+
+fn details(verification: &Verification, out: &mut String) {
+    for table in &verification.tables {
+        match &table.outcome {
+            Outcome::Equal => {}
+            Outcome::Different(differences) => {
+                let _ = writeln!(out, "`{}` differs: {}", clean(&table.table), totals(differences));
+                cells(differences, out);
+            }
+            Outcome::Unverified { why } => {
+                let _ = writeln!(out, "{}", wrapped("", &format!("`{}` is unverified: {why}", table.table), 2));
+            }
+        }
+        for column in &table.unverified {
+            let text = format!("`{}` has an unverified column: {column}", table.table);
+            let _ = writeln!(out, "{}", wrapped("", &text, 2));
+        }
+    }
+    for column in &verification.sequences {
+        let _ = writeln!(out, "`{}` would give out a number that is taken", clean(column));
+    }
+}
+
+fn cells(differences: &Differences, out: &mut String) {
+    if !differences.columns.is_empty() {
+        let words: Vec<String> = differences.columns.iter().map(|(c, n)| format!("{c} {}", count(*n))).collect();
+        let _ = writeln!(out, "{}", wrapped("  ", &format!("changed cells by column: {}", words.join(", ")), 4));
+    }
+    for difference in &differences.samples {
+        let _ = writeln!(out, "{}", wrapped("  ", &sample(difference), 4));
+    }
+    let all = differences.missing + differences.extra + differences.changed;
+    if all > differences.samples.len() as u64 && !differences.samples.is_empty() {
+        let _ = writeln!(out, "  … and {} more", count(all - differences.samples.len() as u64));
+    }
+    if let Some(file) = &differences.file {
+        let _ = writeln!(out, "  all of them, with values: {}", clean(file));
+    }
+}
+
+fn sample(difference: &Difference) -> String {
+    let key = if difference.key.is_empty() { "a row" } else { &difference.key };
+    let cells: Vec<String> = difference
+        .cells
+        .iter()
+        .map(|c| match (&c.source, &c.target, difference.kind) {
+            (Some(source), Some(target), _) => format!("{} {source} → {target}", c.column),
+            (Some(value), None, _) | (None, Some(value), _) => format!("{}={value}", c.column),
+            (None, None, _) => c.column.clone(),
+        })
+        .collect();
+    let word = match difference.kind {
+        Difference_::Missing => "missing on the target",
+        Difference_::Extra => "only on the target",
+        Difference_::Changed => "changed",
+    };
+    if cells.is_empty() { format!("{word}: {key}") } else { format!("{word}: {key}: {}", cells.join(", ")) }
+}
+
+fn verdict(verification: &Verification) -> String {
+    let rows: u64 = verification.tables.iter().map(|t| t.target_rows).sum();
+    let what = match verification.level {
+        Level::Counts => "the number of rows",
+        Level::Aggregates => "counts, extremes and sums",
+        Level::Rows => "every cell",
+    };
+    let tables = plural(verification.tables.len() as u64, "table");
+    if !verification.is_equal() {
+        return format!("not verified: {tables}, {} compared, see above\n", plural(rows, "row"));
+    }
+    let planted = match verification.planted {
+        0 => String::new(),
+        n => format!("; {} found", plural(u64::from(n), "planted change")),
+    };
+    let word = if verification.level == Level::Rows { "verified" } else { "compared" };
+    format!("{word}: {what} of {} in {tables} agrees{planted}\n", plural(rows, "row"))
+}

@@ -1,0 +1,113 @@
+//! The verb `verify`: both sides read anew and compared, whoever loaded the target.
+
+use super::clock::Clock;
+use super::crew::Hands;
+use super::proof::{self, Known, Proof, Subject};
+use super::{Opened, evidence, open, start};
+use crate::error::{Error, Kind, Result};
+use crate::model::event::{Event, Observer, Phase};
+use crate::model::plan::{Plan, Remark};
+use crate::model::range::Range;
+use crate::model::verdict::Verification;
+use crate::plan::{Draft, PlanOptions, Purpose};
+use crate::postgres::control::{self, RunRecord, State};
+use crate::postgres::{Pool, PoolSettings, Session, Target, catalog};
+use crate::profile::Depth;
+use crate::sqlite::{Flow, Reader, TableScan};
+use std::sync::atomic::AtomicBool;
+
+/// Compares a source with a target, cell by cell. A target that lite2pg loaded is compared by the plan of that run;
+/// any other one by the names and types that are there.
+pub fn verify(
+    options: &super::Options,
+    target: &Target,
+    observer: &dyn Observer,
+    stop: &AtomicBool,
+) -> Result<Verification> {
+    let mut clock = Clock::new(observer);
+    let mut opened = clock.phase(Phase::Open, 1, || open(options))?;
+    let pool = Pool::connect(target, options.jobs + 2, &PoolSettings::default())?;
+    let control = pool.session()?;
+    start::check_encoding(&control)?;
+    let (plan, subjects) = match run_of(&control, options, &opened)? {
+        Some(run) => of_run(run, &opened, observer)?,
+        None => of_tables(options, &mut opened, &control, observer, stop, &mut clock)?,
+    };
+    let session = || pool.session();
+    let hands = Hands { number: options.jobs, stop, session: &session };
+    let proof = Proof { plan: &plan, wish: &options.wish, hands, observer };
+    let mut opened = Some(opened);
+    clock.phase(Phase::Verify, plan.tables.len(), || {
+        proof::compare(&proof, subjects, &mut || Ok(opened.take().expect("the source is asked for once")))
+    })
+}
+
+// The latest run into the schema, if it loaded this source.
+fn run_of(session: &Session, options: &super::Options, opened: &Opened) -> Result<Option<RunRecord>> {
+    if !control::exists(session)? {
+        return Ok(None);
+    }
+    let Some(run) = control::latest(session, &options.schema)? else { return Ok(None) };
+    let is_ours = run.plan.tables.iter().any(|t| opened.catalog.table(&t.source).is_some());
+    if run.format != control::FORMAT || !is_ours {
+        return Ok(None);
+    }
+    if run.state != State::Done {
+        return Err(Error::new(Kind::Blocked, format!("run {} into schema `{}` has not ended", run.id, run.schema))
+            .state("nothing was compared")
+            .hint("the `lite2pg migrate` that began it goes on with it, and compares at its end"));
+    }
+    Ok(Some(run))
+}
+
+fn of_run(run: RunRecord, opened: &Opened, observer: &dyn Observer) -> Result<(Plan, Vec<Subject>)> {
+    observer.event(&Event::Info { text: format!("comparing by the plan of run {}", run.id) });
+    if run.fingerprint != opened.fingerprint {
+        let text = "the source was changed since that run: what was changed counts as different";
+        observer.event(&Event::Remark(Remark::warning(&run.source, text)));
+    }
+    let mut plan = run.plan;
+    plan.tables.retain(|t| opened.catalog.table(&t.source).is_some());
+    let subject = |table: &crate::model::plan::TablePlan| {
+        let columns = opened.catalog.table(&table.source).map_or(&[][..], |t| &t.columns);
+        let planned = |name: &str| table.columns.iter().any(|c| c.source.eq_ignore_ascii_case(name));
+        let left: Vec<String> = columns.iter().filter(|c| !planned(&c.name)).map(|c| c.name.clone()).collect();
+        let unverified = left.into_iter().map(|c| format!("{c}: that run left it out")).collect();
+        Subject { source: Known::Unread, unverified }
+    };
+    let subjects = plan.tables.iter().map(subject).collect();
+    Ok((plan, subjects))
+}
+
+fn of_tables(
+    options: &super::Options,
+    opened: &mut Opened,
+    session: &Session,
+    observer: &dyn Observer,
+    stop: &AtomicBool,
+    clock: &mut Clock<'_>,
+) -> Result<(Plan, Vec<Subject>)> {
+    let existing = catalog::tables(session, &options.schema, &start::namesakes(session, options, &opened.catalog)?)?;
+    let plan_options = PlanOptions { purpose: Purpose::Compare, ..options.plan_options() };
+    let draft = Draft::new(opened.catalog.clone(), plan_options, &[], &existing)?;
+    let all: Vec<usize> = (0..opened.catalog.tables.len()).collect();
+    let profiles = clock.phase(Phase::Profile, all.len(), || {
+        evidence::gather(&draft, &mut opened.readers, &all, Depth::Sample, observer, stop)
+    })?;
+    let plan = draft.plan(&profiles)?;
+    let mut subjects = Vec::with_capacity(all.len());
+    for t in all {
+        let source = if draft.is_matched(t) {
+            Known::Unread
+        } else {
+            let table = &opened.catalog.tables[t];
+            Known::Absent(count(&opened.readers[0], &TableScan::new(table, &[]))?)
+        };
+        subjects.push(Subject { source, unverified: draft.without_counterpart(t) });
+    }
+    Ok((plan, subjects))
+}
+
+fn count(reader: &Reader, scan: &TableScan) -> Result<u64> {
+    Ok(reader.scan(scan, Range::ALL, None, |_, _| Ok(Flow::Continue))?.rows)
+}
