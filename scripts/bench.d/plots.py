@@ -1,0 +1,123 @@
+"""Draws the plots: results-time.svg and results-cost.svg. Reads the bars as JSON from stdin.
+
+Text stays text, so that files are small and searchable. The background is transparent and every colour of middle
+lightness: readable on a light page and on a dark one.
+
+usage: plots.py OUT
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("svg")
+import matplotlib.pyplot as plt
+
+INK = "#7d8590"
+# Phases that are too short to be seen alone are one.
+PHASES = {
+    "copy": "#2f81f7",
+    "index": "#d98e04",
+    "constrain": "#c2567a",
+    "analyze": "#2da15f",
+    "verify": "#8a63d2",
+    "other": "#9aa1a9",
+}
+WHOLE = "#5c7f9c"
+BAR_INCHES = 0.42
+
+plt.rcParams.update(
+    {
+        "svg.fonttype": "none",
+        # The same figures give the same file.
+        "svg.hashsalt": "lite2pg",
+        "font.family": ["sans-serif"],
+        "font.size": 10,
+        "text.color": INK,
+        "axes.labelcolor": INK,
+        "axes.edgecolor": INK,
+        "xtick.color": INK,
+        "ytick.color": INK,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.spines.left": False,
+        "ytick.major.size": 0,
+    }
+)
+
+
+def main():
+    out, bars = Path(sys.argv[1]), json.load(sys.stdin)
+    save(time(bars), out / "results-time.svg")
+    save(cost(bars), out / "results-cost.svg")
+
+
+def time(bars):
+    bars = sorted(bars, key=lambda bar: bar["wall_s"])
+    figure, axes = plt.subplots(figsize=(8, 1.5 + BAR_INCHES * len(bars)))
+    drawn = {}
+    for y, bar in enumerate(bars):
+        left = 0
+        for name, seconds in parts(bar):
+            colour = PHASES.get(name, WHOLE)
+            (drawn[name],) = axes.barh(y, seconds, left=left, color=colour, height=0.62)
+            left += seconds
+        axes.text(left, y, f"  {spelled(bar['wall_s'])} s", va="center")
+    names(axes, bars)
+    axes.set_xlabel("seconds, median")
+    axes.margins(x=0.1)
+    order = [name for name in [*PHASES, "whole, phases unknown"] if name in drawn]
+    axes.legend(
+        [drawn[name] for name in order], order, frameon=False, ncols=len(order), loc="lower left",
+        bbox_to_anchor=(0, 1), borderaxespad=0.2, handlelength=1, columnspacing=1.2,
+    )  # fmt: skip
+    return figure
+
+
+def cost(bars):
+    bars = sorted(bars, key=lambda bar: bar["own_cpu_s"] + bar["server_cpu_s"])
+    figure, (left, right) = plt.subplots(1, 2, figsize=(8, 1.5 + BAR_INCHES * len(bars)), width_ratios=[3, 2], sharey=True)
+    for y, bar in enumerate(bars):
+        left.barh(y, bar["server_cpu_s"], color=WHOLE, height=0.62, label="server" if y == 0 else None)
+        left.barh(y, bar["own_cpu_s"], left=bar["server_cpu_s"], color=PHASES["index"], height=0.62, label="its own" if y == 0 else None)
+        left.text(bar["server_cpu_s"] + bar["own_cpu_s"], y, f"  {spelled(bar['own_cpu_s'])}", va="center")
+        if bar["peak_bytes"]:
+            right.barh(y, bar["peak_bytes"] / 1e6, color=PHASES["analyze"], height=0.62)
+            right.text(bar["peak_bytes"] / 1e6, y, f"  {bar['peak_bytes'] / 1e6:,.0f}", va="center")
+    names(left, bars)
+    left.set_xlabel("CPU seconds; the figure is its own")
+    left.margins(x=0.15)
+    left.legend(frameon=False, ncols=2, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2, handlelength=1)
+    # From psql's few MB to gigabytes: on a plain scale only the largest would be seen.
+    right.set_xscale("log")
+    right.set_xlim(left=1)
+    right.margins(x=0.25)
+    right.set_xlabel("peak memory, MB (logarithmic)")
+    return figure
+
+
+def parts(bar):
+    """The bar's pieces, which together are the whole."""
+    if not bar["phases"]:
+        return [("whole, phases unknown", bar["wall_s"])]
+    shown = {name: bar["phases"][name] for name in PHASES if name in bar["phases"]}
+    # Medians of phases need not add up to the median of the whole: what is left over is never below nothing.
+    return [*shown.items(), ("other", max(0.0, bar["wall_s"] - sum(shown.values())))]
+
+
+def names(axes, bars):
+    axes.set_yticks(range(len(bars)), [bar["title"] for bar in bars])
+    axes.invert_yaxis()
+
+
+def spelled(seconds):
+    return f"{seconds:.0f}" if seconds >= 100 else f"{seconds:.1f}"
+
+
+def save(figure, path):
+    figure.savefig(path, transparent=True, bbox_inches="tight", metadata={"Date": None, "Creator": None})
+
+
+main()
