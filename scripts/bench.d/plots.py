@@ -14,16 +14,17 @@ import matplotlib
 
 matplotlib.use("svg")
 import matplotlib.pyplot as plt
+from matplotlib.ticker import NullLocator
 
 INK = "#7d8590"
-# Phases that are too short to be seen alone are one.
+# Starting, looking and creating are short: together they are the rest.
 PHASES = {
     "copy": "#2f81f7",
     "index": "#d98e04",
     "constrain": "#c2567a",
     "analyze": "#2da15f",
     "verify": "#8a63d2",
-    "other": "#9aa1a9",
+    "rest": "#9aa1a9",
 }
 WHOLE = "#5c7f9c"
 BAR_INCHES = 0.42
@@ -34,6 +35,7 @@ plt.rcParams.update(
         # The same figures give the same file.
         "svg.hashsalt": "lite2pg",
         "font.family": ["sans-serif"],
+        "font.sans-serif": ["DejaVu Sans", "Verdana", "sans-serif"],
         "font.size": 10,
         "text.color": INK,
         "axes.labelcolor": INK,
@@ -64,11 +66,13 @@ def time(bars):
             colour = PHASES.get(name, WHOLE)
             (drawn[name],) = axes.barh(y, seconds, left=left, color=colour, height=0.62)
             left += seconds
-        axes.text(left, y, f"  {spelled(bar['wall_s'])} s", va="center")
+        lacks = f" · lacks {', '.join(bar['lacks'])}" if bar["lacks"] else ""
+        beside(axes, left, y, f"{spelled(bar['wall_s'])} s{lacks}")
     names(axes, bars)
     axes.set_xlabel("seconds, median")
-    axes.margins(x=0.1)
-    order = [name for name in [*PHASES, "whole, phases unknown"] if name in drawn]
+    # Room for the words behind the longest bar.
+    axes.set_xlim(right=1.45 * max(bar["wall_s"] for bar in bars))
+    order = [name for name in [*PHASES, "phases unknown"] if name in drawn]
     axes.legend(
         [drawn[name] for name in order], order, frameon=False, ncols=len(order), loc="lower left",
         bbox_to_anchor=(0, 1), borderaxespad=0.2, handlelength=1, columnspacing=1.2,
@@ -82,18 +86,20 @@ def cost(bars):
     for y, bar in enumerate(bars):
         left.barh(y, bar["server_cpu_s"], color=WHOLE, height=0.62, label="server" if y == 0 else None)
         left.barh(y, bar["own_cpu_s"], left=bar["server_cpu_s"], color=PHASES["index"], height=0.62, label="its own" if y == 0 else None)
-        left.text(bar["server_cpu_s"] + bar["own_cpu_s"], y, f"  {spelled(bar['own_cpu_s'])}", va="center")
+        both = f"{spelled(bar['server_cpu_s'])} + {spelled(bar['own_cpu_s'])}"
+        beside(left, bar["server_cpu_s"] + bar["own_cpu_s"], y, both)
         if bar["peak_bytes"]:
             right.barh(y, bar["peak_bytes"] / 1e6, color=PHASES["analyze"], height=0.62)
-            right.text(bar["peak_bytes"] / 1e6, y, f"  {bar['peak_bytes'] / 1e6:,.0f}", va="center")
+            beside(right, bar["peak_bytes"] / 1e6, y, f"{bar['peak_bytes'] / 1e6:.0f}")
     names(left, bars)
-    left.set_xlabel("CPU seconds; the figure is its own")
-    left.margins(x=0.15)
+    left.set_xlabel("CPU seconds, server + its own")
+    left.set_xlim(right=1.35 * max(bar["server_cpu_s"] + bar["own_cpu_s"] for bar in bars))
     left.legend(frameon=False, ncols=2, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2, handlelength=1)
     # From psql's few MB to gigabytes: on a plain scale only the largest would be seen.
     right.set_xscale("log")
-    right.set_xlim(left=1)
-    right.margins(x=0.25)
+    right.set_xlim(left=1, right=4 * max((bar["peak_bytes"] or 1e6) / 1e6 for bar in bars))
+    right.xaxis.set_major_formatter("{x:.0f}")
+    right.xaxis.set_minor_locator(NullLocator())
     right.set_xlabel("peak memory, MB (logarithmic)")
     return figure
 
@@ -101,10 +107,10 @@ def cost(bars):
 def parts(bar):
     """The bar's pieces, which together are the whole."""
     if not bar["phases"]:
-        return [("whole, phases unknown", bar["wall_s"])]
+        return [("phases unknown", bar["wall_s"])]
     shown = {name: bar["phases"][name] for name in PHASES if name in bar["phases"]}
     # Medians of phases need not add up to the median of the whole: what is left over is never below nothing.
-    return [*shown.items(), ("other", max(0.0, bar["wall_s"] - sum(shown.values())))]
+    return [*shown.items(), ("rest", max(0.0, bar["wall_s"] - sum(shown.values())))]
 
 
 def names(axes, bars):
@@ -112,12 +118,16 @@ def names(axes, bars):
     axes.invert_yaxis()
 
 
+def beside(axes, x, y, text):
+    axes.annotate(text, (x, y), xytext=(5, 0), textcoords="offset points", va="center")
+
+
 def spelled(seconds):
     return f"{seconds:.0f}" if seconds >= 100 else f"{seconds:.1f}"
 
 
 def save(figure, path):
-    figure.savefig(path, transparent=True, bbox_inches="tight", metadata={"Date": None, "Creator": None})
+    figure.savefig(path, transparent=True, bbox_inches="tight", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
 
 
 main()

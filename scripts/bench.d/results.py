@@ -143,22 +143,25 @@ def _targets(args, table):
         ("own CPU of 6.11 million rows, counted, s", own, _s, ("≤ 6", 6), ("≤ 4.5", 4.5)),
         ("time for ten times the rows", growth, _ratio, ("9–11", (9, 11)), None),
     ]
+    comparable = args.scale == 1 and args.settings_default
     rows = []
     for what, value, spell, target, stretch in lines:
         seen = NONE if value is None else spell(value)
-        rows.append([what, seen, *_met(value, target), *_met(value, stretch)])
+        rows.append([what, seen, *_met(value, target, comparable), *_met(value, stretch, comparable)])
     text = "## Targets\n\n"
-    if args.scale != 1 or not args.settings_default:
-        text += "They are about scale 1 and the settings that scripts/bench has by itself. These figures are not.\n\n"
+    if not comparable:
+        text += "They are about scale 1 and the settings that scripts/bench has by itself. These figures are not, and judge nothing.\n\n"
     return text + _markdown(["what", "measured", "target", "", "stretch", ""], rows)
 
 
-def _met(value, target):
+def _met(value, target, comparable):
     if target is None:
         return NONE, ""
     text, bound = target
     if value is None:
         return text, "not measured"
+    if not comparable:
+        return text, ""
     if isinstance(bound, tuple):
         held = bound[0] <= value <= bound[1]
     else:
@@ -265,6 +268,7 @@ def _plots(out, table, ready, python):
     bars = [
         {
             "title": c.title.replace("**", ""),
+            "lacks": _lacks(table.runs("whole", c.key)[0]),
             "wall_s": table.of("whole", c.key, wall),
             "phases": {p: s for p in PHASES if (s := table.of("whole", c.key, lambda r, p=p: r.usage.phases.get(p)))},
             "own_cpu_s": table.of("whole", c.key, cpu),
@@ -283,6 +287,15 @@ def _plots(out, table, ready, python):
         print(f"bench: no plots: {done.stderr.strip().splitlines()[-1]}", file=sys.stderr)
         return []
     return [("results-time.svg", "Whole time of each, by phases"), ("results-cost.svg", "CPU and peak memory of each")]
+
+
+def _lacks(run):
+    """What a result lacks, short enough to stand behind a bar."""
+    words = {"column types": "types", "primary keys": "keys", "indexes": "indexes"}
+    lacks = [short for long, short in words.items() if any(long in missing for missing in run.missing)]
+    if run.rows_wrong:
+        lacks.append("all rows")
+    return lacks + ["exact values"] if run.values_wrong else lacks
 
 
 def _markdown(head, rows):

@@ -133,7 +133,9 @@ class Server:
             [*command, "-d", self.dsn(database), "-c", sql], capture_output=True, text=True, stdin=subprocess.DEVNULL
         )
         if done.returncode != 0:
-            raise Failure(done.stderr.strip())
+            # psql ends with 2 where it lost the server, and then the server's log knows more.
+            more = f"\n{tail(self.dir / 'log')}" if done.returncode == 2 else ""
+            raise Failure(done.stderr.strip() + more)
         text = done.stdout.removesuffix("\n").removesuffix("\x1e")
         return [line.split("\x1f") for line in text.split("\x1e")] if text else []
 
