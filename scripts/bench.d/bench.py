@@ -104,7 +104,7 @@ class Bench:
     def build(self):
         """lite2pg and its source maker, by the set-up that the other scripts use. Returns PostgreSQL's programs."""
         say("building lite2pg (release; the first time takes some minutes)")
-        command = ". scripts/setup && cargo build --locked --release --bin lite2pg --example make_source </dev/null >&2"
+        command = ". scripts/setup; cargo build --locked --release --bin lite2pg --example make_source </dev/null >&2"
         env = os.environ | {"CARGO_TARGET_DIR": str(self.target)}
         if subprocess.run(["sh", "-eu", "-c", command], cwd=ROOT, env=env).returncode != 0:
             raise SystemExit("bench: error: lite2pg was not built")
@@ -112,7 +112,9 @@ class Bench:
             ["sh", "-eu", "-c", ". scripts/setup; setup_postgres_dir"], cwd=ROOT, env=env, text=True, check=True,
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
         )  # fmt: skip
-        self.lite2pg, self.make_source = (self.target / "release" / name for name in ("lite2pg", "examples/make_source"))
+        self.lite2pg, self.make_source = (
+            self.target / "release" / name for name in ("lite2pg", "examples/make_source")
+        )
         ask = lambda *words: subprocess.run([self.lite2pg, *words], capture_output=True, text=True).stdout
         commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True)
         self.lite2pg_version = " at ".join(filter(None, [ask("--version").strip(), commit.stdout.strip()]))
@@ -163,12 +165,14 @@ def main():
         say(f"starting PostgreSQL with {settings_text(args.set)}")
         tcp = any(isinstance(c, contenders.Sling) for c in ready)
         server = stack.enter_context(servers.Server(ROOT, programs, args.work, args.set, tcp))
-        versions = {"PostgreSQL": server.version()} | {c.key: c.version for c in ready if c.version}
+        version = server.version()
         cases = [made(bench, server, directory, name, scale) for name, scale in scales(args.scale)]
-        runs = [run for round_ in range(1, args.rounds + 1) for run in one_round(bench, server, cases, ready, round_)]
+        runs = []
+        for round_ in range(1, args.rounds + 1):
+            runs += one_round(bench, server, cases, ready, round_)
         runs += tiny_rounds(bench, server, cases[-1], ready)
     say(f"writing to {args.out}")
-    results.write(args, cases, ready, absent, runs, machine, versions, plots_python(bench))
+    results.write(args, cases, ready, absent, runs, machine, version, plots_python(bench))
 
 
 def arguments():
@@ -261,8 +265,11 @@ def made(bench, server, directory, name, scale):
 
 
 def one_round(bench, server, cases, ready, round_):
-    """Everybody's turn, then the floor's and lite2pg's with a tenth of the rows. Every second round goes backwards, so
-    that a machine that grows slower or faster favours nobody. Slow ones come last: they would drive the others apart."""
+    """Everybody's turn, then the floor's and lite2pg's with a tenth of the rows.
+
+    Every second round goes backwards, so that a machine that grows slower or faster favours nobody. Slow ones come
+    last: between the others they would drive apart what is to be compared.
+    """
     whole, tenth, _ = cases
     fast = [c for c in ready if not c.slow]
     slow = [c for c in ready if c.slow and round_ <= bench.args.slow_rounds]

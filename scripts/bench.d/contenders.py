@@ -31,7 +31,7 @@ PGLOADER_PREFETCH_ROWS = 10_000
 
 
 class Contender:
-    """`key` for --only and the CSV, `title` and `command` for readers, `leaves_out` for what the catalog does not show."""
+    """`key` is for --only and the CSV, `title` and `command` for readers, `leaves_out` tells what no catalog shows."""
 
     slow = False
     leaves_out = ""
@@ -60,7 +60,7 @@ class Contender:
 
 class Floor(Contender):
     key, title = "floor", "**floor**: PostgreSQL alone"
-    command = r"two `psql`, `\copy … FROM FILE (FORMAT binary)`, then `CREATE INDEX` … over both, foreign keys, `ANALYZE`"
+    command = r"two `psql`: `\copy t FROM FILE (FORMAT binary)`, then indexes, keys, foreign keys, `ANALYZE` over both"
     leaves_out = "reading SQLite, deciding types, counting back"
 
     def prepare(self):
@@ -141,7 +141,7 @@ class Csv(Contender):
     """Types are given to it, as somebody would who writes the tables by hand; keys and indexes are not."""
 
     key, title = "csv", "sqlite3's CSV into psql"
-    command = r"""`sqlite3 -csv SOURCE "SELECT …" | psql -c "\copy t FROM STDIN (FORMAT csv)"` a table, into typed tables"""
+    command = r"""`sqlite3 -csv SOURCE "SELECT …" | psql -c "\copy t FROM STDIN (FORMAT csv)"`, into typed tables"""
     leaves_out = "statistics, counting back, verification, resuming"
 
     def prepare(self):
@@ -199,7 +199,9 @@ class Pgloader(Contender):
 
 class Sling(Contender):
     key, title, slow = "sling", "sling", True
-    command = "`sling run`, `mode: full-refresh`; by TCP, as it knows no unix sockets; BLOBs as hex, as it sends them as text"
+    command = (
+        "`sling run`, `mode: full-refresh`; by TCP, for want of unix sockets; BLOBs as hex, or they arrive as text"
+    )
     leaves_out = "statistics, verification, resuming"
 
     def prepare(self):

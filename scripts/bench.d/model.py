@@ -1,4 +1,4 @@
-"""What lite2pg makes of a source, written down so that PostgreSQL alone can make it again, and others be compared to it.
+"""What lite2pg makes of a source, written down so that PostgreSQL alone can make it again, and others be compared.
 
 Everything is read from a database that lite2pg has migrated into. Nothing here knows the source's tables.
 """
@@ -86,12 +86,13 @@ def read(server, database, directory):
     if done.returncode != 0:
         raise Failure(done.stderr.strip())
     copies, analyzes = [], []
-    for table, name, pages in ask(TABLES):
+    for table, _, pages in ask(TABLES):
         middle = int(pages) // 2
         halves = [f"ctid < '({middle},0)'", f"ctid >= '({middle},0)'"] if middle else ["true"]
         for n, half in enumerate(halves):
             file = directory / f"{len(analyzes)}-{n}.copy"
-            server.ask(database, rf"\copy (SELECT * FROM ONLY public.{_ident(name)} WHERE {half}) TO '{file}' (FORMAT binary)")
+            query = f"SELECT * FROM ONLY {table} WHERE {half}"
+            server.ask(database, rf"\copy ({query}) TO '{file}' (FORMAT binary)")
             copies.append((table, file))
         analyzes.append(f"ANALYZE {table};")
     copies.sort(key=lambda copy: -copy[1].stat().st_size)
@@ -158,7 +159,3 @@ def _examples(columns, model, found):
     """`uuid → text`, each pair of types once."""
     pairs = dict.fromkeys((model.types[c], found.types.get(c, "nothing")) for c in columns)
     return ", ".join(f"{wanted} → {got}" for wanted, got in pairs)
-
-
-def _ident(name):
-    return '"' + name.replace('"', '""') + '"'

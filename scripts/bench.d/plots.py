@@ -82,10 +82,12 @@ def time(bars):
 
 def cost(bars):
     bars = sorted(bars, key=lambda bar: bar["own_cpu_s"] + bar["server_cpu_s"])
-    figure, (left, right) = plt.subplots(1, 2, figsize=(8, 1.5 + BAR_INCHES * len(bars)), width_ratios=[3, 2], sharey=True)
+    size = (8, 1.5 + BAR_INCHES * len(bars))
+    figure, (left, right) = plt.subplots(1, 2, figsize=size, width_ratios=[3, 2], sharey=True)
+    servers, own = [bar["server_cpu_s"] for bar in bars], [bar["own_cpu_s"] for bar in bars]
+    left.barh(range(len(bars)), servers, color=WHOLE, height=0.62, label="server")
+    left.barh(range(len(bars)), own, left=servers, color=PHASES["index"], height=0.62, label="its own")
     for y, bar in enumerate(bars):
-        left.barh(y, bar["server_cpu_s"], color=WHOLE, height=0.62, label="server" if y == 0 else None)
-        left.barh(y, bar["own_cpu_s"], left=bar["server_cpu_s"], color=PHASES["index"], height=0.62, label="its own" if y == 0 else None)
         both = f"{spelled(bar['server_cpu_s'])} + {spelled(bar['own_cpu_s'])}"
         beside(left, bar["server_cpu_s"] + bar["own_cpu_s"], y, both)
         if bar["peak_bytes"]:
@@ -127,7 +129,8 @@ def spelled(seconds):
 
 
 def save(figure, path):
-    figure.savefig(path, transparent=True, bbox_inches="tight", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+    metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+    figure.savefig(path, transparent=True, bbox_inches="tight", metadata=metadata)
 
 
 main()

@@ -1,4 +1,4 @@
-"""Writes what was seen: RESULTS.md for people, results.csv with every run, and the plots' input. Judges only numbers."""
+"""Writes what was seen: RESULTS.md for people, results.csv with every run, the plots by plots.py."""
 
 import csv
 import datetime
@@ -18,9 +18,10 @@ HEAD = """# How fast lite2pg is
 
 <!-- Written by scripts/bench. Run it again instead of editing this. -->
 
-PostgreSQL is given the same rows by lite2pg, by other tools, and by its own `psql` from files that hold them ready to be
-stored. The last is the **floor**: what the server needs by itself, keys, indexes and statistics included. Times are
-medians. Ratios are taken within a round and then their median, because machines drift by a quarter within minutes.
+PostgreSQL is given the same rows by lite2pg, by other tools, and by its own `psql` from files that hold them rendered
+as binary COPY. The last is the **floor**: what the server needs by itself, keys, indexes and statistics included. Times
+are medians. Ratios are taken within a round and then their median, because machines drift by a quarter within minutes.
+`scripts/bench --help` tells what can be chosen.
 
 ```
 {command}
@@ -30,14 +31,15 @@ medians. Ratios are taken within a round and then their median, because machines
 """
 
 
-def write(args, cases, ready, absent, runs, machine, versions, plots_python):
+def write(args, cases, ready, absent, runs, machine, postgres, plots_python):
     whole = cases[0]
     table = Figures(runs)
     _csv(args.out / "results.csv", cases, runs)
     plots = _plots(args.out, table, ready, plots_python)
-    parts = [HEAD.format(command=_command(args), about=_about(args, whole, machine))]
-    parts += [_main_table(table, ready, absent, plots), _targets(args, table), _growth(cases, table), _tiny(cases, table, ready)]
-    parts += [_setting(args, machine, versions, ready)]
+    parts = [HEAD.format(command=_command(args), about=_about(args, whole))]
+    parts += [_main_table(table, ready, absent, plots), _targets(args, table)]
+    parts += [_growth(cases, table), _tiny(cases, table, ready)]
+    parts += [_setting(args, machine, postgres, ready)]
     (args.out / "RESULTS.md").write_text("\n".join(part.strip("\n") + "\n" for part in parts if part))
 
 
@@ -105,12 +107,13 @@ def _main_table(table, ready, absent, plots):
         for failed in table.failures("whole", c.key)[:1]:
             rows.append([c.title, f"failed: {_cell(failed.failure)}"] + [NONE] * 8)
     rows += [[c.title, f"not measured: {_cell(why)}"] + [NONE] * 8 for c, why in absent]
-    head = ["", "whole s", "÷ floor (range)", "copy s", "÷ floor's", "keys, indexes s", "own CPU s", "server CPU s", "peak MB", "rounds"]
+    head = ["", "whole s", "÷ floor (range)", "copy s", "÷ floor's", "keys, indexes s"]
+    head += ["own CPU s", "server CPU s", "peak MB", "rounds"]
     text = "## The whole job\n\n" + _markdown(head, rows)
     text += "".join(f"\n![{alt}]({name})\n" for name, alt in plots)
     text += "\n### What each leaves out\n\n"
-    text += "Rows are counted after every run, and each column's values compared after the first, both outside of the time. What\n"
-    text += "is missing is what the target's catalog lacks of what lite2pg makes there.\n\n"
+    text += "Rows are counted after every run, and each column's values compared after the first, both outside of the\n"
+    text += "time. What is missing is what the target's catalog lacks of what lite2pg makes there.\n\n"
     rows = []
     for c in ready:
         runs = table.runs("whole", c.key)
@@ -150,7 +153,8 @@ def _targets(args, table):
         rows.append([what, seen, *_met(value, target, comparable), *_met(value, stretch, comparable)])
     text = "## Targets\n\n"
     if not comparable:
-        text += "They are about scale 1 and the settings that scripts/bench has by itself. These figures are not, and judge nothing.\n\n"
+        text += "They are about scale 1 and the settings that scripts/bench has by itself. These figures are not, and "
+        text += "judge nothing.\n\n"
     return text + _markdown(["what", "measured", "target", "", "stretch", ""], rows)
 
 
@@ -174,9 +178,9 @@ def _growth(cases, table):
     rows = []
     for key in ("floor", "lite2pg-no-verify", "lite2pg"):
         if small := table.of("tenth", key, wall):
-            times = table.ratios("whole", key, "tenth", key, wall)
+            times = _ratio_with_range(table.ratios("whole", key, "tenth", key, wall))
             memory = [_mb(table.of(case, key, peak)) for case in ("tenth", "whole")]
-            rows.append([f"`{key}`", _s(small), _s(table.of("whole", key, wall)), _ratio_with_range(times), *memory])
+            rows.append([f"`{key}`", _s(small), _s(table.of("whole", key, wall)), times, *memory])
     if not rows:
         return ""
     few, many = _rows(sum(tenth.rows.values())), _rows(sum(whole.rows.values()))
@@ -191,47 +195,45 @@ def _tiny(cases, table, ready):
         return ""
     seen.sort()
     rows = [[title, f"{s * 1000:.0f}", _mb(table.of("tiny", key, peak))] for s, key, title in seen]
-    text = f"## A tiny database\n\n{sum(tiny.rows.values())} rows, {tiny.bytes / 1e6:.1f} MB. There, looking, asking the server "
-    text += "about every object beforehand, and counting back cost more than the rows do. "
+    text = f"## A tiny database\n\n{sum(tiny.rows.values())} rows, {tiny.bytes / 1e6:.1f} MB. There, asking the server "
+    text += "about every object beforehand and counting back cost more than the rows do.\n"
     ours = next((s for s, key, _ in seen if key.startswith("lite2pg")), None)
     faster = [f"{title} by {ours / s:.1f} ×" for s, key, title in seen if ours and s < ours and key != "floor"]
     text += f"**lite2pg loses** to {', '.join(faster)}.\n\n" if faster else "\n\n"
     return text + _markdown(["", "whole ms", "peak MB"], rows)
 
 
-def _setting(args, machine, versions, ready):
+def _setting(args, machine, postgres, ready):
     lines = ["## Machine, versions, commands", ""]
     lines += [f"- {name}: {value}" for name, value in machine.items()]
-    lines += [f"- PostgreSQL {versions['PostgreSQL']}: " + ", ".join(f"`{k}={v}`" for k, v in args.set.items())]
+    lines += [f"- PostgreSQL {postgres}: " + ", ".join(f"`{k}={v}`" for k, v in args.set.items())]
     lines += [f"- {c.title.replace('**', '')}: {c.command}" + (f" · {c.version}" if c.version else "") for c in ready]
     lines += [
         "",
-        "Every run has a fresh database after a checkpoint, on one server over a unix socket. CPU and peak memory are those of",
-        "the contender's own processes (`wait4`, `VmHWM`), server CPU that of all processes of the server meanwhile. Files of",
-        "the source and of the floor are in the page cache: all were just written. `results.csv` has every run.",
+        "Every run has a fresh database after a checkpoint, on one server over a unix socket. CPU and peak memory are",
+        "those of the contender's own processes (`wait4`, `VmHWM`), server CPU that of all processes of the server",
+        "meanwhile. The source and the floor's files were just written and are in the page cache.",
+        "`results.csv` has every run.",
     ]
     return "\n".join(lines)
 
 
 def machine(work):
     """What a reader needs to judge the figures; nothing that names the machine."""
-    model = platform.processor() or platform.machine()
-    for line in _read("/proc/cpuinfo").splitlines():
-        if line.startswith("model name"):
-            model = line.partition(":")[2].strip()
-    memory = next((line.split()[1] for line in _read("/proc/meminfo").splitlines() if line.startswith("MemTotal")), 0)
-    system = next((line.partition("=")[2].strip('"') for line in _read("/etc/os-release").splitlines() if line.startswith("PRETTY_NAME")), "")
+    model = _after("/proc/cpuinfo", "model name").lstrip(": \t") or platform.machine()
+    memory_kb = _after("/proc/meminfo", "MemTotal:").split(" ")[0]
+    system = _after("/etc/os-release", "PRETTY_NAME=").strip('"')
     kind = subprocess.run(["stat", "-f", "-c", "%T", work], capture_output=True, text=True).stdout.strip()
     return {
         "CPU": f"{os.cpu_count()} × {model}",
-        "memory": f"{int(memory) / 2**20:.0f} GB",
+        "memory": f"{int(memory_kb or 0) / 2**20:.0f} GiB",
         "system": f"{system}, {platform.system()} {platform.release().partition('-')[0]}".strip(", "),
         "file system": kind or "unknown",
         "load average before the first round": f"{os.getloadavg()[0]:.1f}",
     }
 
 
-def _about(args, whole, machine):
+def _about(args, whole):
     tables = ", ".join(f"`{table}` {_rows(rows)}" for table, rows in whole.rows.items())
     size = whole.bytes / 1e9
     return f"Source: {tables}: {size:.2f} GB at scale {args.scale:g}. {datetime.date.today():%Y-%m-%d}."
@@ -334,8 +336,10 @@ def _rows(count):
     return f"{count / 1e6:.2f} M rows" if count >= 1e6 else f"{count:,} rows".replace(",", " ")
 
 
-def _read(path):
+def _after(path, start):
+    """The rest of the first line of a file that starts so; nothing where there is none."""
     try:
-        return Path(path).read_text()
+        lines = Path(path).read_text().splitlines()
     except OSError:
-        return ""
+        lines = []
+    return next((line.removeprefix(start).strip() for line in lines if line.startswith(start)), "")

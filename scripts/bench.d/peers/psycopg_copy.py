@@ -15,7 +15,8 @@ import psycopg
 
 TABLES = """
 CREATE TABLE agents (
-    id uuid NOT NULL, name text NOT NULL, enabled boolean NOT NULL, config jsonb NOT NULL, created_at timestamptz NOT NULL
+    id uuid NOT NULL, name text NOT NULL, enabled boolean NOT NULL, config jsonb NOT NULL,
+    created_at timestamptz NOT NULL
 );
 CREATE TABLE tasks (
     id uuid NOT NULL, agent_id uuid NOT NULL, status text NOT NULL, attempts bigint NOT NULL, payload jsonb NOT NULL,
