@@ -59,6 +59,13 @@ pub struct Context<'a> {
 }
 
 impl Context<'_> {
+    /// A session to read in, whose thread reads its socket too; marked like the others.
+    fn reading_session(&self) -> Result<Session> {
+        let session = self.pool.lone_session()?;
+        control::mark_worker(&session, &self.options.schema)?;
+        Ok(session)
+    }
+
     /// A session to work in: marked, so that the next start waits for it even if this process is killed.
     fn session(&self) -> Result<Session> {
         let session = self.pool.session()?;
@@ -328,7 +335,9 @@ fn compare(
         return Ok(None);
     }
     let subjects = plan.tables.iter().map(|table| subject(options, table, done.get(&table.target))).collect();
-    let session = || context.session();
+    // Readers have connections of their own; those of the lanes are not needed any more.
+    context.pool.close_idle();
+    let session = || context.reading_session();
     let hands = Hands { number: options.jobs, stop: context.stop, session: &session };
     let proof = Proof { plan, wish: &options.wish, hands, observer: context.observer };
     let fingerprint = context.fingerprint;

@@ -26,14 +26,14 @@ pub fn verify(
 ) -> Result<Verification> {
     let mut clock = Clock::new(observer);
     let mut opened = clock.phase(Phase::Open, 1, || open(options))?;
-    let pool = Pool::connect(target, options.jobs + 2, &PoolSettings::default())?;
+    let pool = Pool::connect(target, 1, &PoolSettings::default())?;
     let control = pool.session()?;
     start::check_encoding(&control)?;
     let (plan, subjects) = match run_of(&control, options, &opened)? {
         Some(run) => of_run(run, &opened, observer)?,
         None => of_tables(options, &mut opened, &control, observer, stop, &mut clock)?,
     };
-    let session = || pool.session();
+    let session = || pool.lone_session();
     let hands = Hands { number: options.jobs, stop, session: &session };
     let proof = Proof { plan: &plan, wish: &options.wish, hands, observer };
     let mut opened = Some(opened);
