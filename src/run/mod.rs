@@ -34,7 +34,7 @@ use crate::sqlite::{Reader, Source};
 use crate::verify::source;
 use clock::Clock;
 use crew::Hands;
-use proof::{Known, Proof, Subject};
+use proof::{Held, Known, Proof, Subject};
 use rows::Planned;
 use start::Start;
 use std::collections::HashMap;
@@ -341,18 +341,17 @@ fn compare(
     let hands = Hands { number: options.jobs, stop: context.stop, session: &session };
     let proof = Proof { plan, wish: &options.wish, hands, observer: context.observer };
     let fingerprint = context.fingerprint;
-    let found = clock.phase(Phase::Verify, plan.tables.len(), || {
-        proof::compare(&proof, subjects, &mut || {
-            let opened = open(options)?;
-            if opened.fingerprint == fingerprint {
-                return Ok(opened);
-            }
-            Err(Error::new(Kind::Source, "the source was changed since its rows were copied")
-                .state("all rows are on the target; whether they are the source's cannot be told any more")
-                .hint("`--restart` begins again with the source as it is now"))
-        })
-    })?;
-    Ok(Some(found))
+    let reopen = || {
+        let opened = open(options)?;
+        if opened.fingerprint == fingerprint {
+            return Ok(opened);
+        }
+        Err(Error::new(Kind::Source, "the source was changed since its rows were copied")
+            .state("all rows are on the target; whether they are the source's cannot be told any more")
+            .hint("`--restart` begins again with the source as it is now"))
+    };
+    let mut source = Held { opened: None, open: &reopen };
+    clock.phase(Phase::Verify, plan.tables.len(), || proof::compare(&proof, subjects, &mut source)).map(Some)
 }
 
 fn is_compared(options: &Options) -> bool {

@@ -87,21 +87,34 @@ pub struct Proof<'a> {
     pub observer: &'a dyn Observer,
 }
 
-/// Compares. `open` gives the source, held still; it is called only where rows have to be read from it.
-pub fn compare(
-    proof: &Proof<'_>,
-    subjects: Vec<Subject>,
-    open: &mut dyn FnMut() -> Result<Opened>,
-) -> Result<Verification> {
+/// The source, held still, from the moment on that somebody reads from it.
+pub struct Held<'a> {
+    /// The source, once it is open.
+    pub opened: Option<Opened>,
+    /// Opens it.
+    pub open: &'a dyn Fn() -> Result<Opened>,
+}
+
+impl Held<'_> {
+    /// The source.
+    pub fn get(&mut self) -> Result<&mut Opened> {
+        if self.opened.is_none() {
+            self.opened = Some((self.open)()?);
+        }
+        Ok(self.opened.as_mut().expect("it was just opened"))
+    }
+}
+
+/// Compares. The source is opened only where rows have to be read from it.
+pub fn compare(proof: &Proof<'_>, subjects: Vec<Subject>, source: &mut Held<'_>) -> Result<Verification> {
     let started = Instant::now();
     let mut holder = (proof.hands.session)()?;
     let moment_tx = holder.transaction_as(read::BEGIN)?;
     let moment = Moment::of(&moment_tx)?;
     let progress = announce(proof, &subjects);
-    let mut opened = if subjects.iter().any(|s| matches!(s.source, Known::Unread)) { Some(open()?) } else { None };
     let mut expected = HashMap::new();
-    if let Some(opened) = &mut opened {
-        expected = source_digests(proof, opened, &subjects, &progress)?;
+    if subjects.iter().any(|s| matches!(s.source, Known::Unread)) {
+        expected = source_digests(proof, source.get()?, &subjects, &progress)?;
     }
     let found = target_digests(proof, &moment_tx, &moment, &subjects, &progress)?;
     let mut tables = Vec::with_capacity(subjects.len());
@@ -115,7 +128,7 @@ pub fn compare(
             outcome,
             unverified: subject.unverified.clone(),
         };
-        let source = match subject.source {
+        let known = match subject.source {
             Known::Digest(digest) => digest,
             Known::Unread => expected[&t],
             Known::Absent(rows) => {
@@ -129,16 +142,12 @@ pub fn compare(
             }
         };
         let target = found[&t];
-        let outcome = if source == target {
+        let outcome = if known == target {
             Outcome::Equal
         } else {
-            if opened.is_none() {
-                opened = Some(open()?);
-            }
-            let opened = opened.as_mut().expect("it was just opened");
-            Outcome::Different(differences(proof, opened, &moment, t)?)
+            Outcome::Different(differences(proof, source.get()?, &moment, t)?)
         };
-        tables.push(verdict(source.rows, target.rows, outcome));
+        tables.push(verdict(known.rows, target.rows, outcome));
     }
     let sequences = sequences(proof, &moment_tx, &tables)?;
     Ok(Verification { level: proof.wish.level, tables, sequences, planted: 0, ms: millis(started) })

@@ -2,7 +2,7 @@
 
 use super::clock::Clock;
 use super::crew::Hands;
-use super::proof::{self, Known, Proof, Subject};
+use super::proof::{self, Held, Known, Proof, Subject};
 use super::{Opened, evidence, open, start};
 use crate::error::{Error, Kind, Result};
 use crate::model::event::{Event, Observer, Phase};
@@ -36,10 +36,8 @@ pub fn verify(
     let session = || pool.lone_session();
     let hands = Hands { number: options.jobs, stop, session: &session };
     let proof = Proof { plan: &plan, wish: &options.wish, hands, observer };
-    let mut opened = Some(opened);
-    clock.phase(Phase::Verify, plan.tables.len(), || {
-        proof::compare(&proof, subjects, &mut || Ok(opened.take().expect("the source is asked for once")))
-    })
+    let mut source = Held { opened: Some(opened), open: &|| open(options) };
+    clock.phase(Phase::Verify, plan.tables.len(), || proof::compare(&proof, subjects, &mut source))
 }
 
 // The latest run into the schema, if it loaded this source.
