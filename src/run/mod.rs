@@ -10,6 +10,7 @@ mod memory;
 mod options;
 mod probe;
 mod proof;
+mod repair;
 mod rows;
 mod start;
 mod verify;

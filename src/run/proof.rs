@@ -150,7 +150,7 @@ pub fn compare(proof: &Proof<'_>, subjects: Vec<Subject>, source: &mut Held<'_>)
         tables.push(verdict(known.rows, target.rows, outcome));
     }
     let sequences = sequences(proof, &moment_tx, &tables)?;
-    Ok(Verification { level: proof.wish.level, tables, sequences, planted: 0, ms: millis(started) })
+    Ok(Verification { level: proof.wish.level, tables, sequences, planted: 0, repaired: None, ms: millis(started) })
 }
 
 fn announce(proof: &Proof<'_>, subjects: &[Subject]) -> Arc<Progress> {
@@ -169,7 +169,8 @@ fn announce(proof: &Proof<'_>, subjects: &[Subject]) -> Arc<Progress> {
     progress
 }
 
-fn go_on(stop: &AtomicBool) -> Result<()> {
+/// An error once somebody wants the comparison to end.
+pub fn go_on(stop: &AtomicBool) -> Result<()> {
     if stop.load(Ordering::Relaxed) { Err(interrupted()) } else { Ok(()) }
 }
 
@@ -268,7 +269,8 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn scan_of(catalog: &Catalog, table: &TablePlan) -> Result<TableScan> {
+/// The scan of a table's compared columns.
+pub fn scan_of(catalog: &Catalog, table: &TablePlan) -> Result<TableScan> {
     let gone = |what: &str| {
         Error::new(Kind::Blocked, format!("the source has no {what} any more"))
             .hint("it was changed since it was migrated; `lite2pg migrate --restart` begins again")
@@ -280,12 +282,17 @@ fn scan_of(catalog: &Catalog, table: &TablePlan) -> Result<TableScan> {
     Ok(TableScan::new(source, &table.compared().map(position).collect::<Result<Vec<_>>>()?))
 }
 
+/// What tells the rows of a table apart.
+pub fn key_of(proof: &Proof<'_>, table: &TablePlan) -> Result<Key> {
+    match proof.wish.keys.get(&table.source).or_else(|| proof.wish.keys.get(&table.target)) {
+        Some(names) => Key::stated(table, names),
+        None => Ok(Key::of(table)),
+    }
+}
+
 fn differences(proof: &Proof<'_>, opened: &mut Opened, moment: &Moment, t: usize) -> Result<Differences> {
     let table = &proof.plan.tables[t];
-    let key = match proof.wish.keys.get(&table.source).or_else(|| proof.wish.keys.get(&table.target)) {
-        Some(names) => Key::stated(table, names)?,
-        None => Key::of(table),
-    };
+    let key = key_of(proof, table)?;
     let scan = scan_of(&opened.catalog, table)?;
     let mut session = (proof.hands.session)()?;
     let look = || go_on(proof.hands.stop);

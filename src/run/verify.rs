@@ -3,7 +3,7 @@
 use super::clock::Clock;
 use super::crew::Hands;
 use super::proof::{self, Held, Known, Proof, Subject};
-use super::{Opened, evidence, open, start};
+use super::{Opened, evidence, open, repair, start};
 use crate::error::{Error, Kind, Result};
 use crate::model::event::{Event, Observer, Phase};
 use crate::model::plan::{Plan, Remark};
@@ -17,10 +17,12 @@ use crate::sqlite::{Flow, Reader, TableScan};
 use std::sync::atomic::AtomicBool;
 
 /// Compares a source with a target, cell by cell. A target that lite2pg loaded is compared by the plan of that run;
-/// any other one by the names and types that are there.
+/// any other one by the names and types that are there. With `repairs`, rows that differ are taken from the source
+/// again, and everything is compared once more.
 pub fn verify(
     options: &super::Options,
     target: &Target,
+    repairs: bool,
     observer: &dyn Observer,
     stop: &AtomicBool,
 ) -> Result<Verification> {
@@ -29,7 +31,9 @@ pub fn verify(
     let pool = Pool::connect(target, 1, &PoolSettings::default())?;
     let control = pool.session()?;
     start::check_encoding(&control)?;
-    let (plan, subjects) = match run_of(&control, options, &opened)? {
+    let run = run_of(&control, options, &opened)?;
+    let id = run.as_ref().map(|run| run.id);
+    let (plan, subjects) = match run {
         Some(run) => of_run(run, &opened, observer)?,
         None => of_tables(options, &mut opened, &control, observer, stop, &mut clock)?,
     };
@@ -37,7 +41,14 @@ pub fn verify(
     let hands = Hands { number: options.jobs, stop, session: &session };
     let proof = Proof { plan: &plan, wish: &options.wish, hands, observer };
     let mut source = Held { opened: Some(opened), open: &|| open(options) };
-    clock.phase(Phase::Verify, plan.tables.len(), || proof::compare(&proof, subjects, &mut source))
+    let tables = plan.tables.len();
+    let found = clock.phase(Phase::Verify, tables, || proof::compare(&proof, subjects.clone(), &mut source))?;
+    if !repairs || !found.is_different() {
+        return Ok(found);
+    }
+    let repaired = clock.phase(Phase::Verify, tables, || repair::repair(&proof, source.get()?, &found, id))?;
+    let again = clock.phase(Phase::Verify, tables, || proof::compare(&proof, subjects, &mut source))?;
+    Ok(Verification { repaired: Some(repaired), ..again })
 }
 
 // The latest run into the schema, if it loaded this source.
