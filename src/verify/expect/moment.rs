@@ -1,17 +1,18 @@
 //! Moments: how the cell states one, what it means without a zone, and which of the two types the target has.
 
-use super::{count, iso};
+use super::{calendar, count, iso};
 use crate::error::{Error, Kind, Result};
 use crate::model::cell::Cell;
 use crate::model::conversion::{MomentForm, Naive};
 use crate::verify::form::Form;
+use jiff::SignedDuration;
 use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
+use jiff::tz::{AmbiguousOffset, TimeZone};
 
 const DAY: i64 = 86_400 * 1_000_000;
 
-/// Microseconds from 1970-01-01 to 2000-01-01.
-const UNIX_TO_POSTGRES: i64 = 946_684_800 * 1_000_000;
+/// What PostgreSQL counts from.
+const ORIGIN: DateTime = DateTime::constant(2000, 1, 1, 0, 0, 0, 0);
 
 /// The rule of a column of moments.
 #[derive(Debug)]
@@ -91,27 +92,29 @@ impl Moments {
             }
             _ => return None,
         };
-        let offset = if rest.is_empty() { None } else { Some(iso::offset(rest)?) };
         if !self.target_has_zone {
-            return Some(Moment::WallClock(wall));
+            // A wall clock with an offset is more than a wall clock: it would lose which instant it is.
+            return rest.is_empty().then_some(Moment::WallClock(wall));
         }
-        let instant = match (offset, &self.naive) {
-            (Some(offset), _) => wall - offset,
-            (None, Assumed::Utc) => wall,
-            (None, Assumed::Zone(zone)) => in_zone(wall, zone)?,
-            (None, Assumed::Nothing) => return None,
+        let instant = match (rest, &self.naive) {
+            ([], Assumed::Utc) => wall,
+            ([], Assumed::Zone(zone)) => in_zone(wall, zone)?,
+            ([], Assumed::Nothing) => return None,
+            (offset, _) => wall - iso::offset(offset)?,
         };
-        Some(Moment::Instant(instant))
+        // An offset may lead out of the calendar.
+        calendar::holds(instant).then_some(Moment::Instant(instant))
     }
 }
 
 /// The instant at which clocks of the zone show this; `None` where they never do, or twice.
 fn in_zone(wall: i64, zone: &TimeZone) -> Option<i64> {
-    let micros = wall + UNIX_TO_POSTGRES;
-    // The wall clock as jiff has it: the same microseconds of UTC.
-    let clock: DateTime = jiff::Timestamp::from_microsecond(micros).ok()?.to_zoned(TimeZone::UTC).datetime();
-    let instant = zone.to_ambiguous_timestamp(clock).unambiguous().ok()?;
-    Some(instant.as_microsecond() - UNIX_TO_POSTGRES)
+    let clock = ORIGIN.checked_add(SignedDuration::from_micros(wall)).ok()?;
+    // The offset, not jiff's instant: on the last day of year 9999 it has none west of Greenwich.
+    match zone.to_ambiguous_timestamp(clock).offset() {
+        AmbiguousOffset::Unambiguous { offset } => Some(wall - i64::from(offset.seconds()) * 1_000_000),
+        AmbiguousOffset::Gap { .. } | AmbiguousOffset::Fold { .. } => None,
+    }
 }
 
 fn is_spelled(text: &[u8], spelled: &[u8]) -> bool {

@@ -73,8 +73,7 @@ impl Rule {
             (Self::Time, Cell::Text(text)) => form.time(iso::time(text)?),
             (Self::Bool, cell) => form.bool(boolean::read(cell)?),
             (Self::Numeric { limit, text }, cell) => {
-                let value = decimal::read(cell, *text, &mut scratch.bytes)?;
-                form.numeric(decimal::within(value, *limit)?);
+                form.numeric(decimal::read(cell, *text, *limit, &mut scratch.bytes)?);
             }
             (Self::Bytea { .. }, Cell::Blob(bytes)) | (Self::Bytea { all_classes: true }, Cell::Text(bytes)) => {
                 form.blob(bytes);
