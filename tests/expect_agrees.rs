@@ -2,7 +2,7 @@
 //! same value for every cell that any rule takes, and none for the others.
 //!
 //! What `transform` writes is decoded here once more, by PostgreSQL's wire formats; jsonb travels as text, so that its
-//! value is left to expect_oracle.rs. `LITE2PG_LONG=1` tries fifty times as many; `LITE2PG_SEED` repeats a run.
+//! value is left to `expect_oracle.rs`. `LITE2PG_LONG=1` tries fifty times as many; `LITE2PG_SEED` repeats a run.
 
 mod support;
 
@@ -134,7 +134,7 @@ fn numeric(bytes: &[u8], form: &mut Form) {
     let words: Vec<u16> = bytes.chunks(2).map(|b| u16::from_be_bytes([b[0], b[1]])).collect();
     let [count, weight, sign, scale] = words[..4] else { panic!("a header") };
     assert_eq!(words.len() - 4, usize::from(count));
-    let digits: String = words[4..].iter().map(|word| format!("{word:04}")).collect();
+    let digits: String = words[4..].iter().map(|word| format!("{word:04}")).collect::<Vec<_>>().concat();
     let first = digits.len() - digits.trim_start_matches('0').len();
     let digits = digits.trim_matches('0');
     let exponent = if digits.is_empty() { 0 } else { (i32::from(weight as i16) + 1) * 4 - first as i32 };
