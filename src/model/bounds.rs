@@ -111,5 +111,25 @@ pub const DIFFERENCES_MAX: u64 = 10_000;
 /// Rows that differ are kept for the summary of one table; the file has the others.
 pub const DIFFERENCE_SAMPLES: usize = 5;
 
+/// Rows of the scratch copy in which the verifier plants changes: enough for NULLs and values of each column.
+pub const PLANTED_ROWS: usize = 50;
+
+/// Rows that are looked at for those without large cells.
+pub const PLANTED_ROWS_LOOKED_AT: usize = 1000;
+
+/// Cells of the scratch copy are no larger on the server's disk, where there are such: it is read a few dozen times.
+pub const PLANTED_CELL_BYTES_MAX: usize = 2048;
+
+/// Tables of which the verifier makes a scratch copy at most. Each costs some twenty changes, read back one by one.
+pub const PLANTED_TABLES_MAX: usize = 4;
+
+/// Figures that one statement asks of a table. PostgreSQL's result has 1664 columns at most, SQLite's 2000, and each
+/// figure takes up to three.
+pub const AGGREGATES_PER_STATEMENT: usize = 500;
+
+/// Rows of a table for which the end of a migration still asks both databases for sums: a tenth of a second. Beyond,
+/// a scan of both sides costs what `lite2pg verify` may cost, and a migration may not.
+pub const AGGREGATE_ROWS_MAX: u64 = 200_000;
+
 /// Rows of one table that a repair puts right: their keys are held, 16 bytes each.
 pub const REPAIR_ROWS_MAX: usize = 1_000_000;

@@ -117,7 +117,13 @@ pub fn copy_out<'a>(schema: &str, table: &str, columns: impl Iterator<Item = &'a
     }
     let condition = if pages.is_empty() { String::new() } else { format!(" WHERE {}", pages.join(" AND ")) };
     let from = qualified(schema, table);
-    format!("COPY (SELECT {} FROM {from}{condition}) TO STDOUT (FORMAT binary)", columns.join(", "))
+    copy_query_out(&format!("SELECT {} FROM {from}{condition}", columns.join(", ")))
+}
+
+/// The statement that sends the rows of a query.
+#[must_use]
+pub fn copy_query_out(query: &str) -> String {
+    format!("COPY ({query}) TO STDOUT (FORMAT binary)")
 }
 
 #[cfg(test)]
