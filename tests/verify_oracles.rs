@@ -3,6 +3,7 @@
 
 mod support;
 
+use lite2pg::model::conversion::Naive;
 use lite2pg::model::event::Silent;
 use lite2pg::model::verdict::{Level, Outcome, Verification};
 use lite2pg::postgres::{Environment, Target};
@@ -18,7 +19,7 @@ fn verify(source: &Path, target: &Target, level: Level) -> Verification {
     let mut options = Options::new(source);
     options.wish.level = level;
     options.wish.folder = source.with_file_name("differences");
-    run::verify(&options, target, &Silent, &AtomicBool::new(false)).unwrap_or_else(|e| panic!("{}", told(&e)))
+    run::verify(&options, target, false, &Silent, &AtomicBool::new(false)).unwrap_or_else(|e| panic!("{}", told(&e)))
 }
 
 // A migration, and what its last phase found.
@@ -122,6 +123,9 @@ fn without_the_right_to_a_temporary_table_changes_are_planted_in_memory() {
         check_equal(&found);
         // As on the server, and the enum with one label has another value here.
         assert_eq!(found.planted, 26);
+        assert_eq!(found.cast, 0);
+        let [remark] = &*found.remarks else { panic!("{:?}", found.remarks) };
+        assert!(remark.starts_with("`t`: no sample for PostgreSQL to read itself: "), "{remark}");
     }
 }
 
@@ -288,4 +292,78 @@ fn moments_are_compared_in_every_form_that_sqlite_reads() {
         let wrong = "UPDATE t SET created_at = created_at + interval '1 microsecond'";
         assert_eq!(disputed(&source, &target, wrong, Level::Aggregates).len(), 2, "{unit}");
     }
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// A sample that PostgreSQL reads itself
+// ---------------------------------------------------------------------------------------------------------
+
+#[test]
+fn postgresql_reads_every_type_and_finds_what_is_wrong() {
+    let (source, target) = every_type();
+    // Three rows of 23 columns, all of them.
+    assert_eq!(verify(&source.path, &target, Level::Rows).cast, 69);
+    let sampled = |column: &str| format!("{column}: sampled cells as PostgreSQL reads them");
+    for (column, wrong) in [
+        ("a", "UPDATE t SET a = NOT a"),
+        ("b", "UPDATE t SET b = b / 2"),
+        ("c", "UPDATE t SET c = c / 2 WHERE id = 1"),
+        ("d", "UPDATE t SET d = '-0' WHERE id = 2"),
+        ("e", "UPDATE t SET e = '-0' WHERE id = 2"),
+        ("f", "UPDATE t SET f = f - 0.01 WHERE id = 1"),
+        ("g", "UPDATE t SET g = 1.50000000001 WHERE id = 1"),
+        ("h", "UPDATE t SET h = 'X' WHERE id = 1"),
+        ("i", "UPDATE t SET i = 'aBc' WHERE id = 1"),
+        ("j", "UPDATE t SET j = 'aBc' WHERE id = 1"),
+        ("k", "UPDATE t SET k = '\\x01' WHERE id = 1"),
+        ("l", "UPDATE t SET l = NULL WHERE id = 1"),
+        ("m", "UPDATE t SET m = '[]' WHERE id = 1"),
+        ("n", "UPDATE t SET n = '{\"a\": 1.0}' WHERE id = 1"),
+        ("o", "UPDATE t SET o = o - 1 WHERE id = 1"),
+        ("p", "UPDATE t SET p = p - interval '1 microsecond' WHERE id = 1"),
+        ("q", "UPDATE t SET q = q + interval '1 microsecond' WHERE id = 1"),
+        ("r", "UPDATE t SET r = r - interval '1 microsecond' WHERE id = 2"),
+        ("s", "UPDATE t SET s = 'glad' WHERE id = 1"),
+        ("h", "UPDATE t SET h = '' WHERE id = 3"),
+    ] {
+        let words = disputed(&source, &target, wrong, Level::Rows);
+        assert!(words.contains(&sampled(column)), "{wrong}: {words:?}");
+    }
+    let words = disputed(&source, &target, "DELETE FROM t WHERE id = 2", Level::Rows);
+    assert!(words.contains(&"sampled rows that are not there".to_owned()), "{words:?}");
+}
+
+#[test]
+fn postgresql_knows_the_zone_of_a_wall_clock() {
+    let rows = "('2024-07-01 12:00'), ('2024-01-01T12:00:00.25'), ('2024-01-01T12:00Z'), ('1900-01-01 00:00'), (NULL)";
+    let source = Source::sql(&format!(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, at TIMESTAMP); INSERT INTO t (at) VALUES {rows}"
+    ));
+    let mut options = Options::new(&source.path);
+    options.types.assume_tz = Some(Naive::Zone("Europe/Berlin".to_owned()));
+    let tried = attempt(&options);
+    let found = tried.result.unwrap_or_else(|e| panic!("{}", told(&e))).verification.expect("it was compared");
+    check_equal(&found);
+    // Both columns, but for the one time of long ago.
+    assert_eq!(found.cast, 9);
+    let wrong = "UPDATE t SET at = at + interval '1 hour' WHERE id = 1";
+    assert_eq!(disputed(&source, &tried.target, wrong, Level::Rows), ["at: sampled cells as PostgreSQL reads them"]);
+}
+
+#[test]
+fn large_tables_are_sampled_from_end_to_end_by_any_key() {
+    let source = Source::sql(
+        "CREATE TABLE t (a TEXT, b INTEGER, c REAL, PRIMARY KEY (a, b));
+         WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
+         INSERT INTO t SELECT 'Key ' || (i % 7), i, i / 8.0 FROM n;
+         CREATE TABLE keyless (a); INSERT INTO keyless VALUES (1)",
+    );
+    let (target, found) = moved(&source);
+    check_equal(&found);
+    let few = found.cast;
+    let found = verify(&source.path, &target, Level::Rows);
+    check_equal(&found);
+    assert!(few >= 3 * 256 && found.cast >= 3 * 1024, "{few} {}", found.cast);
+    let words = disputed(&source, &target, "UPDATE t SET c = -c", Level::Rows);
+    assert!(words.contains(&"c: sampled cells as PostgreSQL reads them".to_owned()), "{words:?}");
 }

@@ -133,3 +133,21 @@ pub const AGGREGATE_ROWS_MAX: u64 = 200_000;
 
 /// Rows of one table that a repair puts right: their keys are held, 16 bytes each.
 pub const REPAIR_ROWS_MAX: usize = 1_000_000;
+
+/// Places in a table, and rows from each, that PostgreSQL reads itself in a comparison that somebody asked for.
+pub const SAMPLE_SPOTS: (u64, u64) = (32, 32);
+
+/// The same at the end of a migration, where it may cost next to nothing.
+pub const SAMPLE_SPOTS_FEW: (u64, u64) = (16, 16);
+
+/// Tables that are sampled at the end of a migration, largest first: each takes some ten milliseconds.
+pub const SAMPLE_TABLES_MAX: usize = 50;
+
+/// Columns that are sampled: a row of as many pointers to large texts still fits a page of 8 kB.
+pub const SAMPLE_COLUMNS_MAX: usize = 250;
+
+/// Larger cells are left out of the sample.
+pub const SAMPLE_CELL_BYTES_MAX: usize = 64 * 1024;
+
+/// A table's sample ends after this many bytes.
+pub const SAMPLE_BYTES_MAX: usize = 4 * 1024 * 1024;

@@ -21,6 +21,7 @@ mod programs;
 pub mod read;
 mod refusal;
 mod resolve;
+pub mod sample;
 pub mod scratch;
 mod service;
 mod session;

@@ -21,7 +21,16 @@ impl Moment {
 
     /// Begins a transaction that looks at this moment.
     pub fn begin<'a>(&self, session: &'a mut Session) -> Result<Transaction<'a>> {
-        let tx = session.transaction_as(BEGIN)?;
+        self.begin_as(session, BEGIN)
+    }
+
+    /// The same, in which tables can be made.
+    pub fn begin_to_write<'a>(&self, session: &'a mut Session) -> Result<Transaction<'a>> {
+        self.begin_as(session, "BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE")
+    }
+
+    fn begin_as<'a>(&self, session: &'a mut Session, begin: &str) -> Result<Transaction<'a>> {
+        let tx = session.transaction_as(begin)?;
         tx.batch(&format!("SET TRANSACTION SNAPSHOT '{}'", self.0))?;
         Ok(tx)
     }

@@ -4,19 +4,21 @@ use super::Opened;
 use super::proof::{Held, Proof, go_on, lock, scan_of};
 use crate::error::{Kind, Result};
 use crate::model::aggregate::{Answer, Measure};
-use crate::model::bounds::{AGGREGATE_ROWS_MAX, PLANTED_TABLES_MAX};
+use crate::model::bounds::{AGGREGATE_ROWS_MAX, PLANTED_TABLES_MAX, SAMPLE_SPOTS, SAMPLE_SPOTS_FEW, SAMPLE_TABLES_MAX};
 use crate::model::digest::SetDigest;
 use crate::model::plan::{ColumnPlan, TablePlan};
 use crate::model::source::Catalog;
 use crate::model::verdict::Level;
 use crate::postgres::read::Moment;
+use crate::postgres::sample::{Found, Sample};
 use crate::postgres::{Session, is_answer, scratch};
 use crate::sqlite::Reader;
 use crate::verify::aggregate::measures;
 use crate::verify::planted::{self, InMemory, OnServer};
+use crate::verify::sample::{self, Gathered};
 use crate::{postgres, sqlite};
 use std::collections::{HashMap, HashSet};
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 /// What the oracles besides the digests say of the tables, by their positions in the plan.
 #[derive(Debug, Default)]
@@ -56,7 +58,26 @@ impl Opinions {
             self.figures += figures.agreed;
             self.dispute(t, figures.disputed);
         }
+        tables.retain(|t| found[t].rows > 0);
+        tables.sort_by_key(|t| std::cmp::Reverse(found[t].rows));
+        if !proof.is_thorough {
+            tables.truncate(SAMPLE_TABLES_MAX);
+        }
+        for (t, sampled) in samples(proof, moment, &tables, opened)? {
+            self.sampled(t, &proof.plan.tables[t], sampled);
+        }
         Ok(())
+    }
+
+    fn sampled(&mut self, t: usize, table: &TablePlan, sampled: Sampled) {
+        match sampled {
+            Sampled::Nothing => {}
+            Sampled::Agreed(cells) => self.cast += cells,
+            Sampled::Disputed(words) => self.dispute(t, words),
+            Sampled::Refused(why) => {
+                self.remarks.push(format!("`{}`: no sample for PostgreSQL to read itself: {why}", table.target));
+            }
+        }
     }
 
     fn dispute(&mut self, table: usize, disputed: Vec<String>) {
@@ -64,6 +85,75 @@ impl Opinions {
             self.disputed.entry(table).or_default().extend(disputed);
         }
     }
+}
+
+// What came of a table's sample.
+enum Sampled {
+    Nothing,
+    Agreed(u64),
+    Disputed(Vec<String>),
+    Refused(String),
+}
+
+// Raw cells of the source, read by PostgreSQL itself and compared with what was loaded.
+fn samples(proof: &Proof<'_>, moment: &Moment, tables: &[usize], opened: &mut Opened) -> Result<Vec<(usize, Sampled)>> {
+    let spots = if proof.is_thorough { SAMPLE_SPOTS } else { SAMPLE_SPOTS_FEW };
+    with_readers(proof, tables, opened, |session, reader, catalog, t| {
+        let table = &proof.plan.tables[t];
+        let scan = scan_of(catalog, table)?;
+        let Some(gathered) = sample::gather(reader, &scan, table, spots)? else { return Ok((t, Sampled::Nothing)) };
+        if gathered.rows.is_empty() {
+            return Ok((t, Sampled::Nothing));
+        }
+        let sample = Sample {
+            schema: &proof.plan.schema,
+            table: &table.target,
+            columns: &gathered.columns,
+            key: &gathered.key,
+            zone: sample::zone(&gathered.columns),
+            rows: &gathered.rows,
+        };
+        let found = postgres::sample::compare(session, moment, &sample)
+            .map_err(|e| e.context(format!("a sample of `{}` cannot be compared", table.target)))?;
+        Ok((t, judged(&gathered, found)))
+    })
+}
+
+fn judged(gathered: &Gathered<'_>, found: Found) -> Sampled {
+    let (missing, cells) = match found {
+        Found::Refused(why) => return Sampled::Refused(why),
+        Found::Unreadable(code) => {
+            return Sampled::Disputed(vec![format!("a sampled cell, which PostgreSQL refuses to read ({code})")]);
+        }
+        Found::Cells(missing, cells) => (missing, cells),
+    };
+    let rows = (missing > 0).then(|| "sampled rows that are not there".to_owned());
+    let differing = gathered.columns.iter().zip(cells).filter(|(_, cells)| *cells > 0);
+    let words = differing.map(|(c, _)| format!("{}: sampled cells as PostgreSQL reads them", c.target));
+    let disputed: Vec<String> = rows.into_iter().chain(words).collect();
+    if disputed.is_empty() { Sampled::Agreed(gathered.cells) } else { Sampled::Disputed(disputed) }
+}
+
+// Does something for each table, largest first, with a reader of its own.
+fn with_readers<R: Send>(
+    proof: &Proof<'_>,
+    tables: &[usize],
+    opened: &mut Opened,
+    work: impl Fn(&mut Session, &Reader, &Catalog, usize) -> Result<R> + Sync,
+) -> Result<Vec<R>> {
+    let mut tables = tables.to_vec();
+    tables.sort_by_key(|&t| std::cmp::Reverse(proof.plan.tables[t].bytes));
+    let readers = Mutex::new(std::mem::take(&mut opened.readers));
+    let catalog = &opened.catalog;
+    let found = proof.hands.each(&tables, |session, &t| {
+        go_on(proof.hands.stop)?;
+        let reader = lock(&readers).pop().expect("a reader for each hand");
+        let found = work(session, &reader, catalog, t);
+        lock(&readers).push(reader);
+        found
+    });
+    opened.readers = readers.into_inner().unwrap_or_else(PoisonError::into_inner);
+    found
 }
 
 /// What both databases say of a table in plain SQL.
@@ -85,25 +175,17 @@ pub fn figures(
     opened: &mut Opened,
 ) -> Result<HashMap<usize, Figures>> {
     let is_utf16 = opened.catalog.encoding != "UTF-8";
-    let catalog = &opened.catalog;
-    let mut tables = tables.to_vec();
-    tables.sort_by_key(|&t| std::cmp::Reverse(proof.plan.tables[t].bytes));
-    let readers = Mutex::new(std::mem::take(&mut opened.readers));
-    let found = proof.hands.each(&tables, |session, &t| {
-        go_on(proof.hands.stop)?;
-        let reader = lock(&readers).pop().expect("a reader for each hand");
+    let found = with_readers(proof, tables, opened, |session, reader, catalog, t| {
         let table = &proof.plan.tables[t];
         let asked: Vec<(&ColumnPlan, Measure)> = if proof.wish.level == Level::Counts {
             Vec::new()
         } else {
             table.compared().flat_map(|c| measures(c, is_utf16).into_iter().map(move |m| (c, m))).collect()
         };
-        let here = of_source(&reader, catalog, table, &asked);
-        lock(&readers).push(reader);
-        of_target(proof, session, moment, (table, &asked), here?).map(|figures| (t, figures))
-    });
-    opened.readers = readers.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    Ok(found?.into_iter().collect())
+        let here = of_source(reader, catalog, table, &asked)?;
+        of_target(proof, session, moment, (table, &asked), here).map(|figures| (t, figures))
+    })?;
+    Ok(found.into_iter().collect())
 }
 
 fn of_source(

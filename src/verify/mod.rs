@@ -11,6 +11,7 @@ pub mod found;
 pub mod listing;
 pub mod locate;
 pub mod planted;
+pub mod sample;
 pub mod show;
 pub mod side;
 pub mod source;
