@@ -79,7 +79,7 @@ fn sql(c: &str, pg_type: &PgType, measure: Measure) -> Sql {
             );
             Sql { unreadable, value }
         }
-        Measure::Uuid(end) => of(format!("{}(replace({c}::text, '-', '') COLLATE \"C\")", end.function())),
+        Measure::Uuid(end) => of(format!("replace({}({c}::text COLLATE \"C\"), '-', '')", end.function())),
         Measure::Date(end) => of(format!("to_char({}({c})::timestamp, 'YYYY-MM-DD')", end.function())),
         Measure::Time(end) => of(format!("to_char({}({c})::interval, 'HH24:MI:SS.US')", end.function())),
         Measure::Second { end, .. } => {

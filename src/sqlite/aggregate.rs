@@ -81,9 +81,10 @@ fn sql(c: &str, measure: Measure) -> Sql {
         Measure::Number(end) => {
             of(format!("{}(CAST({c} AS REAL))", end.function()), "typeof({c}) NOT IN ('integer', 'real', 'null')")
         }
+        // A column has one spelling, so that the order of texts is that of uuids.
         Measure::Uuid(end) => {
-            let digits = format!("lower(replace(replace(replace({c}, '-', ''), '{{', ''), '}}', ''))");
-            of(format!("{}({digits})", end.function()), no_text)
+            let text = format!("{}({c})", end.function());
+            of(format!("lower(replace(replace(replace({text}, '-', ''), '{{', ''), '}}', ''))"), no_text)
         }
         Measure::Date(end) => of(format!("{}({c})", end.function()), no_text),
         Measure::Time(end) => {
