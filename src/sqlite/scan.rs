@@ -28,6 +28,8 @@ pub struct TableScan {
     key_at: usize,
     first: usize,
     width: usize,
+    // From the last row to the first.
+    backwards: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,13 +137,20 @@ impl TableScan {
                 .collect();
         let list = if selected.is_empty() { "NULL".to_owned() } else { selected.join(", ") };
         let (key_at, width) = (among.unwrap_or(0), columns.len());
-        Self { table: table.name.clone(), from: from(table), list, key, key_at, first, width }
+        Self { table: table.name.clone(), from: from(table), list, key, key_at, first, width, backwards: false }
     }
 
     /// A scan of all columns of `table`.
     #[must_use]
     pub fn all(table: &Table) -> Self {
         Self::new(table, &(0..table.columns.len()).collect::<Vec<_>>())
+    }
+
+    /// The same rows by another way: from the last to the first, where there is a key to go by. For a second look,
+    /// which must not depend on what the first one did.
+    #[must_use]
+    pub fn backwards(self) -> Self {
+        Self { backwards: true, ..self }
     }
 
     /// Whether ranges can split the table.
@@ -167,7 +176,8 @@ impl TableScan {
                 sql.push(format!("{word} {key} {operator} ?"));
                 bound.push(next.unwrap_or(hi));
             }
-            sql.push(format!("ORDER BY {key}"));
+            let order = if self.backwards { " DESC" } else { "" };
+            sql.push(format!("ORDER BY {key}{order}"));
         }
         if let Some(limit) = limit {
             sql.push("LIMIT ?".to_owned());
