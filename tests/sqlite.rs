@@ -711,7 +711,7 @@ fn a_scan_backwards_reads_the_same_rows_from_the_last_to_the_first() {
     let (_dir, reader, catalog) = read(
         "CREATE TABLE t(id INTEGER PRIMARY KEY, v);
          INSERT INTO t VALUES(-9223372036854775808,1),(-1,2),(0,3),(1,4),(9223372036854775807,5);
-         CREATE TABLE w(a, b, PRIMARY KEY (a, b)) WITHOUT ROWID; INSERT INTO w VALUES (1, 2), (1, 1), (NULL, 0), ('x', 'y');",
+         CREATE TABLE w(a, b, PRIMARY KEY (a, b)) WITHOUT ROWID; INSERT INTO w VALUES (1, 2), (1, 1), (0.5, 0), ('x', 'y');",
     );
     for table in &catalog.tables {
         let rows = |scan: &TableScan, range| {
