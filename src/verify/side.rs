@@ -71,7 +71,7 @@ fn raw(cell: Cell<'_>) -> String {
         Cell::Null => "NULL".to_owned(),
         Cell::Integer(number) => number.to_string(),
         Cell::Real(number) => format!("{number:?}"),
-        Cell::Text(text) => show::shortened(&String::from_utf8_lossy(text)),
+        Cell::Text(text) => show::quoted(&String::from_utf8_lossy(text)),
         Cell::Blob(bytes) => show::hex(bytes),
     }
 }
