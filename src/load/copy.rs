@@ -109,7 +109,7 @@ fn transaction(
         rows: writer.rows,
         bytes: writer.bytes,
         ms: started.elapsed().as_millis() as u64,
-        digest: digest.map(|d| source::to_stored(d.set())),
+        digest: digest.map(|mut d| source::to_stored(d.set())),
     };
     control::record_range(&tx, load.order.run, &table.target, &done, &writer.ledger(&table.target))?;
     tx.commit()?;

@@ -3,6 +3,7 @@
 //! Owns the canonical form, the reading of a source cell and of a target field into it, and the comparison. Shares
 //! no code with the load's conversions: a mistake there must not hide itself here. docs/verify.md specifies it all.
 
+pub mod adder;
 pub mod expect;
 pub mod form;
 pub mod found;

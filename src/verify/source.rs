@@ -1,5 +1,6 @@
 //! The digest of source rows: in the load's own pass, or in a reading of its own.
 
+use super::adder::Adder;
 use super::expect::Expectation;
 use super::form::{Form, VERSION};
 use crate::error::Result;
@@ -14,7 +15,7 @@ pub struct SourceDigest {
     expectation: Expectation,
     columns: usize,
     form: Form,
-    set: SetDigest,
+    rows: Adder,
 }
 
 impl SourceDigest {
@@ -24,16 +25,15 @@ impl SourceDigest {
             expectation: Expectation::new(table.compared())?,
             columns: table.compared().count(),
             form: Form::default(),
-            set: SetDigest::default(),
+            rows: Adder::default(),
         })
     }
 
     /// Puts a row in.
     #[inline]
     pub fn add(&mut self, row: &RowRef<'_>) {
-        let form = self.form(row);
-        let digest = form.digest();
-        self.set.add(&digest);
+        self.form(row);
+        self.rows.add(&self.form);
     }
 
     /// The form of a row.
@@ -47,9 +47,8 @@ impl SourceDigest {
     }
 
     /// The rows so far.
-    #[must_use]
-    pub fn set(&self) -> SetDigest {
-        self.set
+    pub fn set(&mut self) -> SetDigest {
+        self.rows.set()
     }
 }
 

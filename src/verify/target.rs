@@ -1,5 +1,6 @@
 //! The rows of a target table, read through a binary COPY.
 
+use super::adder::Adder;
 use super::form::Form;
 use super::found::Finder;
 use crate::error::Result;
@@ -50,17 +51,17 @@ pub fn digest(
     chunk: Chunk,
     look: impl FnMut(u64, u64) -> Result<()>,
 ) -> Result<SetDigest> {
-    let mut set = SetDigest::default();
+    let mut set = Adder::default();
     read(
         tx,
         schema,
         table,
         chunk,
         |form| {
-            set.add(&form.digest());
+            set.add(form);
             Ok(())
         },
         look,
     )?;
-    Ok(set)
+    Ok(set.set())
 }
