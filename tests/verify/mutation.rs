@@ -31,7 +31,7 @@ impl<'a> Patient<'a> {
                    WHERE attrelid = $1::text::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum";
         let columns = session.query(sql, &[&table]).expect("columns");
         let columns = columns.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect();
-        let key = if shape.has_key() { words(shape) } else { "''".to_owned() };
+        let key = if shape.has_key() { words(shape) } else { "''::text".to_owned() };
         let rows = session.query(&format!("SELECT ctid::text, {key} FROM {table}"), &[]).expect("rows");
         let mut rows: Vec<(String, String)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
         for i in (1..rows.len()).rev() {
@@ -82,16 +82,19 @@ impl<'a> Patient<'a> {
         let (table, all) = (&self.table, all.join(", "));
         let before = self.session.query_one(&format!("SELECT {all} FROM {table} WHERE ctid = '{place}'"), &[]);
         let before = before.expect("the row is there");
-        let after =
-            self.session.query(&format!("UPDATE {table} SET {set} WHERE ctid = '{place}' RETURNING {all}"), &[]);
-        let after = match after {
-            Ok(rows) => rows.into_iter().next().expect("the row is there"),
+        // A row that was written again has another place, even with the same cells.
+        self.session.batch("BEGIN").expect("a transaction");
+        let sql = format!("UPDATE {table} SET {set} WHERE ctid = '{place}' RETURNING {all}");
+        let changed: Vec<String> = match &self.session.query(&sql, &[]) {
+            Ok(rows) => {
+                let differ = |i: &usize| before.get::<_, Option<&str>>(*i) != rows[0].get::<_, Option<&str>>(*i);
+                (0..self.columns.len()).filter(differ).map(|i| self.columns[i].0.clone()).collect()
+            }
             // A limit, a key, an enum: no such change can be.
-            Err(error) if error.sqlstate().is_some() => return false,
-            Err(error) => panic!("{set}\n{}", told(&error)),
+            Err(error) if error.sqlstate().is_some() => Vec::new(),
+            Err(error) => panic!("{set}\n{}", told(error)),
         };
-        let differ = |i: &usize| before.get::<_, Option<&str>>(*i) != after.get::<_, Option<&str>>(*i);
-        let changed: Vec<String> = (0..self.columns.len()).filter(differ).map(|i| self.columns[i].0.clone()).collect();
+        self.session.batch(if changed.is_empty() { "ROLLBACK" } else { "COMMIT" }).expect("the end of it");
         if changed.is_empty() {
             return false;
         }
@@ -144,7 +147,7 @@ impl<'a> Patient<'a> {
         let names = written.iter().map(|n| quoted(n)).collect::<Vec<_>>().join(", ");
         let values = written.iter().map(value).collect::<Vec<_>>().join(", ");
         let table = &self.table;
-        let key = if self.shape.has_key() { words(self.shape) } else { "''".to_owned() };
+        let key = if self.shape.has_key() { words(self.shape) } else { "''::text".to_owned() };
         let sql = format!(
             "INSERT INTO {table} ({names}) SELECT {values} FROM {table} WHERE ctid = '{place}' RETURNING {key}"
         );
@@ -215,7 +218,7 @@ impl<'a> Patient<'a> {
 }
 
 fn whole(session: &Session, table: &str) -> Vec<String> {
-    let rows = session.query(&format!("SELECT t::text FROM {table} AS t"), &[]).expect("rows");
+    let rows = session.query(&format!("SELECT whole::text FROM {table} AS whole"), &[]).expect("rows");
     rows.iter().map(|row| row.get(0)).collect()
 }
 
