@@ -54,6 +54,8 @@ pub enum Outcome {
     Equal,
     /// They differ.
     Different(Differences),
+    /// The target has no such table.
+    Absent,
     /// They were not compared.
     Unverified {
         /// Why.
@@ -139,6 +141,7 @@ impl Verification {
     /// Whether something differs.
     #[must_use]
     pub fn is_different(&self) -> bool {
-        !self.sequences.is_empty() || self.tables.iter().any(|t| matches!(t.outcome, Outcome::Different(_)))
+        let differs = |t: &TableVerdict| matches!(t.outcome, Outcome::Different(_) | Outcome::Absent);
+        !self.sequences.is_empty() || self.tables.iter().any(differs)
     }
 }

@@ -44,7 +44,7 @@ pub fn error(verification: &Verification) -> Option<Error> {
         return None;
     }
     let tables = verification.tables.iter();
-    let different = tables.clone().filter(|t| matches!(t.outcome, Outcome::Different(_))).count();
+    let different = tables.clone().filter(|t| matches!(t.outcome, Outcome::Different(_) | Outcome::Absent)).count();
     let sequences = verification.sequences.len();
     let what = match (different, sequences) {
         (0, 0) => "not everything could be compared".to_owned(),
@@ -81,6 +81,7 @@ fn word(table: &TableVerdict) -> String {
         Outcome::Equal if table.unverified.is_empty() => "equal".to_owned(),
         Outcome::Equal => format!("equal but for {}", plural(table.unverified.len() as u64, "unverified column")),
         Outcome::Different(d) => totals(d),
+        Outcome::Absent => "not there".to_owned(),
         Outcome::Unverified { .. } => "unverified".to_owned(),
     }
 }
@@ -101,6 +102,11 @@ fn details(verification: &Verification, out: &mut String) {
             Outcome::Different(differences) => {
                 let _ = writeln!(out, "`{}` differs: {}", clean(&table.table), totals(differences));
                 cells(differences, out);
+            }
+            Outcome::Absent => {
+                let rows = plural(table.source_rows, "row");
+                let text = format!("`{}` is not on the target, which lacks its {rows}", table.table);
+                let _ = writeln!(out, "{}", wrapped("", &text, 2));
             }
             Outcome::Unverified { why } => {
                 let _ = writeln!(out, "{}", wrapped("", &format!("`{}` is unverified: {why}", table.table), 2));

@@ -16,8 +16,12 @@ impl Listing {
     /// The file of a table in this folder.
     #[must_use]
     pub fn new(folder: &Path, table: &str) -> Self {
-        // A table may be named after a path.
-        let name: String = table.chars().map(|c| if matches!(c, '/' | '\\' | '\0') { '_' } else { c }).collect();
+        // A table may be named after a path, and no two tables share a file.
+        let escaped = |c: char| match c {
+            '/' | '\\' | '%' | '\0'..='\x1f' => format!("%{:02X}", u32::from(c)),
+            c => c.to_string(),
+        };
+        let name: String = table.chars().map(escaped).collect();
         Self { path: folder.join(format!("{name}.csv")), file: None }
     }
 
