@@ -50,6 +50,14 @@ const OWNERS: &[(&str, &str)] = &[
     ("sqlite3_parser", "dialect"),
 ];
 
+/// Who must not name whom: the load and its verification are two opinions.
+const APART: &[(&str, &[&str])] = &[
+    ("verify", &["transform"]),
+    ("verify", &["postgres", "encode"]),
+    ("verify", &["load"]),
+    ("transform", &["verify"]),
+];
+
 /// The places that talk to a person.
 const MAY_PRINT: &[&str] = &["report", "cli", "main"];
 
@@ -73,6 +81,16 @@ fn modules_look_down() {
         "put the value that both need into `model`, or let `run` carry it from one stage to the other; \
          a look to the side that is right goes into SIDEWAYS with its reason, and into ARCHITECTURE.md",
         src().iter().flat_map(|file| looks_up_or_sideways(file, &roots)),
+    );
+}
+
+#[test]
+fn the_second_opinion_is_a_second_one() {
+    teach(
+        "src/verify names nothing that loads (APART in tests/tidy.rs), and src/transform does not name verify",
+        "write it again from the documentation, with another library where there is one: verification that shares \
+         code with the load shares its mistakes; a plain value that both need goes into `model`",
+        src().iter().flat_map(shared_opinions),
     );
 }
 
@@ -181,6 +199,20 @@ fn looks_up_or_sideways(file: &Source, roots: &BTreeMap<String, String>) -> Vec<
             }
             None => found.push(file.finding(line, &format!("uses `{to}`, which has no floor"))),
         }
+    }
+    found
+}
+
+fn shared_opinions(file: &Source) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for path in file.paths() {
+        let words: Vec<&str> = path.iter().map(|token| token.text.as_str()).collect();
+        if !matches!(words[0], "crate" | "lite2pg" | "super") {
+            continue; // A method or a variable of that name.
+        }
+        let apart = APART.iter().filter(|(who, _)| *who == file.module());
+        let named = apart.filter(|(_, other)| words.windows(other.len()).any(|part| part == *other));
+        found.extend(named.map(|(_, other)| file.finding(path[0].line, &format!("names `{}`", other.join("::")))));
     }
     found
 }
@@ -670,6 +702,21 @@ fn looks_up_and_sideways_are_found_in_every_spelling() {
         "",
         "src/new/mod.rs:1 `new` has no floor: give it one in FLOORS and in ARCHITECTURE.md",
     );
+}
+
+#[test]
+fn a_shared_opinion_is_found_in_every_spelling() {
+    for (path, text, what) in [
+        ("src/verify/expect/text.rs", "use crate::transform::text;\n", "transform"),
+        ("src/verify/expect/text.rs", "fn f() { super::super::super::transform::g() }\n", "transform"),
+        ("src/verify/found.rs", "use crate::postgres::{copy, encode};\n", "postgres::encode"),
+        ("src/verify/mod.rs", "use crate::load;\n", "load"),
+        ("src/transform/text.rs", "use crate::verify::form::Form;\n", "verify"),
+    ] {
+        check(shared_opinions, path, text, &format!("{path}:1 names `{what}`"));
+    }
+    check(shared_opinions, "src/verify/mod.rs", "//! transform\nfn f() { load(hex::encode(x)) }\n", "");
+    check(shared_opinions, "src/load/lane.rs", "use crate::transform::Compiled;\n", "");
 }
 
 #[test]

@@ -35,6 +35,9 @@ pub struct Arguments {
     /// How deep: every cell, or less
     #[arg(long, value_enum, default_value_t = Depth::Rows)]
     level: Depth,
+    /// Take rows that differ from the source again, delete those that it does not have, and compare once more
+    #[arg(long)]
+    repair: bool,
     #[command(flatten)]
     reading: Reading,
     #[command(flatten)]
@@ -64,7 +67,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             .hint("lite2pg migrate app.db embedded compares at its end"));
     }
     let server = Server::of(text, false, &teller)?;
-    let result = run::verify(&options, &server.target(), &teller, &stop);
+    let result = run::verify(&options, &server.target(), arguments.repair, &teller, &stop);
     teller.finish();
     let found = result?;
     match (arguments.telling.json, arguments.telling.quiet) {

@@ -80,7 +80,7 @@ fn transaction(
     if staged {
         tx.batch(&ddl::create_stage(schema, table))?;
     }
-    let relation = if staged { "pg_temp.lite2pg_stage".to_owned() } else { qualified(schema, &table.target) };
+    let relation = if staged { ddl::STAGE.to_owned() } else { qualified(schema, &table.target) };
     let sql = ddl::copy_in(&relation, table, item.creates);
     let digest = load.order.digests.then(|| SourceDigest::new(table)).transpose()?;
     let writer = RowWriter::new(table)?;

@@ -113,3 +113,6 @@ pub const DIFFERENCES_MAX: u64 = 10_000;
 
 /// Rows that differ are kept for the summary of one table; the file has the others.
 pub const DIFFERENCE_SAMPLES: usize = 5;
+
+/// Rows of one table that a repair puts right: their keys are held, 16 bytes each.
+pub const REPAIR_ROWS_MAX: usize = 1_000_000;

@@ -22,16 +22,18 @@ pub enum Conversion {
     /// REAL or INTEGER when a single-precision float holds it exactly.
     Float4,
     /// INTEGER exactly; REAL by its shortest decimal that reads back as the same double; TEXT when it is
-    /// a plain decimal. ±Infinity is a misfit.
+    /// a plain decimal: `[+-]ddd` or `[+-]ddd.ddd`. ±Infinity is a misfit.
     Numeric {
         /// Largest number of digits in all and after the point; a value with more is a misfit, never rounded.
+        /// Zeros that a TEXT ends with after the point count: they would not all be kept.
         limit: Option<(u16, u16)>,
         /// Whether TEXT decimals are taken.
         text: bool,
     },
     /// TEXT as it is. NUL and invalid UTF-8 get U+FFFD and [`Fit::StandIn`].
     Text {
-        /// Whether INTEGER and REAL are written out: decimal, and the shortest form that reads back the same.
+        /// Whether INTEGER and REAL are written out: decimal, and the shortest form that reads back the same, never
+        /// without a point or an exponent: `100.0`, `0.00001`, `1e-6`, `1e+16`, `-0.0`, `Infinity`.
         numbers: bool,
         /// Largest length in characters, for `varchar(n)` and `char(n)`.
         chars_max: Option<u32>,
@@ -60,7 +62,8 @@ pub enum Conversion {
         form: MomentForm,
         /// What a text without a zone means.
         naive: Naive,
-        /// Whether the target is `timestamptz` (the instant) or `timestamp` (the wall clock as written).
+        /// Whether the target is `timestamptz` (the instant) or `timestamp` (the wall clock as written: a text with
+        /// an offset is a misfit, a number is the wall clock of UTC).
         target_has_zone: bool,
         /// In a key, the one spelling that all texts share, each digit as `0`: two spellings of one moment are two
         /// keys in SQLite and would be one here. Empty until a profile has seen the first text.
@@ -90,14 +93,17 @@ pub enum UuidSpelling {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MomentForm {
-    /// ISO 8601 text: date, `T` or a space, `HH:MM[:SS[.f{1,6}]]`, optionally `Z`, `±HH`, `±HHMM` or `±HH:MM`.
+    /// ISO 8601 text: date, `T` or a space, `HH:MM[:SS[.f{1,6}]]`, optionally `Z`, `±HH`, `±HHMM` or `±HH:MM` up to
+    /// 15:59. Further decimals must be zeros. The instant lies in the years 0001–9999 of UTC.
     Text {
         /// Whether a bare `YYYY-MM-DD` is taken as its midnight.
         dates: bool,
     },
-    /// A number counted from 1970-01-01T00:00Z in this unit. INTEGER; REAL too where the way back is exact.
+    /// A number counted from 1970-01-01T00:00Z in this unit. INTEGER; REAL too where the way back from the nearest
+    /// microsecond is exact.
     Epoch(EpochUnit),
-    /// REAL or INTEGER days since noon, 24 November 4714 BC, where the way back is exact.
+    /// REAL or INTEGER days since noon, 24 November 4714 BC, where the way back is exact: from the nearest
+    /// millisecond, in which SQLite counts them, or else from the nearest microsecond.
     JulianDay,
 }
 

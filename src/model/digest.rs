@@ -67,7 +67,9 @@ mod tests {
 
     fn set(rows: &[u8]) -> SetDigest {
         let mut set = SetDigest::default();
-        rows.iter().for_each(|&n| set.add(&row(n)));
+        for &n in rows {
+            set.add(&row(n));
+        }
         set
     }
 

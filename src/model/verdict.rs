@@ -13,8 +13,20 @@ pub struct Verification {
     pub sequences: Vec<String>,
     /// Changes that were planted in a scratch copy, and found. Without any there was no row to copy, or no right to.
     pub planted: u32,
+    /// What a repair did before this comparison, where one was wanted and needed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repaired: Option<Repaired>,
     /// Time it took.
     pub ms: u64,
+}
+
+/// Rows that a repair wrote and deleted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Repaired {
+    /// Rows taken from the source again.
+    pub written: u64,
+    /// Rows that only the target had, and rows that were replaced as a whole.
+    pub deleted: u64,
 }
 
 /// How deep a comparison goes.

@@ -16,7 +16,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tokio::runtime::{Handle, Runtime};
+use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 use tokio_postgres::config::{LoadBalanceHosts, SslMode as DriverSslMode};
 use tokio_postgres::{Client, Config, SimpleQueryMessage};
@@ -58,8 +58,11 @@ pub(super) struct Shared {
     failure: Failure,
     pub target: Target,
     pub tls: MakeRustlsConnect,
+    settings: PoolSettings,
     /// None once the last of them is gone.
     runtime: Option<Runtime>,
+    /// The runtime has no thread of its own: who waits drives it.
+    is_lone: bool,
 }
 
 /// Why the last connection could not be made. The pool's own errors have no room for it.
@@ -69,9 +72,31 @@ impl Pool {
     /// Connects to `target` and keeps up to `size` connections; the first is made at once, so that a wrong
     /// password or an old server is known here.
     pub fn connect(target: &Target, size: usize, settings: &PoolSettings) -> Result<Self> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(RUNTIME_THREADS)
-            .thread_name("lite2pg-net")
+        let mut threads = tokio::runtime::Builder::new_multi_thread();
+        threads.worker_threads(RUNTIME_THREADS).thread_name("lite2pg-net");
+        Self::on(threads, false, target, size, settings)
+    }
+
+    /// A connection beside the pool, whose socket is read by the thread that waits for it. The server sends a COPY in
+    /// pieces of 8 kB; handed on by a thread of the pool's, each would wake two threads instead of one.
+    pub fn lone_session(&self) -> Result<Session> {
+        let runtime = tokio::runtime::Builder::new_current_thread();
+        Self::on(runtime, true, &self.0.target, 1, &self.0.settings)?.session()
+    }
+
+    /// Closes the connections that nobody uses.
+    pub fn close_idle(&self) {
+        self.0.pool.retain(|_, _| false);
+    }
+
+    fn on(
+        mut runtime: tokio::runtime::Builder,
+        is_lone: bool,
+        target: &Target,
+        size: usize,
+        settings: &PoolSettings,
+    ) -> Result<Self> {
+        let runtime = runtime
             .enable_all()
             .build()
             .map_err(|e| Error::new(Kind::Failed, "no threads for the network can be started").cause(e))?;
@@ -100,14 +125,15 @@ impl Pool {
             }))
             .build()
             .map_err(|e| Error::new(Kind::Bug, "the connection pool cannot be built").cause(e))?;
-        let pool = Self(Arc::new(Shared { pool, failure, target: target.clone(), tls, runtime: Some(runtime) }));
+        let (target, settings) = (target.clone(), settings.clone());
+        let pool = Self(Arc::new(Shared { pool, failure, target, tls, settings, runtime: Some(runtime), is_lone }));
         drop(pool.session()?);
         Ok(pool)
     }
 
     /// A connection of the pool; waits while all are taken.
     pub fn session(&self) -> Result<Session> {
-        let client = self.0.handle().block_on(self.0.pool.get()).map_err(|e| self.0.not_connected(e))?;
+        let client = self.0.block_on(self.0.pool.get()).map_err(|e| self.0.not_connected(e))?;
         Ok(Session::new(client, self.0.clone()))
     }
 
@@ -125,8 +151,15 @@ impl std::fmt::Debug for Pool {
 }
 
 impl Shared {
-    pub fn handle(&self) -> &Handle {
-        self.runtime.as_ref().expect("the runtime is only taken by drop").handle()
+    // Not by the runtime's handle: that would not drive one without threads.
+    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.runtime.as_ref().expect("the runtime is only taken by drop").block_on(future)
+    }
+
+    /// Another connection of the same kind.
+    pub fn another(self: &Arc<Self>) -> Result<Session> {
+        let pool = Pool(self.clone());
+        if self.is_lone { pool.lone_session() } else { pool.session() }
     }
 
     fn not_connected(&self, error: PoolError) -> Error {

@@ -332,6 +332,13 @@ pub fn record_range(
     Ok(())
 }
 
+/// Forgets the originals of these rows, which are written anew.
+pub fn forget_originals(tx: &Transaction<'_>, run: Uuid, table: &str, keys: &[i64]) -> Result<()> {
+    let sql = "DELETE FROM lite2pg.original WHERE run = $1::text::uuid AND table_name = $2 AND key = ANY ($3)";
+    tx.execute(sql, &[&run.to_string(), &table, &keys])?;
+    Ok(())
+}
+
 /// Writes originals, in the transaction of their rows. Large ones are handed on, not copied.
 pub fn record_originals(tx: &Transaction<'_>, run: Uuid, table: &str, originals: Vec<Original>) -> Result<()> {
     let mut copy = tx.copy_in(

@@ -166,6 +166,9 @@ pub fn truncate(schema: &str, tables: &[&str]) -> String {
     format!("TRUNCATE {}", names.join(", "))
 }
 
+/// The stage that [`create_stage`] makes.
+pub const STAGE: &str = "pg_temp.lite2pg_stage";
+
 /// A temporary table of the target's shape, for loads that must look at conflicts; gone at commit.
 #[must_use]
 pub fn create_stage(schema: &str, table: &TablePlan) -> String {
@@ -191,7 +194,7 @@ pub fn insert_from_stage(schema: &str, table: &TablePlan, key: &[String], update
         "DO NOTHING".to_owned()
     };
     format!(
-        "INSERT INTO {} ({columns}) OVERRIDING SYSTEM VALUE SELECT {columns} FROM pg_temp.lite2pg_stage ON CONFLICT {conflict}",
+        "INSERT INTO {} ({columns}) OVERRIDING SYSTEM VALUE SELECT {columns} FROM {STAGE} ON CONFLICT {conflict}",
         qualified(schema, &table.target)
     )
 }

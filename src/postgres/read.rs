@@ -1,6 +1,7 @@
 //! A table read whole, by several sessions at one moment: a shared snapshot, and the table cut into stretches of
 //! pages.
 
+use super::decode::fixed;
 use super::session::{Session, Transaction};
 use crate::error::Result;
 use crate::model::name::{qualified, quoted};
@@ -63,6 +64,44 @@ pub fn chunks(session: &Session, schema: &str, table: &str) -> Result<Vec<Chunk>
     Ok((0..parts)
         .map(|i| Chunk { first: place(i), end: (i + 1 < parts).then(|| place(i + 1)), bytes: bytes as u64 / parts })
         .collect())
+}
+
+/// The statement that sends these columns of all rows, each behind the place of its row.
+#[must_use]
+pub fn copy_out_places<'a>(schema: &str, table: &str, columns: impl Iterator<Item = &'a str>) -> String {
+    let columns: Vec<String> = std::iter::once("ctid".to_owned()).chain(columns.map(quoted)).collect();
+    format!("COPY (SELECT {} FROM {}) TO STDOUT (FORMAT binary)", columns.join(", "), qualified(schema, table))
+}
+
+/// Deletes the rows at these places, which must have been read in the same transaction, and counts them. A place
+/// means one row in an ordinary table only.
+pub fn delete_places(tx: &Transaction<'_>, schema: &str, table: &str, places: &[Place]) -> Result<u64> {
+    let list: Vec<String> = places.iter().map(|Place { page, item }| format!("({page},{item})")).collect();
+    let sql = format!("DELETE FROM {} WHERE ctid = ANY ($1::text[]::tid[])", qualified(schema, table));
+    tx.execute(&sql, &[&list])
+}
+
+/// Whether a relation is an ordinary table, neither partitioned nor a view.
+pub fn is_ordinary(session: &Session, schema: &str, table: &str) -> Result<bool> {
+    let sql = "SELECT relkind = 'r' FROM pg_class WHERE oid = $1::text::regclass";
+    Ok(session.query_one(sql, &[&qualified(schema, table)])?.get(0))
+}
+
+/// Where a row lies in its table, until somebody writes to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The page.
+    pub page: u32,
+    /// The item in the page, from 1 on.
+    pub item: u16,
+}
+
+impl Place {
+    /// Reads what `tidsend` writes.
+    pub fn read(field: &[u8]) -> Result<Self> {
+        let [a, b, c, d, e, f] = fixed(field)?;
+        Ok(Self { page: u32::from_be_bytes([a, b, c, d]), item: u16::from_be_bytes([e, f]) })
+    }
 }
 
 /// The statement that sends these columns of a chunk's rows.

@@ -61,7 +61,7 @@ impl Session {
     }
 
     pub(super) fn block_on<F: Future>(&self, future: F) -> F::Output {
-        self.pool.handle().block_on(future)
+        self.pool.block_on(future)
     }
 
     /// Refuses all further statements; the connection is closed with the session.
@@ -176,7 +176,7 @@ impl Session {
 
     /// Another connection of the same pool; waits while all are taken.
     pub fn another(&self) -> Result<Session> {
-        super::connect::Pool(self.pool.clone()).session()
+        self.pool.another()
     }
 
     /// What the server says of itself.
@@ -305,7 +305,6 @@ impl CancelHandle {
     /// then fails with SQLSTATE 57014. An error means that the request could not be sent.
     pub fn cancel(&self) -> Result<()> {
         self.pool
-            .handle()
             .block_on(self.token.cancel_query(self.tls.clone()))
             .map_err(|e| Error::new(Kind::Target, "the server could not be asked to stop a statement").cause(e))
     }

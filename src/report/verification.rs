@@ -159,6 +159,16 @@ fn sample(difference: &Difference) -> String {
 }
 
 fn verdict(verification: &Verification) -> String {
+    match verification.repaired {
+        Some(done) => {
+            let (written, deleted) = (plural(done.written, "row"), count(done.deleted));
+            format!("repaired: {written} taken from the source again, {deleted} deleted\n{}", word_on_all(verification))
+        }
+        None => word_on_all(verification),
+    }
+}
+
+fn word_on_all(verification: &Verification) -> String {
     let rows: u64 = verification.tables.iter().map(|t| t.target_rows).sum();
     let what = match verification.level {
         Level::Counts => "the number of rows",

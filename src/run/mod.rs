@@ -10,6 +10,7 @@ mod memory;
 mod options;
 mod probe;
 mod proof;
+mod repair;
 mod rows;
 mod start;
 mod verify;
@@ -34,7 +35,7 @@ use crate::sqlite::{Reader, Source};
 use crate::verify::source;
 use clock::Clock;
 use crew::Hands;
-use proof::{Known, Proof, Subject};
+use proof::{Held, Known, Proof, Subject};
 use rows::Planned;
 use start::Start;
 use std::collections::HashMap;
@@ -59,6 +60,13 @@ pub struct Context<'a> {
 }
 
 impl Context<'_> {
+    /// A session to read in, whose thread reads its socket too; marked like the others.
+    fn reading_session(&self) -> Result<Session> {
+        let session = self.pool.lone_session()?;
+        control::mark_worker(&session, &self.options.schema)?;
+        Ok(session)
+    }
+
     /// A session to work in: marked, so that the next start waits for it even if this process is killed.
     fn session(&self) -> Result<Session> {
         let session = self.pool.session()?;
@@ -328,22 +336,23 @@ fn compare(
         return Ok(None);
     }
     let subjects = plan.tables.iter().map(|table| subject(options, table, done.get(&table.target))).collect();
-    let session = || context.session();
+    // Readers have connections of their own; those of the lanes are not needed any more.
+    context.pool.close_idle();
+    let session = || context.reading_session();
     let hands = Hands { number: options.jobs, stop: context.stop, session: &session };
     let proof = Proof { plan, wish: &options.wish, hands, observer: context.observer };
     let fingerprint = context.fingerprint;
-    let found = clock.phase(Phase::Verify, plan.tables.len(), || {
-        proof::compare(&proof, subjects, &mut || {
-            let opened = open(options)?;
-            if opened.fingerprint == fingerprint {
-                return Ok(opened);
-            }
-            Err(Error::new(Kind::Source, "the source was changed since its rows were copied")
-                .state("all rows are on the target; whether they are the source's cannot be told any more")
-                .hint("`--restart` begins again with the source as it is now"))
-        })
-    })?;
-    Ok(Some(found))
+    let reopen = || {
+        let opened = open(options)?;
+        if opened.fingerprint == fingerprint {
+            return Ok(opened);
+        }
+        Err(Error::new(Kind::Source, "the source was changed since its rows were copied")
+            .state("all rows are on the target; whether they are the source's cannot be told any more")
+            .hint("`--restart` begins again with the source as it is now"))
+    };
+    let mut source = Held { opened: None, open: &reopen };
+    clock.phase(Phase::Verify, plan.tables.len(), || proof::compare(&proof, subjects, &mut source)).map(Some)
 }
 
 fn is_compared(options: &Options) -> bool {

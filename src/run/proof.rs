@@ -87,21 +87,34 @@ pub struct Proof<'a> {
     pub observer: &'a dyn Observer,
 }
 
-/// Compares. `open` gives the source, held still; it is called only where rows have to be read from it.
-pub fn compare(
-    proof: &Proof<'_>,
-    subjects: Vec<Subject>,
-    open: &mut dyn FnMut() -> Result<Opened>,
-) -> Result<Verification> {
+/// The source, held still, from the moment on that somebody reads from it.
+pub struct Held<'a> {
+    /// The source, once it is open.
+    pub opened: Option<Opened>,
+    /// Opens it.
+    pub open: &'a dyn Fn() -> Result<Opened>,
+}
+
+impl Held<'_> {
+    /// The source.
+    pub fn get(&mut self) -> Result<&mut Opened> {
+        if self.opened.is_none() {
+            self.opened = Some((self.open)()?);
+        }
+        Ok(self.opened.as_mut().expect("it was just opened"))
+    }
+}
+
+/// Compares. The source is opened only where rows have to be read from it.
+pub fn compare(proof: &Proof<'_>, subjects: Vec<Subject>, source: &mut Held<'_>) -> Result<Verification> {
     let started = Instant::now();
     let mut holder = (proof.hands.session)()?;
     let moment_tx = holder.transaction_as(read::BEGIN)?;
     let moment = Moment::of(&moment_tx)?;
     let progress = announce(proof, &subjects);
-    let mut opened = if subjects.iter().any(|s| matches!(s.source, Known::Unread)) { Some(open()?) } else { None };
     let mut expected = HashMap::new();
-    if let Some(opened) = &mut opened {
-        expected = source_digests(proof, opened, &subjects, &progress)?;
+    if subjects.iter().any(|s| matches!(s.source, Known::Unread)) {
+        expected = source_digests(proof, source.get()?, &subjects, &progress)?;
     }
     let found = target_digests(proof, &moment_tx, &moment, &subjects, &progress)?;
     let mut tables = Vec::with_capacity(subjects.len());
@@ -115,7 +128,7 @@ pub fn compare(
             outcome,
             unverified: subject.unverified.clone(),
         };
-        let source = match subject.source {
+        let known = match subject.source {
             Known::Digest(digest) => digest,
             Known::Unread => expected[&t],
             Known::Absent(rows) => {
@@ -128,19 +141,15 @@ pub fn compare(
             }
         };
         let target = found[&t];
-        let outcome = if source == target {
+        let outcome = if known == target {
             Outcome::Equal
         } else {
-            if opened.is_none() {
-                opened = Some(open()?);
-            }
-            let opened = opened.as_mut().expect("it was just opened");
-            Outcome::Different(differences(proof, opened, &moment, t)?)
+            Outcome::Different(differences(proof, source.get()?, &moment, t)?)
         };
-        tables.push(verdict(source.rows, target.rows, outcome));
+        tables.push(verdict(known.rows, target.rows, outcome));
     }
     let sequences = sequences(proof, &moment_tx, &tables)?;
-    Ok(Verification { level: proof.wish.level, tables, sequences, planted: 0, ms: millis(started) })
+    Ok(Verification { level: proof.wish.level, tables, sequences, planted: 0, repaired: None, ms: millis(started) })
 }
 
 fn announce(proof: &Proof<'_>, subjects: &[Subject]) -> Arc<Progress> {
@@ -159,7 +168,8 @@ fn announce(proof: &Proof<'_>, subjects: &[Subject]) -> Arc<Progress> {
     progress
 }
 
-fn go_on(stop: &AtomicBool) -> Result<()> {
+/// An error once somebody wants the comparison to end.
+pub fn go_on(stop: &AtomicBool) -> Result<()> {
     if stop.load(Ordering::Relaxed) { Err(interrupted()) } else { Ok(()) }
 }
 
@@ -258,7 +268,8 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn scan_of(catalog: &Catalog, table: &TablePlan) -> Result<TableScan> {
+/// The scan of a table's compared columns.
+pub fn scan_of(catalog: &Catalog, table: &TablePlan) -> Result<TableScan> {
     let gone = |what: &str| {
         Error::new(Kind::Blocked, format!("the source has no {what} any more"))
             .hint("it was changed since it was migrated; `lite2pg migrate --restart` begins again")
@@ -270,12 +281,17 @@ fn scan_of(catalog: &Catalog, table: &TablePlan) -> Result<TableScan> {
     Ok(TableScan::new(source, &table.compared().map(position).collect::<Result<Vec<_>>>()?))
 }
 
+/// What tells the rows of a table apart.
+pub fn key_of(proof: &Proof<'_>, table: &TablePlan) -> Result<Key> {
+    match proof.wish.keys.get(&table.source).or_else(|| proof.wish.keys.get(&table.target)) {
+        Some(names) => Key::stated(table, names),
+        None => Ok(Key::of(table)),
+    }
+}
+
 fn differences(proof: &Proof<'_>, opened: &mut Opened, moment: &Moment, t: usize) -> Result<Differences> {
     let table = &proof.plan.tables[t];
-    let key = match proof.wish.keys.get(&table.source).or_else(|| proof.wish.keys.get(&table.target)) {
-        Some(names) => Key::stated(table, names)?,
-        None => Key::of(table),
-    };
+    let key = key_of(proof, table)?;
     let scan = scan_of(&opened.catalog, table)?;
     let mut session = (proof.hands.session)()?;
     let look = || go_on(proof.hands.stop);

@@ -2,8 +2,8 @@
 
 use super::clock::Clock;
 use super::crew::Hands;
-use super::proof::{self, Known, Proof, Subject};
-use super::{Opened, evidence, open, start};
+use super::proof::{self, Held, Known, Proof, Subject};
+use super::{Opened, evidence, open, repair, start};
 use crate::error::{Error, Kind, Result};
 use crate::model::event::{Event, Observer, Phase};
 use crate::model::plan::{Plan, Remark, TablePlan};
@@ -19,29 +19,38 @@ use crate::sqlite::{Flow, Reader, TableScan};
 use std::sync::atomic::AtomicBool;
 
 /// Compares a source with a target, cell by cell. A target that lite2pg loaded is compared by the plan of that run;
-/// any other one by the names and types that are there.
+/// any other one by the names and types that are there. With `repairs`, rows that differ are taken from the source
+/// again, and everything is compared once more.
 pub fn verify(
     options: &super::Options,
     target: &Target,
+    repairs: bool,
     observer: &dyn Observer,
     stop: &AtomicBool,
 ) -> Result<Verification> {
     let mut clock = Clock::new(observer);
     let mut opened = clock.phase(Phase::Open, 1, || open(options))?;
-    let pool = Pool::connect(target, options.jobs + 2, &PoolSettings::default())?;
+    let pool = Pool::connect(target, 1, &PoolSettings::default())?;
     let control = pool.session()?;
     start::check_encoding(&control)?;
-    let (plan, subjects) = match run_of(&control, options, &opened)? {
+    let run = run_of(&control, options, &opened)?;
+    let id = run.as_ref().map(|run| run.id);
+    let (plan, subjects) = match run {
         Some(run) => of_run(run, options, &opened, observer)?,
         None => of_tables(options, &mut opened, &control, observer, stop, &mut clock)?,
     };
-    let session = || pool.session();
+    let session = || pool.lone_session();
     let hands = Hands { number: options.jobs, stop, session: &session };
     let proof = Proof { plan: &plan, wish: &options.wish, hands, observer };
-    let mut opened = Some(opened);
-    clock.phase(Phase::Verify, plan.tables.len(), || {
-        proof::compare(&proof, subjects, &mut || Ok(opened.take().expect("the source is asked for once")))
-    })
+    let mut source = Held { opened: Some(opened), open: &|| open(options) };
+    let tables = plan.tables.len();
+    let found = clock.phase(Phase::Verify, tables, || proof::compare(&proof, subjects.clone(), &mut source))?;
+    if !repairs || !found.is_different() {
+        return Ok(found);
+    }
+    let repaired = clock.phase(Phase::Verify, tables, || repair::repair(&proof, source.get()?, &found, id))?;
+    let again = clock.phase(Phase::Verify, tables, || proof::compare(&proof, subjects, &mut source))?;
+    Ok(Verification { repaired: Some(repaired), ..again })
 }
 
 // The latest run into the schema, if it loaded this source.

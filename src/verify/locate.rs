@@ -7,11 +7,11 @@
 use super::form::{self, Form};
 use super::show;
 use crate::error::{Error, Kind as ErrorKind, Result};
-use crate::model::bounds::{LOCATE_BYTES_MAX, LOCATE_HELD_MAX, LOCATE_ROWS_MAX};
+use crate::model::bounds::{LOCATE_BYTES_MAX, LOCATE_HELD_MAX, LOCATE_ROWS_MAX, REPAIR_ROWS_MAX};
 use crate::model::digest::{RowDigest, SetDigest};
 use crate::model::plan::TablePlan;
 use crate::model::verdict::{CellDifference, Difference, Differences, Kind};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Buckets that keys are spread over by their hash.
 const BUCKETS: usize = 4096;
@@ -38,7 +38,8 @@ pub struct Wanted {
     pub values: bool,
 }
 
-type Hash = [u8; 16];
+/// What stands for the key of a row, or for the row where its table has no key.
+pub type Hash = [u8; 16];
 
 impl Key {
     /// The key of a table: its primary key where all of it is compared, else the whole row.
@@ -66,7 +67,15 @@ impl Key {
         Self { columns, names }
     }
 
-    fn hash(&self, form: &[u8]) -> Hash {
+    /// Whether rows are told apart by some of their columns, and not only as a whole.
+    #[must_use]
+    pub fn has_columns(&self) -> bool {
+        !self.columns.is_empty()
+    }
+
+    /// What stands for the key of the row with this form.
+    #[must_use]
+    pub fn hash(&self, form: &[u8]) -> Hash {
         if self.columns.is_empty() {
             return short(blake3::hash(form));
         }
@@ -142,6 +151,20 @@ pub fn locate(
     }
     let columns = key.names.iter().cloned().zip(tally.changed).filter(|(_, cells)| *cells > 0).collect();
     Ok(Differences { columns, ..tally.differences })
+}
+
+/// The keys of all rows that differ. Fails where they are more than can be held.
+pub fn differing(key: &Key, sides: &mut Sides<'_>) -> Result<HashSet<Hash>> {
+    let mut keys = HashSet::new();
+    for group in groups(key, sides)? {
+        keys.extend(surplus(key, sides, &group)?.into_iter().map(|s| s.key));
+        if keys.len() > REPAIR_ROWS_MAX {
+            return Err(Error::new(ErrorKind::Blocked, format!("more than {REPAIR_ROWS_MAX} rows differ"))
+                .state("nothing was repaired")
+                .hint("that is no repair: load the table again"));
+        }
+    }
+    Ok(keys)
 }
 
 /// Keys that are looked at together: those of some buckets, and of these every so-manieth.

@@ -8,7 +8,7 @@ use crate::model::digest::SetDigest;
 use crate::model::plan::TablePlan;
 use crate::postgres::Transaction;
 use crate::postgres::decode::Rows;
-use crate::postgres::read::{Chunk, copy_out};
+use crate::postgres::read::{Chunk, Place, copy_out, copy_out_places};
 
 /// Pieces between two calls of the watcher.
 const PIECES_PER_LOOK: u64 = 1024;
@@ -40,6 +40,27 @@ pub fn read(
         }
     }
     look(seen, bytes)?;
+    rows.finish()
+}
+
+/// Hands the place and the form of each row of a table to `row`.
+pub fn read_places(
+    tx: &mut Transaction<'_>,
+    schema: &str,
+    table: &TablePlan,
+    mut row: impl FnMut(Place, &Form) -> Result<()>,
+) -> Result<()> {
+    let sql = copy_out_places(schema, &table.target, table.compared().map(|c| c.target.as_str()));
+    let mut copy = tx.copy_out(&sql)?;
+    let (mut rows, mut finder, mut form) = (Rows::default(), Finder::new(table.compared()), Form::default());
+    while let Some(piece) = copy.next()? {
+        rows.feed(&piece, |mut fields| {
+            form.clear();
+            let place = Place::read(fields.next().flatten().unwrap_or_default())?;
+            finder.row(fields, &mut form)?;
+            row(place, &form)
+        })?;
+    }
     rows.finish()
 }
 

@@ -42,7 +42,7 @@ pub fn compare_with(options: &Options, target: &Target) -> lite2pg::Result<Compa
     let mut options = options.clone();
     options.wish.folder = folder.path().join("differences");
     let listener = Listener::default();
-    let verification = run::verify(&options, target, &listener, &AtomicBool::new(false))?;
+    let verification = run::verify(&options, target, false, &listener, &AtomicBool::new(false))?;
     Ok(Compared { verification, events: listener.into_events(), _folder: folder })
 }
 

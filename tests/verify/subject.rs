@@ -242,7 +242,7 @@ fn cell(holds: Holds, row: usize, chance: &mut Chance) -> Held {
         Integer if chance.one_in(2) => Held::Integer((bits % 100) as i64),
         Integer => Held::Integer(bits as i64 / 4 + 1),
         Real if row < 3 => Held::Real(row as f64 + 0.25),
-        Real => Held::Real(*chance.pick(&[0.0, 0.1, 1e-9, 5e-7, -2.5, 1e15 + 0.5, 1e-300, 123_456.789, -0.75])),
+        Real => Held::Real(*chance.pick(&[0.0, 0.1, 1e-9, 5e-7, -2.5, 1e15 + 0.3, 1e-300, 123_456.789, -0.75])),
         Single => Held::Real(f64::from(*chance.pick(&[0.0_f32, 0.5, -1.25, 1e10, 3.0e-20, 16_777_215.0]))),
         Cents => Held::Real((bits % 1_000_000) as f64 / 100.0),
         Decimal => text(*chance.pick(&[

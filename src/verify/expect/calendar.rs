@@ -15,6 +15,12 @@ pub(super) fn days(year: u32, month: u32, day: u32) -> Option<i32> {
     Some(days as i32 - 730_426)
 }
 
+/// Whether a moment, in microseconds since 2000-01-01, lies in the years 1 to 9999 of UTC.
+#[inline]
+pub(super) fn holds(micros: i64) -> bool {
+    (-63_082_281_600_000_000..252_455_616_000_000_000).contains(&micros)
+}
+
 #[inline]
 fn length(year: u32, month: u32) -> u32 {
     const LENGTHS: [u32; 12] = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];

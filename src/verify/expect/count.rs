@@ -1,12 +1,9 @@
 //! Moments given as a number: epochs in four units, and julian days. All arithmetic is of integers, without rounding but
 //! the one to the microsecond.
 
+use super::calendar;
 use crate::model::cell::Cell;
 use crate::model::conversion::EpochUnit;
-
-/// 0001-01-01 00:00 and 10000-01-01 00:00, microseconds from 2000-01-01: the years that dates have.
-const FIRST: i64 = -63_082_281_600 * 1_000_000;
-const AFTER_LAST: i64 = 252_455_616_000 * 1_000_000;
 
 /// Microseconds from 1970-01-01 00:00 to 2000-01-01 00:00.
 const UNIX: i128 = 946_684_800 * 1_000_000;
@@ -30,12 +27,15 @@ pub(super) fn epoch(cell: Cell<'_>, unit: EpochUnit) -> Option<i64> {
 /// Microseconds since 2000-01-01 of a julian day.
 #[inline]
 pub(super) fn julian(cell: Cell<'_>) -> Option<i64> {
-    since_2000(Ratio { micros: DAY, units: 1 }.micros_of(cell)?, JULIAN)
+    // SQLite itself counts julian days in milliseconds (lang_datefunc.html, "Internally, …"), of which a double holds
+    // each: the one that reads back is what was meant, and what SQLite shows. A finer day is the microsecond it is.
+    let in_millis = Ratio { micros: DAY / 1_000, units: 1 }.micros_of(cell).map(|millis| millis * 1_000);
+    since_2000(in_millis.or_else(|| Ratio { micros: DAY, units: 1 }.micros_of(cell))?, JULIAN)
 }
 
 fn since_2000(micros: i128, origin: i128) -> Option<i64> {
     let micros = i64::try_from(micros - origin).ok()?;
-    (FIRST..AFTER_LAST).contains(&micros).then_some(micros)
+    calendar::holds(micros).then_some(micros)
 }
 
 /// So many microseconds are so many units.
@@ -61,10 +61,14 @@ impl Ratio {
     /// The microsecond that is nearest to the double, if the double is the one that is nearest to this microsecond.
     fn micros_of_real(self, x: f64) -> Option<i128> {
         let (mantissa, exponent) = parts(x)?;
+        // The way back from zero is 0.0.
+        if x.to_bits() == (-0.0_f64).to_bits() {
+            return None;
+        }
         // x = mantissa · 2^exponent; in microseconds it is top / bottom, and one step of the double is step / bottom.
         let (up, down) = (exponent.max(0), (-exponent).max(0));
         // Beyond these, x is further than year 9999 or closer to zero than any microsecond.
-        if up > 60 || down > 100 {
+        if up > 16 || down > 100 {
             return (x == 0.0).then_some(0);
         }
         let top = (mantissa << up) * self.micros;
@@ -93,12 +97,8 @@ fn parts(x: f64) -> Option<(i128, i32)> {
     Some((sign * mantissa, exponent.max(1) - 1075))
 }
 
-/// The integer nearest to `top / bottom`, halves to the even one.
+/// The integer nearest to `top / bottom`, halves away from zero.
 fn rounded(top: i128, bottom: i128) -> i128 {
-    let (floor, rest) = (top.div_euclid(bottom), top.rem_euclid(bottom));
-    match (2 * rest).cmp(&bottom) {
-        std::cmp::Ordering::Less => floor,
-        std::cmp::Ordering::Greater => floor + 1,
-        std::cmp::Ordering::Equal => floor + (floor & 1),
-    }
+    let size = (2 * top.abs() + bottom) / (2 * bottom);
+    size * top.signum()
 }

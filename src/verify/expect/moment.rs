@@ -1,20 +1,18 @@
-//! Dates, times and moments written as ISO 8601 text, and the choice between them and counted moments.
+//! Moments: how the cell states one, what it means without a zone, and which of the two types the target has.
 
-use super::{calendar, count};
+use super::{calendar, count, iso};
 use crate::error::{Error, Kind, Result};
 use crate::model::cell::Cell;
 use crate::model::conversion::{MomentForm, Naive};
 use crate::verify::form::Form;
+use jiff::SignedDuration;
 use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
+use jiff::tz::{AmbiguousOffset, TimeZone};
 
-const SECOND: i64 = 1_000_000;
-const MINUTE: i64 = 60 * SECOND;
-const HOUR: i64 = 60 * MINUTE;
-const DAY: i64 = 24 * HOUR;
+const DAY: i64 = 86_400 * 1_000_000;
 
-/// Microseconds from 1970-01-01 to 2000-01-01.
-const UNIX_TO_POSTGRES: i64 = 946_684_800 * SECOND;
+/// What PostgreSQL counts from.
+const ORIGIN: DateTime = DateTime::constant(2000, 1, 1, 0, 0, 0, 0);
 
 /// The rule of a column of moments.
 #[derive(Debug)]
@@ -85,108 +83,41 @@ impl Moments {
             return None;
         }
         let (date, rest) = text.split_at_checked(10)?;
-        let midnight = i64::from(self::date(date)?) * DAY;
+        let midnight = i64::from(iso::date(date)?) * DAY;
         let (wall, rest) = match rest {
             [] if dates => (midnight, rest),
             [b'T' | b' ', clock @ ..] => {
-                let (time, rest) = time_of_day(clock)?;
+                let (time, rest) = iso::time_of_day(clock)?;
                 (midnight + time, rest)
             }
             _ => return None,
         };
-        let offset = if rest.is_empty() { None } else { Some(offset(rest)?) };
         if !self.target_has_zone {
-            return Some(Moment::WallClock(wall));
+            // A wall clock with an offset is more than a wall clock: it would lose which instant it is.
+            return rest.is_empty().then_some(Moment::WallClock(wall));
         }
-        let instant = match (offset, &self.naive) {
-            (Some(offset), _) => wall - offset,
-            (None, Assumed::Utc) => wall,
-            (None, Assumed::Zone(zone)) => in_zone(wall, zone)?,
-            (None, Assumed::Nothing) => return None,
+        let instant = match (rest, &self.naive) {
+            ([], Assumed::Utc) => wall,
+            ([], Assumed::Zone(zone)) => in_zone(wall, zone)?,
+            ([], Assumed::Nothing) => return None,
+            (offset, _) => wall - iso::offset(offset)?,
         };
-        Some(Moment::Instant(instant))
+        // An offset may lead out of the calendar.
+        calendar::holds(instant).then_some(Moment::Instant(instant))
     }
 }
 
 /// The instant at which clocks of the zone show this; `None` where they never do, or twice.
 fn in_zone(wall: i64, zone: &TimeZone) -> Option<i64> {
-    let micros = wall + UNIX_TO_POSTGRES;
-    // The wall clock as jiff has it: the same microseconds of UTC.
-    let clock: DateTime = jiff::Timestamp::from_microsecond(micros).ok()?.to_zoned(TimeZone::UTC).datetime();
-    let instant = zone.to_ambiguous_timestamp(clock).unambiguous().ok()?;
-    Some(instant.as_microsecond() - UNIX_TO_POSTGRES)
+    let clock = ORIGIN.checked_add(SignedDuration::from_micros(wall)).ok()?;
+    // The offset, not jiff's instant: on the last day of year 9999 it has none west of Greenwich.
+    match zone.to_ambiguous_timestamp(clock).offset() {
+        AmbiguousOffset::Unambiguous { offset } => Some(wall - i64::from(offset.seconds()) * 1_000_000),
+        AmbiguousOffset::Gap { .. } | AmbiguousOffset::Fold { .. } => None,
+    }
 }
 
 fn is_spelled(text: &[u8], spelled: &[u8]) -> bool {
     text.len() == spelled.len()
         && text.iter().zip(spelled).all(|(b, s)| if b.is_ascii_digit() { *s == b'0' } else { b == s })
-}
-
-/// `YYYY-MM-DD` as days since 2000-01-01.
-#[inline]
-pub(super) fn date(text: &[u8]) -> Option<i32> {
-    let &[a, b, c, d, b'-', e, f, b'-', g, h] = text else { return None };
-    calendar::days(two(a, b)? * 100 + two(c, d)?, two(e, f)?, two(g, h)?)
-}
-
-/// `HH:MM[:SS[.f…]]` as microseconds since midnight.
-#[inline]
-pub(super) fn time(text: &[u8]) -> Option<i64> {
-    time_of_day(text).filter(|(_, rest)| rest.is_empty()).map(|(micros, _)| micros)
-}
-
-/// The time of day at the front, and what follows it.
-#[inline]
-fn time_of_day(text: &[u8]) -> Option<(i64, &[u8])> {
-    let (&[a, b, b':', c, d], rest) = text.split_first_chunk()? else { return None };
-    let (hours, minutes) = (two(a, b)?, two(c, d)?);
-    let (seconds, micros, rest) = match rest {
-        [b':', e, f, b'.', digits @ ..] => {
-            let (micros, rest) = fraction(digits)?;
-            (two(*e, *f)?, micros, rest)
-        }
-        [b':', e, f, rest @ ..] => (two(*e, *f)?, 0, rest),
-        _ => (0, 0, rest),
-    };
-    let in_range = hours < 24 && minutes < 60 && seconds < 60;
-    let whole = i64::from(hours) * HOUR + i64::from(minutes) * MINUTE + i64::from(seconds) * SECOND;
-    in_range.then_some((whole + micros, rest))
-}
-
-/// Decimals of a second as microseconds, and what follows them. Those after the sixth must be zeros.
-#[inline]
-fn fraction(text: &[u8]) -> Option<(i64, &[u8])> {
-    let count = text.iter().position(|b| !b.is_ascii_digit()).unwrap_or(text.len());
-    let (digits, rest) = text.split_at(count);
-    let (micros, finer) = digits.split_at(count.min(6));
-    if count == 0 || finer.iter().any(|b| *b != b'0') {
-        return None;
-    }
-    let value = micros.iter().fold(0, |value, b| value * 10 + i64::from(b - b'0'));
-    Some((value * 10_i64.pow(6 - micros.len() as u32), rest))
-}
-
-/// `Z`, `±HH`, `±HHMM` or `±HH:MM`, east of Greenwich positive, in microseconds. As far from it as PostgreSQL takes:
-/// less than 16 hours (datetime.h, `MAX_TZDISP_HOUR`).
-#[inline]
-fn offset(text: &[u8]) -> Option<i64> {
-    let (sign, hours, minutes) = match *text {
-        [b'Z'] => return Some(0),
-        [sign, a, b] => (sign, two(a, b)?, 0),
-        [sign, a, b, c, d] | [sign, a, b, b':', c, d] => (sign, two(a, b)?, two(c, d)?),
-        _ => return None,
-    };
-    let micros = i64::from(hours) * HOUR + i64::from(minutes) * MINUTE;
-    match sign {
-        _ if hours > 15 || minutes > 59 => None,
-        b'+' => Some(micros),
-        b'-' => Some(-micros),
-        _ => None,
-    }
-}
-
-#[inline]
-fn two(tens: u8, ones: u8) -> Option<u32> {
-    let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
-    (tens < 10 && ones < 10).then(|| u32::from(tens) * 10 + u32::from(ones))
 }

@@ -1,9 +1,9 @@
 //! One column's rule, made ready: which reading a cell gets.
 
 use super::json::{self, Printer};
-use super::moment::{self, Moments};
+use super::moment::Moments;
 use super::text::Texts;
-use super::{boolean, decimal, uuid, written};
+use super::{boolean, decimal, iso, uuid, written};
 use crate::error::Result;
 use crate::model::cell::Cell;
 use crate::model::conversion::{Conversion, UuidSpelling};
@@ -69,12 +69,11 @@ impl Rule {
             (Self::Jsonb { scalars }, Cell::Text(text)) => form.jsonb(scratch.json.print(text, *scalars)?),
             (Self::Json, Cell::Text(text)) => form.json(json::check(text, &mut scratch.json)?),
             (Self::Moment(moments), cell) => moments.read(cell)?.append_to(form),
-            (Self::Date, Cell::Text(text)) => form.date(moment::date(text)?),
-            (Self::Time, Cell::Text(text)) => form.time(moment::time(text)?),
+            (Self::Date, Cell::Text(text)) => form.date(iso::date(text)?),
+            (Self::Time, Cell::Text(text)) => form.time(iso::time(text)?),
             (Self::Bool, cell) => form.bool(boolean::read(cell)?),
             (Self::Numeric { limit, text }, cell) => {
-                let value = decimal::read(cell, *text, &mut scratch.bytes)?;
-                form.numeric(decimal::within(value, *limit)?);
+                form.numeric(decimal::read(cell, *text, *limit, &mut scratch.bytes)?);
             }
             (Self::Bytea { .. }, Cell::Blob(bytes)) | (Self::Bytea { all_classes: true }, Cell::Text(bytes)) => {
                 form.blob(bytes);

@@ -21,17 +21,18 @@ impl<'a> Document<'a, '_> {
             self.at += 1;
             fraction = self.digits()?;
         }
+        let is_plain = !negative && !matches!(self.text.get(self.at), Some(b'e' | b'E'));
         let exponent = self.exponent()?;
         let token = &self.text[start..self.at];
         if self.kept == Kept::Text {
             return Some(());
         }
         let fits = integer.len() <= NUMERIC_INTEGER_DIGITS_MAX && fraction.len() <= NUMERIC_FRACTION_DIGITS_MAX;
-        if fits && !negative && exponent.is_none() {
+        if fits && is_plain {
             self.printer.out.extend_from_slice(token);
             return Some(());
         }
-        Decimal { negative, integer, fraction, exponent: exponent.unwrap_or(0) }.print(&mut self.printer.out)
+        Decimal { negative, integer, fraction, exponent }.print(&mut self.printer.out)
     }
 
     /// One digit or more.
@@ -42,16 +43,16 @@ impl<'a> Document<'a, '_> {
         (count > 0).then(|| &rest[..count])
     }
 
-    /// `None` where it is wrong, `Some(None)` where there is none.
-    fn exponent(&mut self) -> Option<Option<i64>> {
+    /// The power of ten, zero where none is written; one beyond all bounds is `EXPONENT_END`.
+    fn exponent(&mut self) -> Option<i64> {
         if !matches!(self.text.get(self.at), Some(b'e' | b'E')) {
-            return Some(None);
+            return Some(0);
         }
         self.at += 1;
         let sign = self.text.get(self.at).filter(|sign| matches!(sign, b'+' | b'-'));
         self.at += usize::from(sign.is_some());
         let size = self.digits()?.iter().fold(0, |n, d| (n * 10 + i64::from(d - b'0')).min(EXPONENT_END));
-        Some(Some(if sign == Some(&b'-') { -size } else { size }))
+        Some(if sign == Some(&b'-') { -size } else { size })
     }
 }
 

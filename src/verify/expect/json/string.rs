@@ -36,22 +36,18 @@ impl Document<'_, '_> {
             b'n' => '\n',
             b'r' => '\r',
             b't' => '\t',
-            b'u' => match self.unicode()? {
-                Some(character) => character,
-                None => return Some(()),
-            },
+            b'u' => self.unicode()?,
             _ => return None,
         };
         print(character, &mut self.printer.out);
         Some(())
     }
 
-    /// The character of `\uXXXX` or of a pair of them, from after the `u`; `Some(None)` for none, where only the text
-    /// is kept.
-    fn unicode(&mut self) -> Option<Option<char>> {
+    /// The character of `\uXXXX` or of a pair of them, from after the `u`; any, where only the text is kept.
+    fn unicode(&mut self) -> Option<char> {
         let unit = self.hex()?;
         if self.kept == Kept::Text {
-            return Some(None);
+            return Some(char::REPLACEMENT_CHARACTER);
         }
         let code = match unit {
             // jsonb has no NUL.
@@ -65,7 +61,7 @@ impl Document<'_, '_> {
             _ => unit,
         };
         // A low surrogate alone is no character.
-        char::from_u32(code).map(Some)
+        char::from_u32(code)
     }
 
     fn hex(&mut self) -> Option<u32> {
@@ -125,13 +121,15 @@ fn nibble(digit: u8) -> u8 {
 fn plain(text: &[u8]) -> usize {
     const ONES: u64 = u64::from_ne_bytes([1; 8]);
     const HIGHS: u64 = u64::from_ne_bytes([0x80; 8]);
+    const QUOTES: u64 = u64::from_ne_bytes([b'"'; 8]);
+    const BACKSLASHES: u64 = u64::from_ne_bytes([b'\\'; 8]);
     // Each byte's high bit tells whether it was zero; above the first such byte it may lie.
     let zeros = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS;
     let mut at = 0;
     while let Some(chunk) = text[at..].first_chunk::<8>() {
         let word = u64::from_le_bytes(*chunk);
         let controls = word.wrapping_sub(ONES * 0x20) & !word & HIGHS;
-        let found = controls | zeros(word ^ ONES * u64::from(b'"')) | zeros(word ^ ONES * u64::from(b'\\'));
+        let found = controls | zeros(word ^ QUOTES) | zeros(word ^ BACKSLASHES);
         if found != 0 {
             return at + found.trailing_zeros() as usize / 8;
         }

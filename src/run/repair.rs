@@ -1,0 +1,204 @@
+//! Rows that differ are put right: taken from the source again, in one transaction over all tables.
+
+use super::Opened;
+use super::proof::{Proof, go_on, key_of, scan_of};
+use crate::error::{Error, Kind, Result};
+use crate::load::writer::RowWriter;
+use crate::model::bounds::BATCH_BYTES;
+use crate::model::plan::TablePlan;
+use crate::model::range::Range;
+use crate::model::verdict::{Outcome, Repaired, Verification};
+use crate::postgres::control::{self, Original};
+use crate::postgres::read::{self, Place};
+use crate::postgres::{Transaction, catalog, ddl};
+use crate::sqlite::Flow;
+use crate::verify::form::Form;
+use crate::verify::locate::{Hash, Key, Side, Sides, differing};
+use crate::verify::side::SourceSide;
+use crate::verify::source::SourceDigest;
+use crate::verify::{show, target};
+use std::collections::{HashMap, HashSet};
+use uuid::Uuid;
+
+// The rows of a table that differ.
+struct Work<'a> {
+    table: &'a TablePlan,
+    key: Key,
+    differ: HashSet<Hash>,
+    extra: Vec<Place>,
+}
+
+/// Makes the tables that differ like the source. All of them, or, after an error, none.
+pub fn repair(proof: &Proof<'_>, opened: &Opened, found: &Verification, run: Option<Uuid>) -> Result<Repaired> {
+    let schema = &proof.plan.schema;
+    let mut session = (proof.hands.session)()?;
+    // What is written is what was looked at: a row that somebody changes meanwhile is the server's to refuse.
+    let mut tx = session.transaction_as("BEGIN ISOLATION LEVEL REPEATABLE READ")?;
+    tx.batch("SET CONSTRAINTS ALL DEFERRED")?;
+    let mut works = Vec::new();
+    for (table, verdict) in proof.plan.tables.iter().zip(&found.tables) {
+        if matches!(verdict.outcome, Outcome::Different(_)) {
+            works.push(look(proof, opened, &mut tx, table)?);
+        }
+    }
+    parents_first(&tx, schema, &mut works)?;
+    let mut repaired = Repaired::default();
+    // Before the rows that replace them: a unique column may hold the same value in another row.
+    for work in works.iter().rev() {
+        repaired.deleted += delete(&tx, schema, work)?;
+    }
+    for work in &works {
+        repaired.written += write(proof, opened, &tx, work, run)?;
+    }
+    for work in &works {
+        for owned in catalog::owned_sequences(&tx, schema, &work.table.target)? {
+            let identity =
+                work.table.columns.iter().find(|c| c.target == owned.column).and_then(|c| c.identity.as_ref());
+            let last = identity.and_then(|i| i.last);
+            catalog::advance_sequence(&tx, schema, &work.table.target, &owned, last)?;
+        }
+    }
+    tx.commit().map_err(undone)?;
+    Ok(repaired)
+}
+
+fn undone(error: Error) -> Error {
+    error
+        .context("the differences cannot be repaired")
+        .state("the target is as it was: the repair is one transaction")
+        .hint("does something else write to the target? stop it, and run the same command again")
+}
+
+fn look<'a>(proof: &Proof<'a>, opened: &Opened, tx: &mut Transaction<'_>, table: &'a TablePlan) -> Result<Work<'a>> {
+    if !read::is_ordinary(tx, &proof.plan.schema, &table.target)? {
+        return Err(Error::new(Kind::Blocked, format!("`{}` is partitioned, and cannot be repaired", table.target))
+            .state("nothing was written"));
+    }
+    let key = key_of(proof, table)?;
+    let scan = scan_of(&opened.catalog, table)?;
+    let look = || go_on(proof.hands.stop);
+    let digest = SourceDigest::new(table)?;
+    let mut source = SourceSide { reader: &opened.readers[0], scan: &scan, digest, look: &look };
+    let mut target = Seen { tx, schema: &proof.plan.schema, table };
+    let differ = differing(&key, &mut Sides { source: &mut source, target: &mut target })?;
+    let mut in_source = HashSet::new();
+    source.each(&mut |form, _| {
+        let hash = key.hash(form.bytes());
+        if differ.contains(&hash) {
+            in_source.insert(hash);
+        }
+        Ok(())
+    })?;
+    // A row whose key stays is replaced in its place, so that rows that refer to it are not asked.
+    let stays = table.primary_key.is_some() && key.has_columns() && !proof.wish.keys.contains_key(&table.source);
+    let mut extra = Vec::new();
+    target::read_places(tx, &proof.plan.schema, table, |place, form| {
+        let hash = key.hash(form.bytes());
+        if differ.contains(&hash) && !(stays && in_source.contains(&hash)) {
+            extra.push(place);
+        }
+        Ok(())
+    })?;
+    Ok(Work { table, key, differ, extra })
+}
+
+// The target inside the repair's own transaction.
+struct Seen<'a, 't> {
+    tx: &'a mut Transaction<'t>,
+    schema: &'a str,
+    table: &'a TablePlan,
+}
+
+impl Side for Seen<'_, '_> {
+    fn each(&mut self, row: &mut dyn FnMut(&Form, &dyn Fn(usize) -> String) -> Result<()>) -> Result<()> {
+        let each = |form: &Form| row(form, &|_| String::new());
+        target::read(self.tx, self.schema, self.table, read::Chunk::WHOLE, each, |_, _| Ok(()))
+    }
+}
+
+// A table stands behind those that its foreign keys point at, where they form no cycle.
+fn parents_first(tx: &Transaction<'_>, schema: &str, works: &mut Vec<Work<'_>>) -> Result<()> {
+    let names: Vec<String> = works.iter().map(|w| w.table.target.clone()).collect();
+    let parents: HashMap<String, Vec<String>> =
+        catalog::tables(tx, schema, &names)?.into_iter().map(|t| (t.name, t.parents)).collect();
+    let mut placed: Vec<Work<'_>> = Vec::new();
+    while !works.is_empty() {
+        let waits = |work: &Work<'_>| {
+            let of = parents.get(&work.table.target).map_or(&[][..], Vec::as_slice);
+            of.iter().any(|p| *p != work.table.target && works.iter().any(|w| w.table.target == *p))
+        };
+        let next = works.iter().position(|w| !waits(w)).unwrap_or(0);
+        placed.push(works.remove(next));
+    }
+    *works = placed;
+    Ok(())
+}
+
+fn delete(tx: &Transaction<'_>, schema: &str, work: &Work<'_>) -> Result<u64> {
+    if work.extra.is_empty() {
+        return Ok(0);
+    }
+    read::delete_places(tx, schema, &work.table.target, &work.extra).map_err(undone)
+}
+
+// Takes the rows that differ from the source, through a stage.
+fn write(proof: &Proof<'_>, opened: &Opened, tx: &Transaction<'_>, work: &Work<'_>, run: Option<Uuid>) -> Result<u64> {
+    let (schema, table) = (&proof.plan.schema, work.table);
+    tx.batch(&ddl::create_stage(schema, table))?;
+    let mut copy = tx.copy_in(&ddl::copy_in(ddl::STAGE, table, false))?;
+    let (mut writer, mut digest) = (RowWriter::new(table)?, SourceDigest::new(table)?);
+    let mut keys = Vec::new();
+    writer.begin();
+    opened.readers[0].scan(&scan_of(&opened.catalog, table)?, Range::ALL, None, |key, row| {
+        if !work.differ.contains(&work.key.hash(digest.form(row).bytes())) {
+            return Ok(Flow::Continue);
+        }
+        if let Some(misfit) = writer.row(key, row, |batch| copy.send(batch.into()))? {
+            return Err(unfit(table, misfit.column, key));
+        }
+        keys.push(key);
+        if writer.buffered() >= BATCH_BYTES {
+            copy.send(writer.take_batch().into())?;
+        }
+        go_on(proof.hands.stop)?;
+        Ok(Flow::Continue)
+    })?;
+    writer.end();
+    copy.send(writer.take_batch().into())?;
+    let rows = copy.finish().map_err(undone)?;
+    let key = table.primary_key.as_ref().map_or(&[][..], |k| &k.columns);
+    tx.execute(&ddl::insert_from_stage(schema, table, key, true), &[]).map_err(undone)?;
+    tx.batch(&format!("DROP TABLE {}", ddl::STAGE))?;
+    originals(tx, work.table, run, &keys, writer.take_originals())?;
+    Ok(rows)
+}
+
+fn originals(
+    tx: &Transaction<'_>,
+    table: &TablePlan,
+    run: Option<Uuid>,
+    keys: &[i64],
+    originals: Vec<Original>,
+) -> Result<()> {
+    let Some(run) = run else {
+        return match originals.first() {
+            None => Ok(()),
+            Some(original) => Err(Error::new(
+                Kind::Blocked,
+                format!("`{}.{}` holds text that PostgreSQL cannot hold", table.target, original.column),
+            )
+            .fact("lite2pg did not load this database, so that there is no place for the original")
+            .state("the target is as it was: the repair is one transaction")),
+        };
+    };
+    control::forget_originals(tx, run, &table.target, keys)?;
+    if originals.is_empty() { Ok(()) } else { control::record_originals(tx, run, &table.target, originals) }
+}
+
+fn unfit(table: &TablePlan, column: usize, key: i64) -> Error {
+    let column = table.loaded().nth(column).map_or("", |c| c.target.as_str());
+    Error::new(Kind::Blocked, format!("a row of `{}` has no place in the target's type", table.target))
+        .fact(format!("`{column}` at key {} (value hidden)", key))
+        .state("the target is as it was: the repair is one transaction")
+        .hint("change the column's type on the target, or the value in the source")
+}
