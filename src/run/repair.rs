@@ -16,7 +16,7 @@ use crate::verify::form::Form;
 use crate::verify::locate::{Hash, Key, Side, Sides, differing};
 use crate::verify::side::SourceSide;
 use crate::verify::source::SourceDigest;
-use crate::verify::{show, target};
+use crate::verify::target;
 use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
 
