@@ -4,6 +4,8 @@
 
 mod support;
 
+use lite2pg::postgres::Target;
+use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -47,6 +49,7 @@ fn snapshot(name: &str, ran: &Ran) {
 struct Shop {
     dir: tempfile::TempDir,
     path: PathBuf,
+    target: Target,
     url: String,
 }
 
@@ -57,7 +60,7 @@ impl Shop {
         let url = url(&target);
         migrate([path.to_str().unwrap(), &url, "--quiet"]).exits(0);
         session(&target).batch(sql).unwrap();
-        Self { dir, path, url }
+        Self { dir, path, target, url }
     }
 
     /// `lite2pg verify` with its lists beside the source.
@@ -133,7 +136,7 @@ fn a_list_holds_each_cell_that_differs_and_is_its_owners() {
     // A list of an earlier time, open to everybody.
     let list = shop.lists().join("customer.csv");
     std::fs::write(&list, "old").unwrap();
-    std::fs::set_permissions(&list, PermissionsExt::from_mode(0o666)).unwrap();
+    std::fs::set_permissions(&list, Permissions::from_mode(0o666)).unwrap();
     shop.verify(&[]).exits(5);
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&list), 0o600);
@@ -206,17 +209,13 @@ fn wrong_flags_are_refused() {
         ("verify_bad_level", &["--level", "deep"]),
     ] {
         // A key is looked at where it is needed: in a table that differs.
-        let target = support::session(&lite2pg_target(&shop.url));
+        let target = session(&shop.target);
         target.batch("DELETE FROM customer WHERE id = 3").unwrap();
         let ran = shop.verify(more);
         snapshot(name, &ran);
         assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{name}");
     }
     verify([shop.path.to_str().unwrap(), "embedded"]).exits(2).says(&["there is nothing to compare with"]);
-}
-
-fn lite2pg_target(url: &str) -> lite2pg::postgres::Target {
-    lite2pg::postgres::Target::parse(url).unwrap()
 }
 
 #[test]
@@ -257,6 +256,10 @@ fn a_search_ends_at_its_limit_and_says_so() {
 const MANY: &str = "CREATE TABLE big (id INTEGER PRIMARY KEY, t TEXT, n INTEGER);
     WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200000)
     INSERT INTO big SELECT i, 'row number ' || i || ' with a few words more', i * 7 FROM n;";
+
+/// Somebody waits for a lock.
+const WAITS: &str =
+    "EXISTS (SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database())";
 
 #[test]
 fn writers_on_the_target_do_not_disturb_the_verdict() {
@@ -307,10 +310,7 @@ fn a_change_after_the_comparison_began_is_not_seen_by_half() {
     // The comparison has its moment, and waits for the table; then a row goes.
     holder.batch("BEGIN; LOCK TABLE big IN ACCESS EXCLUSIVE MODE").unwrap();
     let running = Running::start(program().args(["verify", path.to_str().unwrap(), &url, "--quiet"]));
-    until(
-        &seen,
-        "EXISTS (SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'COPY %' AND datname = current_database())",
-    );
+    until(&seen, WAITS);
     holder.batch("DELETE FROM big WHERE id = 77; COMMIT").unwrap();
     running.end().exits(0);
     verify([path.to_str().unwrap(), &url, "--quiet", "--differences-dir", path.with_file_name("d").to_str().unwrap()])
@@ -326,10 +326,7 @@ fn an_interrupt_ends_the_comparison_with_its_code() {
     let (holder, seen) = (session(&target), session(&target));
     holder.batch("BEGIN; LOCK TABLE big IN ACCESS EXCLUSIVE MODE").unwrap();
     let mut running = Running::start(program().args(["verify", path.to_str().unwrap(), &url]));
-    until(
-        &seen,
-        "EXISTS (SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'COPY %' AND datname = current_database())",
-    );
+    until(&seen, WAITS);
     running.signal("INT");
     let ran = running.end().exits(8);
     assert_eq!(ran.stdout, "");

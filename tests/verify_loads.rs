@@ -132,10 +132,10 @@ fn tables_and_columns_that_are_not_there_are_named_and_never_green() {
          CREATE TABLE empty (id INTEGER PRIMARY KEY);
          CREATE TABLE less (id INTEGER PRIMARY KEY, here TEXT, absent TEXT); INSERT INTO less VALUES (1, 'a', 'b');
          CREATE TABLE odd (id INTEGER PRIMARY KEY, address TEXT); INSERT INTO odd VALUES (1, '10.0.0.1');
-         CREATE TABLE none (only TEXT); INSERT INTO none VALUES ('x');",
+         CREATE TABLE none (v TEXT); INSERT INTO none VALUES ('x');",
         "CREATE TABLE less (id int8 PRIMARY KEY, here text); INSERT INTO less VALUES (1, 'a');
          CREATE TABLE odd (id int8 PRIMARY KEY, address inet); INSERT INTO odd VALUES (1, '10.0.0.1');
-         CREATE TABLE none (only int4[]); INSERT INTO none VALUES (NULL), (NULL);
+         CREATE TABLE none (v int4[]); INSERT INTO none VALUES (NULL), (NULL);
          CREATE VIEW gone AS SELECT 1 AS id;",
     );
     for (table, rows) in [("gone", 2), ("empty", 0)] {
