@@ -143,25 +143,12 @@ fn numeric(bytes: &[u8], form: &mut Form) {
     form.numeric(Number::Finite { negative: sign != 0, digits: digits.as_bytes(), exponent });
 }
 
-/// Beyond 2^53 microseconds, in the year 2255, a double is coarser than a microsecond, so that several read back as the
-/// same double: the rules do not say which of them is meant. The expectation is the nearest, by integers; the load
-/// finds one by doubles, or refuses.
+/// Beyond 2^53 microseconds, in the year 2255, a julian day stands for several microseconds that read back as the same
+/// double: the rules do not say which of them is meant. The expectation is the nearest, by integers; the load finds one
+/// by doubles, or refuses.
 fn is_coarse(conversion: &Conversion, held: &Held) -> bool {
     let (Conversion::Moment { form, .. }, Held::Real(x)) = (conversion, held) else { return false };
-    let micros = match form {
-        MomentForm::Epoch(EpochUnit::Seconds) => x * 1e6,
-        MomentForm::Epoch(EpochUnit::Millis) => x * 1e3,
-        MomentForm::Epoch(EpochUnit::Micros) => *x,
-        MomentForm::Epoch(EpochUnit::Nanos) => x / 1e3,
-        MomentForm::JulianDay => (x - 2_440_587.5) * 86_400e6,
-        MomentForm::Text { .. } => 0.0,
-    };
-    micros.abs() > 2_f64.powi(53)
-}
-
-fn is_nanos_as_real(conversion: &Conversion, held: &Held) -> bool {
-    matches!(conversion, Conversion::Moment { form: MomentForm::Epoch(EpochUnit::Nanos), .. })
-        && matches!(held, Held::Real(_))
+    *form == MomentForm::JulianDay && ((x - 2_440_587.5) * 86_400e6).abs() > 2_f64.powi(53)
 }
 
 /// One rule, read twice.
@@ -185,9 +172,8 @@ impl Readings {
         let mut none = Form::default();
         none.no_value();
         let agrees = match fit {
-            // A double of nanoseconds divided by 1000 is rounded twice by the load, which then refuses some that are
-            // whole microseconds by integers. Nothing arrives, so that nothing is expected wrongly.
-            Err(Misfit::Inexact) if is_nanos_as_real(&self.rule, held) => true,
+            // The load keeps clear of numeric's ends, where a zero with a long exponent is one that jsonb takes.
+            Err(Misfit::JsonNotJsonb) => true,
             Err(_) => got.bytes() == none.bytes(),
             Ok(_) if decode(&field, &self.rule, &mut want) => got.bytes() == want.bytes(),
             Ok(_) => got.bytes() != none.bytes(),

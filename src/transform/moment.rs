@@ -154,7 +154,10 @@ fn from_epoch_real(value: f64, unit: EpochUnit) -> Result<i64, Misfit> {
     let rough = if unit == EpochUnit::Nanos { value / 1000.0 } else { value * per_unit };
     check_rough(value, rough)?;
     let micros = if unit == EpochUnit::Nanos {
-        rough.round() as i64
+        // In integers: a quotient of doubles may round to a neighbour, and beyond June 2255 to one far off.
+        let nanos = value.abs() as i128;
+        let micros = nanos / 1000 + i128::from(nanos % 1000 >= 500);
+        if value < 0.0 { -micros as i64 } else { micros as i64 }
     } else {
         // Whole units apart from the fraction: their product alone may need more bits than a double has.
         value.trunc() as i64 * micros_per(unit) + (value.fract() * per_unit).round() as i64
