@@ -53,6 +53,7 @@ pub struct TableVerdict {
     /// Rows on the target.
     pub target_rows: u64,
     /// The word.
+    #[serde(flatten)]
     pub outcome: Outcome,
     /// Columns of the source that were not compared, with the reason.
     pub unverified: Vec<String>,

@@ -31,10 +31,12 @@ pub fn short(verification: &Verification) -> String {
     out
 }
 
-/// The comparison as one JSON object.
+/// The comparison as one JSON object; `equal` is the word on all of it.
 #[must_use]
 pub fn json(verification: &Verification) -> String {
-    serde_json::to_string_pretty(verification).expect("a verdict has string keys only")
+    let mut object = serde_json::to_value(verification).expect("a verdict has string keys only");
+    object["equal"] = verification.is_equal().into();
+    serde_json::to_string_pretty(&object).expect("a value can be written")
 }
 
 /// The error that a comparison ends with where not everything is equal.
@@ -51,7 +53,7 @@ pub fn error(verification: &Verification) -> Option<Error> {
         (0, n) => format!("{} would give out numbers that are taken", plural(n as u64, "identity column")),
         (n, _) => format!("the target differs from the source in {}", plural(n as u64, "table")),
     };
-    let error = Error::new(Kind::Different, what).state("nothing was changed by the comparison");
+    let error = Error::new(Kind::Different, what).state("the comparison changed nothing");
     let file = tables.clone().find_map(|t| match &t.outcome {
         Outcome::Different(d) => d.file.clone(),
         _ => None,

@@ -116,7 +116,7 @@ pub fn compare(proof: &Proof<'_>, subjects: Vec<Subject>, source: &mut Held<'_>)
     if subjects.iter().any(|s| matches!(s.source, Known::Unread)) {
         expected = source_digests(proof, source.get()?, &subjects, &progress)?;
     }
-    let found = target_digests(proof, &moment_tx, &moment, &subjects, &progress)?;
+    let found = target_digests(proof, &moment, &subjects, &progress)?;
     let mut tables = Vec::with_capacity(subjects.len());
     for (t, subject) in subjects.into_iter().enumerate() {
         let table = &proof.plan.tables[t];
@@ -175,21 +175,21 @@ pub fn go_on(stop: &AtomicBool) -> Result<()> {
 
 fn target_digests(
     proof: &Proof<'_>,
-    session: &Session,
     moment: &Moment,
     subjects: &[Subject],
     progress: &Progress,
 ) -> Result<HashMap<usize, SetDigest>> {
     let schema = &proof.plan.schema;
-    let mut found = HashMap::new();
-    let mut parts: Vec<(usize, Chunk)> = Vec::new();
-    for (t, subject) in subjects.iter().enumerate() {
-        if matches!(subject.source, Known::Digest(_) | Known::Unread) {
-            let chunks = read::chunks(session, schema, &proof.plan.tables[t].target)?;
-            parts.extend(chunks.into_iter().map(|chunk| (t, chunk)));
-            found.insert(t, SetDigest::default());
-        }
-    }
+    let is_read = |t: &usize| matches!(subjects[*t].source, Known::Digest(_) | Known::Unread);
+    let tables: Vec<usize> = (0..subjects.len()).filter(is_read).collect();
+    let mut found: HashMap<usize, SetDigest> = tables.iter().map(|t| (*t, SetDigest::default())).collect();
+    // Even the size of a table is told only once nobody has it locked: hands can be stopped in that wait.
+    let chunks = proof.hands.each(&tables, |session, t| {
+        let tx = moment.begin(session)?;
+        let chunks = read::chunks(&tx, schema, &proof.plan.tables[*t].target)?;
+        Ok(chunks.into_iter().map(|chunk| (*t, chunk)).collect::<Vec<_>>())
+    })?;
+    let mut parts: Vec<(usize, Chunk)> = chunks.into_iter().flatten().collect();
     parts.sort_by_key(|(_, chunk)| std::cmp::Reverse(chunk.bytes));
     let digests = proof.hands.each(&parts, |session, (t, chunk)| {
         let mut tx = moment.begin(session)?;
