@@ -462,3 +462,32 @@ fn a_table_that_the_run_left_out_is_not_green() {
     assert!(!compared.verification.is_equal());
     assert!(matches!(&compared.table("b").outcome, Outcome::Unverified { why } if why.contains("left it out")));
 }
+
+// The specification --------------------------------------------------------------------------------------------------
+
+const EXAMPLE: &str = "CREATE TABLE t (id INTEGER, name TEXT, price DECIMAL(9,2), at DATETIME, note TEXT);
+    INSERT INTO t VALUES (7, 'Zoë', -12.50, '2000-01-01 00:00:01.5Z', NULL)";
+
+#[test]
+fn the_worked_example_of_the_specification_is_what_is_stored() {
+    let page = include_str!("../docs/verify.md");
+    let example = page.split("### An example").nth(1).expect("the example");
+    let blocks: Vec<&str> = example.split("```").collect();
+    // Each line is a column's name and its cell; the second block is the digest.
+    let cells = blocks[1].lines().filter_map(|line| line.split_once(' '));
+    let hex: String = cells.flat_map(|(_, cell)| cell.chars().filter(char::is_ascii_hexdigit)).collect();
+    let mut row: Vec<u8> = (0..hex.len()).step_by(2).map(|i| u8::from_str_radix(&hex[i..i + 2], 16).unwrap()).collect();
+    row.resize(row.len().next_multiple_of(64), 0);
+    let digest = blake3::hash(&row).to_hex().to_string();
+    assert_eq!(blocks[3].split_whitespace().collect::<String>(), digest);
+
+    let (_dir, path) = source(EXAMPLE);
+    let target = database();
+    migrate(&path, &target);
+    let session = session(&target);
+    let types = "SELECT string_agg(format_type(atttypid, atttypmod), ', ' ORDER BY attnum) FROM pg_attribute \
+                 WHERE attrelid = 't'::regclass AND attnum > 0";
+    assert_eq!(value(&session, types), "bigint, text, numeric(9,2), timestamp with time zone, text");
+    let stored = value(&session, "SELECT encode(digest, 'hex') FROM lite2pg.range");
+    assert_eq!(stored, format!("010000000000000001{digest}"));
+}
