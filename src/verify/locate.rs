@@ -395,3 +395,6 @@ impl Tally<'_> {
         (self.found)(&Difference { kind, key: self.key.words(&row.form), cells })
     }
 }
+
+#[cfg(test)]
+mod tests;
