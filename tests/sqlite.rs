@@ -707,6 +707,36 @@ fn ranges_reach_the_ends_of_the_integers() {
 }
 
 #[test]
+fn a_scan_backwards_reads_the_same_rows_from_the_last_to_the_first() {
+    let (_dir, reader, catalog) = read(
+        "CREATE TABLE t(id INTEGER PRIMARY KEY, v);
+         INSERT INTO t VALUES(-9223372036854775808,1),(-1,2),(0,3),(1,4),(9223372036854775807,5);
+         CREATE TABLE w(a, b, PRIMARY KEY (a, b)) WITHOUT ROWID; INSERT INTO w VALUES (1, 2), (1, 1), (0.5, 0), ('x', 'y');",
+    );
+    for table in &catalog.tables {
+        let rows = |scan: &TableScan, range| {
+            let mut rows = Vec::new();
+            let read = reader.scan(scan, range, None, |_, row| {
+                rows.push((0..row.len()).map(|i| show(row.cell(i))).collect::<Vec<_>>());
+                Ok(Flow::Continue)
+            });
+            assert!(read.expect("a scan").finished);
+            rows
+        };
+        for range in [Range::ALL, range(-1, 1)] {
+            let forth = rows(&TableScan::all(table), range);
+            let mut back = rows(&TableScan::all(table).backwards(), range);
+            assert_eq!(back.len(), forth.len());
+            if table.name == "t" {
+                back.reverse();
+                assert_eq!(back, forth);
+            }
+            assert!(forth.iter().all(|row| back.contains(row)));
+        }
+    }
+}
+
+#[test]
 fn an_empty_table_has_no_bounds_and_no_rows() {
     let (_dir, reader, catalog) = read("CREATE TABLE t(v); CREATE TABLE w(k INTEGER PRIMARY KEY) WITHOUT ROWID;");
     for table in &catalog.tables {

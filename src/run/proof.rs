@@ -217,7 +217,8 @@ fn source_digests(
     let mut parts: Vec<(usize, TableScan, Range)> = Vec::new();
     for (t, _) in subjects.iter().enumerate().filter(|(_, s)| matches!(s.source, Known::Unread)) {
         let table = &proof.plan.tables[t];
-        let scan = scan_of(&opened.catalog, table)?;
+        // The load went from the first row to the last.
+        let scan = scan_of(&opened.catalog, table)?.backwards();
         let number = table.bytes.div_ceil(RANGE_BYTES_MAX).clamp(1, 1024) as u32;
         let ranges = match opened.readers[0].key_bounds(&scan)? {
             Some((min, max)) => Range::ALL.split(min, max, number),
