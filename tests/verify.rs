@@ -66,7 +66,9 @@ fn every_change_is_found_where_it_was_made() {
     let db = Connection::open(&source.path).unwrap();
     db.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; BEGIN").unwrap();
     let all: Vec<(&Shape, usize)> = SHAPES.iter().flat_map(|s| (0..copies(s)).map(move |copy| (s, copy))).collect();
-    all.iter().for_each(|(shape, copy)| shape.fill(&db, *copy, &mut chance));
+    for (shape, copy) in &all {
+        shape.fill(&db, *copy, &mut chance);
+    }
     db.execute_batch("COMMIT").unwrap();
     drop(db);
     let target = database();
@@ -92,7 +94,9 @@ fn every_change_is_found_where_it_was_made() {
     let compared = compare(&source.path, &target);
     let (mut made, mut found, mut missed) = (BTreeMap::new(), 0, String::new());
     for (table, patient) in &patients {
-        patient.made.iter().for_each(|kind| *made.entry(kind.clone()).or_insert(0_usize) += 1);
+        for kind in &patient.made {
+            *made.entry(kind.clone()).or_insert(0_usize) += 1;
+        }
         let (expected, told) = (patient.expected(), compared.found(table));
         if told == expected {
             found += patient.made.len();

@@ -62,6 +62,7 @@ pub fn choose_existing(table: &str, column: &Column, pg_type: &str, profile: &Co
 
 /// Chooses for a column that is only compared: the rule that took every cell, else the one that went furthest. What
 /// it does not take counts as different.
+#[must_use]
 pub fn choose_to_compare(profile: &ColumnProfile) -> Trial {
     let whole = profile.trials.iter().find(|t| t.failure.is_none());
     let key = |trial: &&Trial| (trial.failure.as_ref().map_or(0, |f| f.key), takes_more(&trial.conversion));

@@ -28,13 +28,12 @@ impl Listing {
     /// Adds the cells of one row.
     pub fn add(&mut self, difference: &Difference) -> Result<()> {
         let failed = |e: io::Error| cannot_write(&self.path, e);
-        let file = match &mut self.file {
-            Some(file) => file,
-            None => {
-                let mut file = csv::Writer::from_writer(open(&self.path).map_err(failed)?);
-                file.write_record(["difference", "key", "column", "source", "target"]).map_err(|e| failed(e.into()))?;
-                self.file.insert(file)
-            }
+        let file = if let Some(file) = &mut self.file {
+            file
+        } else {
+            let mut file = csv::Writer::from_writer(open(&self.path).map_err(failed)?);
+            file.write_record(["difference", "key", "column", "source", "target"]).map_err(|e| failed(e.into()))?;
+            self.file.insert(file)
         };
         for cell in &difference.cells {
             let value = |v: &Option<String>| v.clone().unwrap_or_default();

@@ -19,8 +19,11 @@ const BUCKETS: usize = 4096;
 /// One side of the comparison, which can be read as often as needed and is the same each time.
 pub trait Side {
     /// Hands out each row: its form, and what shows the cell of a column.
-    fn each(&mut self, row: &mut dyn FnMut(&Form, &dyn Fn(usize) -> String) -> Result<()>) -> Result<()>;
+    fn each(&mut self, row: &mut EachRow<'_>) -> Result<()>;
 }
+
+/// What is called with each row: its form, and what shows the cell of a column.
+pub type EachRow<'a> = dyn FnMut(&Form, &dyn Fn(usize) -> String) -> Result<()> + 'a;
 
 /// Which rows are the same row: the positions of the key among the compared columns.
 #[derive(Debug, Clone)]
@@ -143,8 +146,8 @@ pub fn locate(
             let held = hold(key, sides, rest, &tally)?;
             let done;
             (done, rest) = rest.split_at(held.len());
-            let rows = done.iter().zip(held).map(|(surplus, row)| (*surplus, row)).collect();
-            if !tally.rows(rows)? {
+            let rows: Vec<(Surplus, Row)> = done.iter().copied().zip(held).collect();
+            if !tally.rows(&rows)? {
                 break 'search;
             }
         }
@@ -330,7 +333,7 @@ impl Tally<'_> {
     }
 
     // Rows in the order of keys; false where no more are wanted.
-    fn rows(&mut self, rows: Vec<(Surplus, Row)>) -> Result<bool> {
+    fn rows(&mut self, rows: &[(Surplus, Row)]) -> Result<bool> {
         for rows in rows.chunk_by(|(a, _), (b, _)| a.key == b.key) {
             let (mut source, mut target) = (Vec::new(), Vec::new());
             for (surplus, row) in rows {
@@ -369,7 +372,9 @@ impl Tally<'_> {
             .filter(|(_, (a, b))| a != b)
             .map(|(i, _)| i)
             .collect();
-        of.iter().for_each(|&i| self.changed[i] += 1);
+        for &i in &of {
+            self.changed[i] += 1;
+        }
         self.differences.changed += 1;
         let cell = |&i: &usize| CellDifference {
             column: self.key.names[i].clone(),

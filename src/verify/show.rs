@@ -22,8 +22,8 @@ pub fn cell(cell: &[u8]) -> String {
         form::Value::Text(text) => quoted(&String::from_utf8_lossy(text)),
         form::Value::Bytes(bytes) => hex(bytes),
         form::Value::Uuid(bytes) => uuid::Uuid::from_bytes(bytes).to_string(),
-        form::Value::Date(i32::MAX) => "infinity".to_owned(),
-        form::Value::Date(i32::MIN) => "-infinity".to_owned(),
+        form::Value::Date(i32::MAX) | form::Value::Timestamp(i64::MAX) => "infinity".to_owned(),
+        form::Value::Date(i32::MIN) | form::Value::Timestamp(i64::MIN) => "-infinity".to_owned(),
         form::Value::Date(days) => {
             moment(i64::from(days).days()).map_or_else(|| days.to_string(), |d| d.date().to_string())
         }
@@ -32,8 +32,6 @@ pub fn cell(cell: &[u8]) -> String {
         form::Value::Time(micros) => {
             moment(micros.microseconds()).map_or_else(|| micros.to_string(), |d| d.time().to_string())
         }
-        form::Value::Timestamp(i64::MAX) => "infinity".to_owned(),
-        form::Value::Timestamp(i64::MIN) => "-infinity".to_owned(),
         form::Value::Timestamp(micros) => {
             moment(micros.microseconds()).map_or_else(|| micros.to_string(), |d| format!("{} {}", d.date(), d.time()))
         }
@@ -84,7 +82,7 @@ fn numeric(number: Number<'_>) -> String {
     let length = digits.len() as i32;
     match exponent {
         _ if digits.is_empty() => "0".to_owned(),
-        e if e > 40 || e < -40 => shown(format!("0.{digits}e{e}")),
+        e if !(-40..=40).contains(&e) => shown(format!("0.{digits}e{e}")),
         e if e <= 0 => shown(format!("0.{}{digits}", "0".repeat(-e as usize))),
         e if e >= length => shown(format!("{digits}{}", "0".repeat((e - length) as usize))),
         e => shown(format!("{}.{}", &digits[..e as usize], &digits[e as usize..])),

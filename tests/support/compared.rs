@@ -121,7 +121,9 @@ impl Compared {
     #[track_caller]
     pub fn finds(&self, source: &str, expect: &[&str]) {
         let mut wanted: BTreeMap<String, usize> = BTreeMap::new();
-        expect.iter().for_each(|word| *wanted.entry((*word).to_owned()).or_default() += 1);
+        for word in expect {
+            *wanted.entry((*word).to_owned()).or_default() += 1;
+        }
         assert_eq!(self.found(source), wanted, "{:#?}", self.lines(source));
         assert!(!self.verification.is_equal() || expect.is_empty());
     }

@@ -48,8 +48,12 @@ impl<'a> Patient<'a> {
         }
         // Without a key nothing says which row became which: rows are missing and extra, as often as they are.
         let mut balance: BTreeMap<String, i64> = BTreeMap::new();
-        self.before.iter().for_each(|row| *balance.entry(row.clone()).or_default() += 1);
-        whole(self.session, &self.table).into_iter().for_each(|row| *balance.entry(row).or_default() -= 1);
+        for row in &self.before {
+            *balance.entry(row.clone()).or_default() += 1;
+        }
+        for row in whole(self.session, &self.table) {
+            *balance.entry(row).or_default() -= 1;
+        }
         let sum = |sign: i64| balance.values().map(|n| (n * sign).max(0) as usize).sum::<usize>();
         [("missing ".to_owned(), sum(1)), ("extra ".to_owned(), sum(-1))].into_iter().filter(|(_, n)| *n > 0).collect()
     }
@@ -98,7 +102,9 @@ impl<'a> Patient<'a> {
         if changed.is_empty() {
             return false;
         }
-        changed.iter().for_each(|column| self.note(&format!("changed {key} {column}")));
+        for column in changed {
+            self.note(&format!("changed {key} {column}"));
+        }
         true
     }
 
@@ -356,7 +362,7 @@ fn bytes(old: &str, chance: &mut Chance) -> String {
 }
 
 fn document(old: &str, chance: &mut Chance) -> String {
-    let at = |what: char| old.char_indices().filter(|(_, c)| *c == what).map(|(i, _)| i).last();
+    let at = |what: char| old.rfind(what);
     match chance.below(5) {
         0 => format!("[{old}]"),
         1 if old.contains("true") => old.replacen("true", "\"true\"", 1),

@@ -10,18 +10,24 @@ type Cells = Vec<i64>;
 struct Held<'a>(&'a [Cells]);
 
 impl Side for Held<'_> {
-    fn each(&mut self, row: &mut dyn FnMut(&Form, &dyn Fn(usize) -> String) -> Result<()>) -> Result<()> {
+    fn each(&mut self, row: &mut EachRow<'_>) -> Result<()> {
         let mut form = Form::default();
         for cells in self.0 {
             form.clear();
-            cells.iter().for_each(|cell| match cell {
-                0.. => form.int(*cell),
-                _ => form.text(format!("{:>width$}", cell, width = cell.unsigned_abs() as usize % 1000).as_bytes()),
-            });
+            for cell in cells {
+                match cell {
+                    0.. => form.int(*cell),
+                    _ => form.text(text(*cell).as_bytes()),
+                }
+            }
             row(&form, &|i| cells[i].to_string())?;
         }
         Ok(())
     }
+}
+
+fn text(cell: i64) -> String {
+    format!("{cell:>width$}", width = cell.unsigned_abs() as usize % 1000)
 }
 
 fn key(columns: &[usize], width: usize) -> Key {
@@ -72,12 +78,14 @@ fn check(columns: &[usize], source: &[Cells], target: &[Cells]) {
     assert!(totals.complete);
 
     let mut told: BTreeMap<(String, &str), u64> = BTreeMap::new();
-    found.iter().for_each(|d| *told.entry((d.key.clone(), d.kind.word())).or_default() += 1);
+    for d in &found {
+        *told.entry((d.key.clone(), d.kind.word())).or_default() += 1;
+    }
     let mut wanted: BTreeMap<(String, &str), u64> = BTreeMap::new();
     for (of, words) in &expect {
         let shown = |cell: &i64| match cell {
             0.. => cell.to_string(),
-            _ => show::quoted(&format!("{:>width$}", cell, width = cell.unsigned_abs() as usize % 1000)),
+            _ => show::quoted(&text(*cell)),
         };
         let words_of = |(c, cell): (&usize, &i64)| format!("c{c}={}", shown(cell));
         let name = columns.iter().zip(of).map(words_of).collect::<Vec<_>>().join(", ");
