@@ -2,8 +2,6 @@
 //!
 //! Each load is made by hand, with the fault that some tool or script is known for.
 
-#![expect(clippy::unwrap_used, reason = "a helper that unwraps fails its test with the place")]
-
 mod support;
 
 use lite2pg::model::verdict::Outcome;
