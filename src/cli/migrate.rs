@@ -102,7 +102,13 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         (false, true) => {}
         (false, false) => output::result(&summary::text(&summary))?,
     }
-    summary.verification.as_ref().and_then(verification::error).map_or(Ok(()), Err)
+    match summary.verification.as_ref().and_then(verification::error) {
+        Some(error) if summary.finished_before => {
+            Err(error.fact("this run had finished before: the target was changed since, or is in use by now"))
+        }
+        Some(error) => Err(error),
+        None => Ok(()),
+    }
 }
 
 impl Arguments {

@@ -102,8 +102,11 @@ pub const MAINTENANCE_MB_TOTAL: usize = 512;
 /// Rows of both sides that the search for differences holds the hashes of at once: 48 bytes each.
 pub const LOCATE_ROWS_MAX: u64 = 300_000;
 
-/// Rows that the search for differences holds whole at once, each on both sides.
-pub const LOCATE_PAIRS_MAX: usize = 1000;
+/// Rows that the search for differences holds whole at once. What is more takes another reading of both sides.
+pub const LOCATE_HELD_MAX: usize = 20_000;
+
+/// Bytes of these rows.
+pub const LOCATE_BYTES_MAX: usize = 12 * 1024 * 1024;
 
 /// Rows that differ are searched for in one table until this many were found, where nobody states a number.
 pub const DIFFERENCES_MAX: u64 = 10_000;

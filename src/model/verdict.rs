@@ -59,6 +59,7 @@ pub struct TableVerdict {
     /// Rows on the target.
     pub target_rows: u64,
     /// The word.
+    #[serde(flatten)]
     pub outcome: Outcome,
     /// Columns of the source that were not compared, with the reason.
     pub unverified: Vec<String>,
@@ -72,6 +73,8 @@ pub enum Outcome {
     Equal,
     /// They differ.
     Different(Differences),
+    /// The target has no such table.
+    Absent,
     /// They were not compared.
     Unverified {
         /// Why.
@@ -159,6 +162,7 @@ impl Verification {
     /// Whether something differs.
     #[must_use]
     pub fn is_different(&self) -> bool {
-        !self.sequences.is_empty() || self.tables.iter().any(|t| matches!(t.outcome, Outcome::Different(_)))
+        let differs = |t: &TableVerdict| matches!(t.outcome, Outcome::Different(_) | Outcome::Absent);
+        !self.sequences.is_empty() || self.tables.iter().any(differs)
     }
 }

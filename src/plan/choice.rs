@@ -4,7 +4,7 @@ use super::groups::{ColumnId, Groups};
 use crate::error::{Error, Kind, Result};
 use crate::model::candidates::{Hint, TypeOptions};
 use crate::model::cell::Class;
-use crate::model::conversion::{Conversion, UuidSpelling};
+use crate::model::conversion::{Conversion, MomentForm, Naive, UuidSpelling};
 use crate::model::profile::{ColumnProfile, TableProfile, Trial};
 use crate::model::source::{Catalog, Column};
 
@@ -62,11 +62,24 @@ pub fn choose_existing(table: &str, column: &Column, pg_type: &str, profile: &Co
 
 /// Chooses for a column that is only compared: the rule that took every cell, else the one that went furthest. What
 /// it does not take counts as different.
+#[must_use]
 pub fn choose_to_compare(profile: &ColumnProfile) -> Trial {
     let whole = profile.trials.iter().find(|t| t.failure.is_none());
-    let key = |trial: &&Trial| trial.failure.as_ref().map_or(0, |f| f.key);
+    let key = |trial: &&Trial| (trial.failure.as_ref().map_or(0, |f| f.key), takes_more(&trial.conversion));
     let longest = || profile.trials.iter().rev().max_by_key(key);
     whole.or_else(longest).cloned().expect("each type has a rule")
+}
+
+// A rule that reads all that its stricter neighbour reads, and the same in it: where one cell breaks both, the other
+// cells are better read by this one.
+fn takes_more(conversion: &Conversion) -> bool {
+    match conversion {
+        Conversion::Numeric { text, .. } => *text,
+        Conversion::Text { numbers, .. } => *numbers,
+        Conversion::Bytea { all_classes } => *all_classes,
+        Conversion::Moment { form: MomentForm::Text { .. }, naive, .. } => *naive != Naive::Refuse,
+        _ => false,
+    }
 }
 
 fn choose_alone(column: &Column, profile: &ColumnProfile, options: &TypeOptions) -> Trial {

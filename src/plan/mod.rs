@@ -172,10 +172,10 @@ impl Draft {
             tables.push(table);
             relations.push(relation);
         }
-        let views = if self.options.purpose != Purpose::Migrate {
-            Vec::new()
-        } else {
+        let views = if self.options.purpose == Purpose::Migrate {
             views::plan(&self.catalog, &names, &self.options.schema, relations, &mut remarks)
+        } else {
+            Vec::new()
         };
         self.left_out(&mut remarks);
         Ok(Plan { schema: self.options.schema.clone(), tables, views, remarks })

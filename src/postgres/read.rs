@@ -108,8 +108,8 @@ pub struct Place {
 impl Place {
     /// Reads what `tidsend` writes.
     pub fn read(field: &[u8]) -> Result<Self> {
-        let [a, b, c, d, e, f] = fixed(field)?;
-        Ok(Self { page: u32::from_be_bytes([a, b, c, d]), item: u16::from_be_bytes([e, f]) })
+        let [page @ .., high, low]: [u8; 6] = fixed(field)?;
+        Ok(Self { page: u32::from_be_bytes(page), item: u16::from_be_bytes([high, low]) })
     }
 }
 

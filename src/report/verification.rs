@@ -31,10 +31,12 @@ pub fn short(verification: &Verification) -> String {
     out
 }
 
-/// The comparison as one JSON object.
+/// The comparison as one JSON object; `equal` is the word on all of it.
 #[must_use]
 pub fn json(verification: &Verification) -> String {
-    serde_json::to_string_pretty(verification).expect("a verdict has string keys only")
+    let mut object = serde_json::to_value(verification).expect("a verdict has string keys only");
+    object["equal"] = verification.is_equal().into();
+    serde_json::to_string_pretty(&object).expect("a value can be written")
 }
 
 /// The error that a comparison ends with where not everything is equal.
@@ -44,14 +46,14 @@ pub fn error(verification: &Verification) -> Option<Error> {
         return None;
     }
     let tables = verification.tables.iter();
-    let different = tables.clone().filter(|t| matches!(t.outcome, Outcome::Different(_))).count();
+    let different = tables.clone().filter(|t| matches!(t.outcome, Outcome::Different(_) | Outcome::Absent)).count();
     let sequences = verification.sequences.len();
     let what = match (different, sequences) {
         (0, 0) => "not everything could be compared".to_owned(),
         (0, n) => format!("{} would give out numbers that are taken", plural(n as u64, "identity column")),
         (n, _) => format!("the target differs from the source in {}", plural(n as u64, "table")),
     };
-    let error = Error::new(Kind::Different, what).state("nothing was changed by the comparison");
+    let error = Error::new(Kind::Different, what).state("the comparison changed nothing");
     let file = tables.clone().find_map(|t| match &t.outcome {
         Outcome::Different(d) => d.file.clone(),
         _ => None,
@@ -81,6 +83,7 @@ fn word(table: &TableVerdict) -> String {
         Outcome::Equal if table.unverified.is_empty() => "equal".to_owned(),
         Outcome::Equal => format!("equal but for {}", plural(table.unverified.len() as u64, "unverified column")),
         Outcome::Different(d) => totals(d),
+        Outcome::Absent => "not there".to_owned(),
         Outcome::Unverified { .. } => "unverified".to_owned(),
     }
 }
@@ -106,6 +109,11 @@ fn details(verification: &Verification, out: &mut String) {
             Outcome::Different(differences) => {
                 let _ = writeln!(out, "`{}` differs: {}", clean(&table.table), totals(differences));
                 cells(differences, out);
+            }
+            Outcome::Absent => {
+                let rows = plural(table.source_rows, "row");
+                let text = format!("`{}` is not on the target, which lacks its {rows}", table.table);
+                let _ = writeln!(out, "{}", wrapped("", &text, 2));
             }
             Outcome::Unverified { why } => {
                 let _ = writeln!(out, "{}", wrapped("", &format!("`{}` is unverified: {why}", table.table), 2));

@@ -183,8 +183,8 @@ fn open(options: &Options) -> Result<Opened> {
             .hint(format!("`--exclude '{name}'` leaves its rows behind; `sqlite3 app.db .recover` may save them")));
     }
     if catalog.tables.is_empty() && all > 0 {
-        return Err(Error::new(Kind::Usage, "no table is left to migrate")
-            .fact(format!("the source has {all} tables; `--include` and `--exclude` leave none"))
+        return Err(Error::new(Kind::Usage, "no table is left of the source")
+            .fact(format!("it has {all} tables, and none of those that were asked for"))
             .state("nothing was written"));
     }
     Ok(Opened {

@@ -115,7 +115,7 @@ pub fn compare(proof: &Proof<'_>, subjects: Vec<Subject>, source: &mut Held<'_>)
     let moment_tx = holder.transaction_as(read::BEGIN)?;
     let moment = Moment::of(&moment_tx)?;
     let mut found = match proof.wish.level {
-        Level::Rows => rows(proof, &moment_tx, &moment, subjects, source)?,
+        Level::Rows => rows(proof, &moment, subjects, source)?,
         Level::Aggregates | Level::Counts => figures(proof, &moment, subjects, source)?,
     };
     found.sequences = sequences(proof, &moment_tx, &found.tables)?;
@@ -124,19 +124,13 @@ pub fn compare(proof: &Proof<'_>, subjects: Vec<Subject>, source: &mut Held<'_>)
 }
 
 // Every cell by its digest, and then what other oracles say.
-fn rows(
-    proof: &Proof<'_>,
-    moment_tx: &Session,
-    moment: &Moment,
-    subjects: Vec<Subject>,
-    source: &mut Held<'_>,
-) -> Result<Verification> {
+fn rows(proof: &Proof<'_>, moment: &Moment, subjects: Vec<Subject>, source: &mut Held<'_>) -> Result<Verification> {
     let progress = announce(proof, &subjects);
     let mut expected = HashMap::new();
     if subjects.iter().any(|s| matches!(s.source, Known::Unread)) {
         expected = source_digests(proof, source.get()?, &subjects, &progress)?;
     }
-    let found = target_digests(proof, moment_tx, moment, &subjects, &progress)?;
+    let found = target_digests(proof, moment, &subjects, &progress)?;
     let mut with_rows: Vec<usize> = found.iter().filter(|(_, digest)| digest.rows > 0).map(|(t, _)| *t).collect();
     with_rows.sort_unstable();
     let planted = oracles::planted(proof, moment, &with_rows)?;
@@ -227,9 +221,7 @@ fn verdict(table: &TablePlan, rows: (u64, u64), outcome: Outcome, unverified: Ve
 // A table that one side lacks, or that was left out.
 fn uncompared(table: &TablePlan, subject: Subject) -> TableVerdict {
     let (rows, outcome) = match subject.source {
-        Known::Absent(missing) => {
-            (missing, Outcome::Different(Differences { missing, complete: true, ..Differences::default() }))
-        }
+        Known::Absent(rows) => (rows, Outcome::Absent),
         Known::Out(why) => (0, Outcome::Unverified { why }),
         Known::Digest(_) | Known::Unread => (0, Outcome::Unverified { why: "nobody read it".to_owned() }),
     };
@@ -259,21 +251,21 @@ pub fn go_on(stop: &AtomicBool) -> Result<()> {
 
 fn target_digests(
     proof: &Proof<'_>,
-    session: &Session,
     moment: &Moment,
     subjects: &[Subject],
     progress: &Progress,
 ) -> Result<HashMap<usize, SetDigest>> {
     let schema = &proof.plan.schema;
-    let mut found = HashMap::new();
-    let mut parts: Vec<(usize, Chunk)> = Vec::new();
-    for (t, subject) in subjects.iter().enumerate() {
-        if matches!(subject.source, Known::Digest(_) | Known::Unread) {
-            let chunks = read::chunks(session, schema, &proof.plan.tables[t].target)?;
-            parts.extend(chunks.into_iter().map(|chunk| (t, chunk)));
-            found.insert(t, SetDigest::default());
-        }
-    }
+    let is_read = |t: &usize| matches!(subjects[*t].source, Known::Digest(_) | Known::Unread);
+    let tables: Vec<usize> = (0..subjects.len()).filter(is_read).collect();
+    let mut found: HashMap<usize, SetDigest> = tables.iter().map(|t| (*t, SetDigest::default())).collect();
+    // Even the size of a table is told only once nobody has it locked: hands can be stopped in that wait.
+    let chunks = proof.hands.each(&tables, |session, t| {
+        let tx = moment.begin(session)?;
+        let chunks = read::chunks(&tx, schema, &proof.plan.tables[*t].target)?;
+        Ok(chunks.into_iter().map(|chunk| (*t, chunk)).collect::<Vec<_>>())
+    })?;
+    let mut parts: Vec<(usize, Chunk)> = chunks.into_iter().flatten().collect();
     parts.sort_by_key(|(_, chunk)| std::cmp::Reverse(chunk.bytes));
     let digests = proof.hands.each(&parts, |session, (t, chunk)| {
         let mut tx = moment.begin(session)?;

@@ -13,10 +13,10 @@ use crate::postgres::read::{self, Place};
 use crate::postgres::{Transaction, catalog, ddl};
 use crate::sqlite::Flow;
 use crate::verify::form::Form;
-use crate::verify::locate::{Hash, Key, Side, Sides, differing};
+use crate::verify::locate::{EachRow, Hash, Key, Side, Sides, differing};
 use crate::verify::side::SourceSide;
 use crate::verify::source::SourceDigest;
-use crate::verify::{show, target};
+use crate::verify::target;
 use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
 
@@ -110,7 +110,7 @@ struct Seen<'a, 't> {
 }
 
 impl Side for Seen<'_, '_> {
-    fn each(&mut self, row: &mut dyn FnMut(&Form, &dyn Fn(usize) -> String) -> Result<()>) -> Result<()> {
+    fn each(&mut self, row: &mut EachRow<'_>) -> Result<()> {
         let each = |form: &Form| row(form, &|_| String::new());
         target::read(self.tx, self.schema, self.table, read::Chunk::WHOLE, each, |_, _| Ok(()))
     }
@@ -198,7 +198,7 @@ fn originals(
 fn unfit(table: &TablePlan, column: usize, key: i64) -> Error {
     let column = table.loaded().nth(column).map_or("", |c| c.target.as_str());
     Error::new(Kind::Blocked, format!("a row of `{}` has no place in the target's type", table.target))
-        .fact(format!("`{column}` at key {} (value hidden)", show::shortened(&key.to_string())))
+        .fact(format!("`{column}` at key {key} (value hidden)"))
         .state("the target is as it was: the repair is one transaction")
         .hint("change the column's type on the target, or the value in the source")
 }

@@ -6,9 +6,11 @@ use super::proof::{self, Held, Known, Proof, Subject};
 use super::{Opened, evidence, open, repair, start};
 use crate::error::{Error, Kind, Result};
 use crate::model::event::{Event, Observer, Phase};
-use crate::model::plan::{Plan, Remark};
+use crate::model::plan::{Plan, Remark, TablePlan};
 use crate::model::range::Range;
+use crate::model::source::{Catalog, Table};
 use crate::model::verdict::Verification;
+use crate::plan::select::Selection;
 use crate::plan::{Draft, PlanOptions, Purpose};
 use crate::postgres::control::{self, RunRecord, State};
 use crate::postgres::{Pool, PoolSettings, Session, Target, catalog};
@@ -34,7 +36,7 @@ pub fn verify(
     let run = run_of(&control, options, &opened)?;
     let id = run.as_ref().map(|run| run.id);
     let (plan, subjects) = match run {
-        Some(run) => of_run(run, &opened, observer)?,
+        Some(run) => of_run(run, options, &opened, observer)?,
         None => of_tables(options, &mut opened, &control, observer, stop, &mut clock)?,
     };
     let session = || pool.lone_session();
@@ -69,23 +71,58 @@ fn run_of(session: &Session, options: &super::Options, opened: &Opened) -> Resul
     Ok(Some(run))
 }
 
-fn of_run(run: RunRecord, opened: &Opened, observer: &dyn Observer) -> Result<(Plan, Vec<Subject>)> {
+fn of_run(
+    run: RunRecord,
+    options: &super::Options,
+    opened: &Opened,
+    observer: &dyn Observer,
+) -> Result<(Plan, Vec<Subject>)> {
     observer.event(&Event::Info { text: format!("comparing by the plan of run {}", run.id) });
     if run.fingerprint != opened.fingerprint {
         let text = "the source was changed since that run: what was changed counts as different";
         observer.event(&Event::Remark(Remark::warning(&run.source, text)));
     }
     let mut plan = run.plan;
-    plan.tables.retain(|t| opened.catalog.table(&t.source).is_some());
-    let subject = |table: &crate::model::plan::TablePlan| {
-        let columns = opened.catalog.table(&table.source).map_or(&[][..], |t| &t.columns);
-        let planned = |name: &str| table.columns.iter().any(|c| c.source.eq_ignore_ascii_case(name));
-        let left: Vec<String> = columns.iter().filter(|c| !planned(&c.name)).map(|c| c.name.clone()).collect();
-        let unverified = left.into_iter().map(|c| format!("{c}: that run left it out")).collect();
-        Subject { source: Known::Unread, unverified }
-    };
-    let subjects = plan.tables.iter().map(subject).collect();
+    let selection = Selection::new(&options.include, &options.exclude)?;
+    plan.tables.retain(|t| selection.takes(&t.source));
+    let mut subjects: Vec<Subject> = plan.tables.iter().map(|table| subject(table, &opened.catalog)).collect();
+    for table in &opened.catalog.tables {
+        if plan.tables.iter().all(|t| t.source != table.name) {
+            plan.tables.push(left_out(table));
+            subjects.push(Subject { source: Known::Out("that run left it out".to_owned()), unverified: Vec::new() });
+        }
+    }
     Ok((plan, subjects))
+}
+
+fn subject(table: &TablePlan, catalog: &Catalog) -> Subject {
+    let Some(source) = catalog.table(&table.source) else {
+        let why = "the source has no such table any more".to_owned();
+        return Subject { source: Known::Out(why), unverified: Vec::new() };
+    };
+    let planned = |name: &str| table.columns.iter().any(|c| c.source.eq_ignore_ascii_case(name));
+    let left = source.columns.iter().filter(|c| !planned(&c.name));
+    Subject { source: Known::Unread, unverified: left.map(|c| format!("{}: that run left it out", c.name)).collect() }
+}
+
+// A table by its name only: nothing of it is read.
+fn left_out(table: &Table) -> TablePlan {
+    TablePlan {
+        source: table.name.clone(),
+        target: table.name.clone(),
+        row_key: table.row_key.clone(),
+        existing: true,
+        columns: Vec::new(),
+        primary_key: None,
+        indexes: Vec::new(),
+        checks: Vec::new(),
+        foreign_keys: Vec::new(),
+        rows: 0,
+        rows_exact: false,
+        bytes: 0,
+        largest_cell: 0,
+        key_bounds: None,
+    }
 }
 
 fn of_tables(

@@ -16,21 +16,24 @@ impl Listing {
     /// The file of a table in this folder.
     #[must_use]
     pub fn new(folder: &Path, table: &str) -> Self {
-        // A table may be named after a path.
-        let name: String = table.chars().map(|c| if matches!(c, '/' | '\\' | '\0') { '_' } else { c }).collect();
+        // A table may be named after a path, and no two tables share a file.
+        let escaped = |c: char| match c {
+            '/' | '\\' | '%' | '\0'..='\x1f' => format!("%{:02X}", u32::from(c)),
+            c => c.to_string(),
+        };
+        let name: String = table.chars().map(escaped).collect();
         Self { path: folder.join(format!("{name}.csv")), file: None }
     }
 
     /// Adds the cells of one row.
     pub fn add(&mut self, difference: &Difference) -> Result<()> {
         let failed = |e: io::Error| cannot_write(&self.path, e);
-        let file = match &mut self.file {
-            Some(file) => file,
-            None => {
-                let mut file = csv::Writer::from_writer(open(&self.path).map_err(failed)?);
-                file.write_record(["difference", "key", "column", "source", "target"]).map_err(|e| failed(e.into()))?;
-                self.file.insert(file)
-            }
+        let file = if let Some(file) = &mut self.file {
+            file
+        } else {
+            let mut file = csv::Writer::from_writer(open(&self.path).map_err(failed)?);
+            file.write_record(["difference", "key", "column", "source", "target"]).map_err(|e| failed(e.into()))?;
+            self.file.insert(file)
         };
         for cell in &difference.cells {
             let value = |v: &Option<String>| v.clone().unwrap_or_default();

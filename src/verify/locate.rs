@@ -1,16 +1,17 @@
 //! Where two tables differ: the rows by key, the cells by column.
 //!
-//! Reads both sides again, twice or more: buckets of keys that differ, then the rows in them, then the cells of the
-//! rows that differ. Memory is bounded by rows held at once, whatever the table's size and however wrong it is.
+//! Reads both sides again, three times or more: to find the buckets of keys that differ, then the rows in them that
+//! differ, then their cells. Memory is bounded by what is held at once, whatever the table's size and however wrong it
+//! is.
 
 use super::form::{self, Form};
 use super::show;
 use crate::error::{Error, Kind as ErrorKind, Result};
-use crate::model::bounds::{LOCATE_PAIRS_MAX, LOCATE_ROWS_MAX, REPAIR_ROWS_MAX};
+use crate::model::bounds::{LOCATE_BYTES_MAX, LOCATE_HELD_MAX, LOCATE_ROWS_MAX, REPAIR_ROWS_MAX};
 use crate::model::digest::{RowDigest, SetDigest};
 use crate::model::plan::TablePlan;
 use crate::model::verdict::{CellDifference, Difference, Differences, Kind};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 /// Buckets that keys are spread over by their hash.
 const BUCKETS: usize = 4096;
@@ -18,8 +19,11 @@ const BUCKETS: usize = 4096;
 /// One side of the comparison, which can be read as often as needed and is the same each time.
 pub trait Side {
     /// Hands out each row: its form, and what shows the cell of a column.
-    fn each(&mut self, row: &mut dyn FnMut(&Form, &dyn Fn(usize) -> String) -> Result<()>) -> Result<()>;
+    fn each(&mut self, row: &mut EachRow<'_>) -> Result<()>;
 }
+
+/// What is called with each row: its form, and what shows the cell of a column.
+pub type EachRow<'a> = dyn FnMut(&Form, &dyn Fn(usize) -> String) -> Result<()> + 'a;
 
 /// Which rows are the same row: the positions of the key among the compared columns.
 #[derive(Debug, Clone)]
@@ -132,13 +136,19 @@ pub fn locate(
         differences: Differences { complete: true, ..Differences::default() },
     };
     'search: for group in groups(key, sides)? {
-        for keys in differing_keys(key, sides, &group)?.chunks(LOCATE_PAIRS_MAX) {
-            if tally.is_full() {
-                tally.differences.complete = false;
+        // Each group differs.
+        if tally.is_full() {
+            break;
+        }
+        let surplus = surplus(key, sides, &group)?;
+        let mut rest = &surplus[..];
+        while !rest.is_empty() && !tally.is_full() {
+            let held = hold(key, sides, rest, &tally)?;
+            let done;
+            (done, rest) = rest.split_at(held.len());
+            let rows: Vec<(Surplus, Row)> = done.iter().copied().zip(held).collect();
+            if !tally.rows(&rows)? {
                 break 'search;
-            }
-            for pair in pairs(key, sides, keys)?.into_values() {
-                tally.pair(pair)?;
             }
         }
     }
@@ -150,7 +160,7 @@ pub fn locate(
 pub fn differing(key: &Key, sides: &mut Sides<'_>) -> Result<HashSet<Hash>> {
     let mut keys = HashSet::new();
     for group in groups(key, sides)? {
-        keys.extend(differing_keys(key, sides, &group)?);
+        keys.extend(surplus(key, sides, &group)?.into_iter().map(|s| s.key));
         if keys.len() > REPAIR_ROWS_MAX {
             return Err(Error::new(ErrorKind::Blocked, format!("more than {REPAIR_ROWS_MAX} rows differ"))
                 .state("nothing was repaired")
@@ -160,8 +170,23 @@ pub fn differing(key: &Key, sides: &mut Sides<'_>) -> Result<HashSet<Hash>> {
     Ok(keys)
 }
 
+/// Keys that are looked at together: those of some buckets, and of these every so-manieth.
+struct Group {
+    buckets: Vec<bool>,
+    part: u32,
+    parts: u32,
+}
+
+impl Group {
+    fn holds(&self, key: &Hash) -> bool {
+        // Other bytes than the bucket's.
+        let rest = u32::from_be_bytes([key[2], key[3], key[4], key[5]]);
+        self.buckets[bucket(key)] && rest % self.parts == self.part
+    }
+}
+
 /// The buckets that differ, in groups whose rows can be held.
-fn groups(key: &Key, sides: &mut Sides<'_>) -> Result<Vec<Vec<bool>>> {
+fn groups(key: &Key, sides: &mut Sides<'_>) -> Result<Vec<Group>> {
     let mut source = vec![SetDigest::default(); BUCKETS];
     let mut target = source.clone();
     sides.each(|is_source, form, _| {
@@ -169,73 +194,121 @@ fn groups(key: &Key, sides: &mut Sides<'_>) -> Result<Vec<Vec<bool>>> {
         buckets[bucket(&key.hash(form.bytes()))].add(&form.digest());
         Ok(())
     })?;
-    let mut groups: Vec<Vec<bool>> = Vec::new();
-    let mut held = 0;
-    for (b, (source, target)) in source.iter().zip(&target).enumerate() {
-        if source == target {
-            continue;
-        }
+    let mut groups: Vec<Group> = Vec::new();
+    let mut held = LOCATE_ROWS_MAX;
+    for (b, (source, target)) in source.iter().zip(&target).enumerate().filter(|(_, (s, t))| s != t) {
         let rows = source.rows + target.rows;
-        if groups.is_empty() || held + rows > LOCATE_ROWS_MAX {
-            groups.push(vec![false; BUCKETS]);
+        let parts = rows.div_ceil(LOCATE_ROWS_MAX).max(1) as u32;
+        if parts > 1 || held + rows > LOCATE_ROWS_MAX {
+            groups.extend((0..parts).map(|part| Group { buckets: vec![false; BUCKETS], part, parts }));
             held = 0;
         }
-        held += rows;
-        groups.last_mut().expect("one was just made")[b] = true;
+        // A bucket that needs several groups shares them with none.
+        held = if parts > 1 { LOCATE_ROWS_MAX } else { held + rows };
+        let from = groups.len() - parts as usize;
+        groups[from..].iter_mut().for_each(|group| group.buckets[b] = true);
     }
     Ok(groups)
 }
 
-// The keys of the rows in these buckets that are not on both sides alike.
-fn differing_keys(key: &Key, sides: &mut Sides<'_>, group: &[bool]) -> Result<Vec<Hash>> {
+/// Rows that are alike, and more of them on one side than on the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Surplus {
+    key: Hash,
+    row: Hash,
+    /// How many more the source has; below zero where the target has more.
+    count: i64,
+}
+
+// What is on both sides alike is no difference, however often: only the rest is kept, in the order of keys.
+fn surplus(key: &Key, sides: &mut Sides<'_>, group: &Group) -> Result<Vec<Surplus>> {
     let mut balance: HashMap<(Hash, Hash), i64> = HashMap::new();
     sides.each(|is_source, form, _| {
         let hash = key.hash(form.bytes());
-        if group[bucket(&hash)] {
-            let RowDigest(row) = form.digest();
-            let row = row[..16].try_into().expect("a digest is 32 bytes");
-            let entry = balance.entry((hash, row)).or_default();
-            *entry += if is_source { 1 } else { -1 };
-            if *entry == 0 {
-                balance.remove(&(hash, row));
-            }
+        if !group.holds(&hash) {
+            return Ok(());
+        }
+        let at = (hash, row_hash(form));
+        let entry = balance.entry(at).or_default();
+        *entry += if is_source { 1 } else { -1 };
+        if *entry == 0 {
+            balance.remove(&at);
+        }
+        // Only rows of one key cannot be parted, and there are so many of one key only where a person stated it.
+        if balance.len() as u64 > 4 * LOCATE_ROWS_MAX {
+            return Err(Error::new(ErrorKind::Usage, "the stated key tells too few rows apart to find what differs")
+                .fact(format!(
+                    "columns: {}",
+                    key.columns.iter().map(|&c| &*key.names[c]).collect::<Vec<_>>().join(", ")
+                ))
+                .state("the table differs; where, is not known")
+                .hint("leave `--key` out, or state more columns"));
         }
         Ok(())
     })?;
-    let mut keys: Vec<Hash> = balance.into_keys().map(|(key, _)| key).collect();
-    keys.sort_unstable();
-    keys.dedup();
-    Ok(keys)
+    let mut all: Vec<Surplus> = balance.into_iter().map(|((key, row), count)| Surplus { key, row, count }).collect();
+    all.sort_unstable();
+    Ok(all)
 }
 
-// The rows of one key on both sides.
-#[derive(Default)]
-struct Pair {
-    source: Vec<Row>,
-    target: Vec<Row>,
+fn row_hash(form: &Form) -> Hash {
+    let RowDigest(row) = form.digest();
+    row[..16].try_into().expect("a digest is 32 bytes")
 }
 
-// Rows that are alike.
+// A row of one side.
 struct Row {
     form: Vec<u8>,
     cells: Vec<String>,
-    count: u64,
 }
 
-fn pairs(key: &Key, sides: &mut Sides<'_>, keys: &[Hash]) -> Result<BTreeMap<Hash, Pair>> {
-    let mut pairs: BTreeMap<Hash, Pair> = keys.iter().map(|key| (*key, Pair::default())).collect();
+impl Row {
+    fn bytes(&self) -> usize {
+        let cells: usize = self.cells.iter().map(|c| c.len() + size_of::<String>()).sum();
+        self.form.len() + cells
+    }
+}
+
+// The rows of the first ones, as many as can be held: at least one, and those of one key together where they fit.
+fn hold(key: &Key, sides: &mut Sides<'_>, all: &[Surplus], tally: &Tally<'_>) -> Result<Vec<Row>> {
+    // A changed row is one on either side.
+    let wanted = usize::try_from(tally.room().saturating_mul(2)).unwrap_or(usize::MAX);
+    let mut end = key_end(all, wanted.clamp(2, LOCATE_HELD_MAX));
+    let mut held: Vec<Option<Row>> = all[..end].iter().map(|_| None).collect();
+    let mut bytes = 0;
     sides.each(|is_source, form, show| {
-        let Some(pair) = pairs.get_mut(&key.hash(form.bytes())) else { return Ok(()) };
-        let rows = if is_source { &mut pair.source } else { &mut pair.target };
-        if let Some(alike) = rows.iter_mut().find(|r| r.form == form.bytes()) {
-            alike.count += 1;
-        } else {
-            let cells = (0..key.names.len()).map(show).collect();
-            rows.push(Row { form: form.bytes().to_vec(), cells, count: 1 });
+        let at = (key.hash(form.bytes()), row_hash(form));
+        let Ok(found) = all[..end].binary_search_by(|s| (s.key, s.row).cmp(&at)) else { return Ok(()) };
+        if held[found].is_some() || is_source != (all[found].count > 0) {
+            return Ok(());
+        }
+        let cells = if tally.wanted.values { (0..key.names.len()).map(show).collect() } else { Vec::new() };
+        let row = Row { form: form.bytes().to_vec(), cells };
+        bytes += row.bytes();
+        held[found] = Some(row);
+        while bytes > LOCATE_BYTES_MAX && end > 1 {
+            let fewer = key_end(all, end - 1);
+            bytes -= held.drain(fewer..).flatten().map(|row| row.bytes()).sum::<usize>();
+            end = fewer;
         }
         Ok(())
     })?;
-    Ok(pairs)
+    held.into_iter().collect::<Option<Vec<_>>>().ok_or_else(|| {
+        Error::new(ErrorKind::Failed, "rows that were there a moment ago are not there any more")
+            .state("the comparison has no result")
+            .hint("was the source changed while it was read? `--snapshot backup` compares a copy of it")
+    })
+}
+
+// The place up to `most` where a key ends, or `most` where one key has more rows than that.
+fn key_end(all: &[Surplus], most: usize) -> usize {
+    let most = most.min(all.len());
+    if most == all.len() {
+        return most;
+    }
+    let last = all[most].key;
+    let before = all[..most].iter().rposition(|s| s.key != last).map_or(0, |i| i + 1);
+    if before == 0 { most } else { before }
 }
 
 struct Tally<'a> {
@@ -247,32 +320,49 @@ struct Tally<'a> {
 }
 
 impl Tally<'_> {
-    fn is_full(&self) -> bool {
+    fn room(&self) -> u64 {
         let Differences { missing, extra, changed, .. } = &self.differences;
-        missing + extra + changed >= self.wanted.rows_max
+        self.wanted.rows_max.saturating_sub(missing + extra + changed)
     }
 
-    fn pair(&mut self, mut pair: Pair) -> Result<()> {
-        // What is on both sides alike is no difference, however often.
-        for source in &mut pair.source {
-            if let Some(target) = pair.target.iter_mut().find(|t| t.form == source.form) {
-                let both = source.count.min(target.count);
-                source.count -= both;
-                target.count -= both;
+    // Where nothing more is wanted, what follows is a reason to say that there is more.
+    fn is_full(&mut self) -> bool {
+        let full = self.room() == 0;
+        self.differences.complete &= !full;
+        full
+    }
+
+    // Rows in the order of keys; false where no more are wanted.
+    fn rows(&mut self, rows: &[(Surplus, Row)]) -> Result<bool> {
+        for rows in rows.chunk_by(|(a, _), (b, _)| a.key == b.key) {
+            let (mut source, mut target) = (Vec::new(), Vec::new());
+            for (surplus, row) in rows {
+                let side = if surplus.count > 0 { &mut source } else { &mut target };
+                side.push((surplus.count.unsigned_abs(), row));
             }
-        }
-        let mut rest: Vec<Row> = pair.target.into_iter().filter(|t| t.count > 0).collect();
-        for mut source in pair.source {
             // Without a key, nothing says which row became which.
-            while source.count > 0 && !self.key.columns.is_empty() {
-                let Some(target) = rest.last_mut() else { break };
-                self.changed(&source, target)?;
-                (source.count, target.count) = (source.count - 1, target.count - 1);
-                rest.retain(|t| t.count > 0);
+            while !self.key.columns.is_empty() {
+                let (Some((a, before)), Some((b, after))) = (source.last_mut(), target.last_mut()) else { break };
+                if self.is_full() {
+                    return Ok(false);
+                }
+                self.changed(before, after)?;
+                (*a, *b) = (*a - 1, *b - 1);
+                source.retain(|(count, _)| *count > 0);
+                target.retain(|(count, _)| *count > 0);
             }
-            self.alone(Kind::Missing, &source)?;
+            for (kind, side) in [(Kind::Missing, source), (Kind::Extra, target)] {
+                for (count, row) in side {
+                    for _ in 0..count {
+                        if self.is_full() {
+                            return Ok(false);
+                        }
+                        self.alone(kind, row)?;
+                    }
+                }
+            }
         }
-        rest.iter().try_for_each(|target| self.alone(Kind::Extra, target))
+        Ok(true)
     }
 
     fn changed(&mut self, source: &Row, target: &Row) -> Result<()> {
@@ -282,37 +372,34 @@ impl Tally<'_> {
             .filter(|(_, (a, b))| a != b)
             .map(|(i, _)| i)
             .collect();
-        of.iter().for_each(|&i| self.changed[i] += 1);
+        for &i in &of {
+            self.changed[i] += 1;
+        }
         self.differences.changed += 1;
-        let told = |row: &Row, i: usize| self.wanted.values.then(|| row.cells[i].clone());
         let cell = |&i: &usize| CellDifference {
             column: self.key.names[i].clone(),
-            source: told(source, i),
-            target: told(target, i),
+            source: source.cells.get(i).cloned(),
+            target: target.cells.get(i).cloned(),
         };
         let cells = of.iter().map(cell).collect();
         (self.found)(&Difference { kind: Kind::Changed, key: self.key.words(&source.form), cells })
     }
 
+    // A row that one side lacks: all its cells, where values are told.
     fn alone(&mut self, kind: Kind, row: &Row) -> Result<()> {
-        for _ in 0..row.count {
-            match kind {
-                Kind::Extra => self.differences.extra += 1,
-                _ => self.differences.missing += 1,
-            }
-            (self.found)(&alone(self.key, kind, row, self.wanted.values))?;
+        match kind {
+            Kind::Extra => self.differences.extra += 1,
+            _ => self.differences.missing += 1,
         }
-        Ok(())
+        let cell = |(name, value): (&String, &String)| {
+            let (here, there) = (Some(value.clone()), None);
+            let (source, target) = if kind == Kind::Missing { (here, there) } else { (there, here) };
+            CellDifference { column: name.clone(), source, target }
+        };
+        let cells = self.key.names.iter().zip(&row.cells).map(cell).collect();
+        (self.found)(&Difference { kind, key: self.key.words(&row.form), cells })
     }
 }
 
-// A row that one side lacks: all its cells, where values may be shown.
-fn alone(key: &Key, kind: Kind, row: &Row, values: bool) -> Difference {
-    let cell = |(name, value): (&String, &String)| {
-        let (here, there) = (Some(value.clone()), None);
-        let (source, target) = if kind == Kind::Missing { (here, there) } else { (there, here) };
-        CellDifference { column: name.clone(), source, target }
-    };
-    let cells = if values { key.names.iter().zip(&row.cells).map(cell).collect() } else { Vec::new() };
-    Difference { kind, key: key.words(&row.form), cells }
-}
+#[cfg(test)]
+mod tests;

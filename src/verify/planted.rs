@@ -7,7 +7,7 @@
 use super::adder::Adder;
 use super::form::{self, Form};
 use super::found::Finder;
-use super::locate::{Key, Side, Sides, Wanted, locate};
+use super::locate::{EachRow, Key, Side, Sides, Wanted, locate};
 use super::target;
 use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::model::conversion::Conversion;
@@ -230,7 +230,7 @@ impl Recorded {
 }
 
 impl Side for Recorded {
-    fn each(&mut self, row: &mut dyn FnMut(&Form, &dyn Fn(usize) -> String) -> Result<()>) -> Result<()> {
+    fn each(&mut self, row: &mut EachRow<'_>) -> Result<()> {
         self.rows.iter().try_for_each(|form| row(form, &|_| String::new()))
     }
 }

@@ -1,4 +1,5 @@
-//! A cell of a form in words, for who asked to see values.
+//! A cell of a form in words, for who asked to see values: as SQL would write it, so that NULL, `''` and `'NULL'` are
+//! three things and a blank at the end can be seen.
 
 use super::form::{self, Number};
 use jiff::civil::DateTime;
@@ -8,7 +9,7 @@ use std::fmt::Write as _;
 /// Characters of a text, and twice the bytes of a blob, that are shown.
 const CHARS_MAX: usize = 200;
 
-/// The value of a cell, as PostgreSQL would print it where that is short.
+/// The value of a cell, as PostgreSQL would print it where that is short; text stands in quotes.
 #[must_use]
 pub fn cell(cell: &[u8]) -> String {
     match form::value(cell) {
@@ -18,19 +19,19 @@ pub fn cell(cell: &[u8]) -> String {
         form::Value::Int(value) => value.to_string(),
         form::Value::Float(value) => format!("{value:?}"),
         form::Value::Numeric(number) => numeric(number),
-        form::Value::Text(text) => shortened(&String::from_utf8_lossy(text)),
+        form::Value::Text(text) => quoted(&String::from_utf8_lossy(text)),
         form::Value::Bytes(bytes) => hex(bytes),
         form::Value::Uuid(bytes) => uuid::Uuid::from_bytes(bytes).to_string(),
-        form::Value::Date(i32::MAX) => "infinity".to_owned(),
-        form::Value::Date(i32::MIN) => "-infinity".to_owned(),
+        form::Value::Date(i32::MAX) | form::Value::Timestamp(i64::MAX) => "infinity".to_owned(),
+        form::Value::Date(i32::MIN) | form::Value::Timestamp(i64::MIN) => "-infinity".to_owned(),
         form::Value::Date(days) => {
             moment(i64::from(days).days()).map_or_else(|| days.to_string(), |d| d.date().to_string())
         }
+        // PostgreSQL knows the end of a day.
+        form::Value::Time(86_400_000_000) => "24:00:00".to_owned(),
         form::Value::Time(micros) => {
             moment(micros.microseconds()).map_or_else(|| micros.to_string(), |d| d.time().to_string())
         }
-        form::Value::Timestamp(i64::MAX) => "infinity".to_owned(),
-        form::Value::Timestamp(i64::MIN) => "-infinity".to_owned(),
         form::Value::Timestamp(micros) => {
             moment(micros.microseconds()).map_or_else(|| micros.to_string(), |d| format!("{} {}", d.date(), d.time()))
         }
@@ -56,12 +57,13 @@ pub fn hex(bytes: &[u8]) -> String {
     out
 }
 
-/// A text, cut where it is long.
+/// A text in quotes, cut where it is long.
 #[must_use]
-pub fn shortened(text: &str) -> String {
+pub fn quoted(text: &str) -> String {
+    let literal = |part: &str| format!("'{}'", part.replace('\'', "''"));
     match text.char_indices().nth(CHARS_MAX) {
-        Some((end, _)) => format!("{}… ({} bytes)", &text[..end], text.len()),
-        None => text.to_owned(),
+        Some((end, _)) => format!("{}… ({} bytes)", literal(&text[..end]), text.len()),
+        None => literal(text),
     }
 }
 
@@ -80,7 +82,7 @@ fn numeric(number: Number<'_>) -> String {
     let length = digits.len() as i32;
     match exponent {
         _ if digits.is_empty() => "0".to_owned(),
-        e if e > 40 || e < -40 => shown(format!("0.{digits}e{e}")),
+        e if !(-40..=40).contains(&e) => shown(format!("0.{digits}e{e}")),
         e if e <= 0 => shown(format!("0.{}{digits}", "0".repeat(-e as usize))),
         e if e >= length => shown(format!("{digits}{}", "0".repeat((e - length) as usize))),
         e => shown(format!("{}.{}", &digits[..e as usize], &digits[e as usize..])),
@@ -118,7 +120,10 @@ mod tests {
         check(|f| f.numeric(finite(false, b"1", 400)), "0.1e400");
         check(|f| f.numeric(finite(false, &[b'7'; 2000], 2000)), &numeric_hashed());
         check(|f| f.numeric(Number::NaN), "NaN");
-        check(|f| f.text("é".as_bytes()), "é");
+        check(|f| f.text("é".as_bytes()), "'é'");
+        check(|f| f.text(b"it's "), "'it''s '");
+        check(|f| f.text(b"NULL"), "'NULL'");
+        check(|f| f.time(86_400_000_000), "24:00:00");
         check(|f| f.blob(b"\0\xff"), "\\x00ff");
         check(|f| f.uuid([0x11; 16]), "11111111-1111-1111-1111-111111111111");
         check(|f| f.date(-1), "1999-12-31");
@@ -126,9 +131,9 @@ mod tests {
         check(|f| f.time(61_000_001), "00:01:01.000001");
         check(|f| f.timestamp(0), "2000-01-01 00:00:00");
         check(|f| f.timestamp_tz(i64::MIN), "-infinity");
-        check(|f| f.json(b"[1]"), "[1]");
-        check(|f| f.jsonb(b"{}"), "{}");
-        check(|f| f.text(&[b'x'; 1024]), &format!("{}… (1024 bytes)", "x".repeat(200)));
+        check(|f| f.json(b"[1]"), "'[1]'");
+        check(|f| f.jsonb(b"{}"), "'{}'");
+        check(|f| f.text(&[b'x'; 1024]), &format!("'{}'… (1024 bytes)", "x".repeat(200)));
     }
 
     fn numeric_hashed() -> String {

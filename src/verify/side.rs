@@ -1,7 +1,7 @@
 //! The two sides of a table as the search for differences reads them.
 
 use super::form::{self, Form};
-use super::locate::Side;
+use super::locate::{EachRow, Side};
 use super::source::SourceDigest;
 use super::{show, target};
 use crate::error::Result;
@@ -42,12 +42,12 @@ pub struct TargetSide<'a> {
 const ROWS_PER_LOOK: u64 = 4096;
 
 impl Side for SourceSide<'_> {
-    fn each(&mut self, row: &mut dyn FnMut(&Form, &dyn Fn(usize) -> String) -> Result<()>) -> Result<()> {
+    fn each(&mut self, row: &mut EachRow<'_>) -> Result<()> {
         let (digest, look) = (&mut self.digest, self.look);
         let mut rows = 0_u64;
         self.reader.scan(self.scan, Range::ALL, None, |_, cells| {
             rows += 1;
-            if rows % ROWS_PER_LOOK == 0 {
+            if rows.is_multiple_of(ROWS_PER_LOOK) {
                 look()?;
             }
             row(digest.form(cells), &|i| raw(cells.cell(i)))?;
@@ -58,7 +58,7 @@ impl Side for SourceSide<'_> {
 }
 
 impl Side for TargetSide<'_> {
-    fn each(&mut self, row: &mut dyn FnMut(&Form, &dyn Fn(usize) -> String) -> Result<()>) -> Result<()> {
+    fn each(&mut self, row: &mut EachRow<'_>) -> Result<()> {
         let mut tx = self.moment.begin(self.session)?;
         let each = |form: &Form| row(form, &|i| form::cells(form.bytes()).nth(i).map(show::cell).unwrap_or_default());
         target::read(&mut tx, self.schema, self.table, Chunk::WHOLE, each, |_, _| (self.look)())
@@ -71,7 +71,7 @@ fn raw(cell: Cell<'_>) -> String {
         Cell::Null => "NULL".to_owned(),
         Cell::Integer(number) => number.to_string(),
         Cell::Real(number) => format!("{number:?}"),
-        Cell::Text(text) => show::shortened(&String::from_utf8_lossy(text)),
+        Cell::Text(text) => show::quoted(&String::from_utf8_lossy(text)),
         Cell::Blob(bytes) => show::hex(bytes),
     }
 }

@@ -2,6 +2,7 @@
 #![allow(dead_code, unused_imports, reason = "each test binary uses a part")]
 
 pub mod cells;
+pub mod compared;
 pub mod oracle;
 pub mod program;
 pub mod scenario;

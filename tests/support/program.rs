@@ -52,6 +52,11 @@ pub fn migrate<S: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = S>
     ended(program().arg("migrate").args(arguments).output().expect("the program starts"))
 }
 
+/// `lite2pg verify` with arguments, to its end.
+pub fn verify<S: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = S>) -> Ran {
+    ended(program().arg("verify").args(arguments).output().expect("the program starts"))
+}
+
 pub fn ended(output: std::process::Output) -> Ran {
     use std::os::unix::process::ExitStatusExt;
     Ran {
@@ -80,6 +85,14 @@ impl Running {
 
     pub fn is_over(&mut self) -> bool {
         self.child().try_wait().expect("a child can be asked").is_some()
+    }
+
+    /// The most memory that it held so far, where the kernel says so.
+    pub fn memory_peak_bytes(&mut self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child().id())).ok()?;
+        let kilobytes: u64 =
+            status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?.split_whitespace().next()?.parse().ok()?;
+        Some(kilobytes * 1024)
     }
 
     /// Waits for its end; fails the test after a minute.

@@ -63,6 +63,13 @@ impl Source {
 #[derive(Default)]
 pub struct Listener(Mutex<Vec<Event>>);
 
+impl Listener {
+    /// What was told so far.
+    pub fn into_events(self) -> Vec<Event> {
+        self.0.into_inner().expect("no listener panics")
+    }
+}
+
 impl Observer for Listener {
     fn event(&self, event: &Event) {
         self.0.lock().expect("no listener panics").push(event.clone());
@@ -86,7 +93,7 @@ pub fn attempt(options: &Options) -> Tried {
     let target = database();
     let listener = Listener::default();
     let result = run::migrate(options, &target, &listener, &AtomicBool::new(false));
-    Tried { target, result, events: listener.0.into_inner().expect("no listener panics") }
+    Tried { target, result, events: listener.into_events() }
 }
 
 /// Migrates into a fresh database, and it must work.

@@ -76,7 +76,9 @@ mod tests {
         field.extend_from_slice(&sign.to_be_bytes());
         // The display scale does not matter.
         field.extend_from_slice(&7_u16.to_be_bytes());
-        groups.iter().for_each(|g| field.extend_from_slice(&g.to_be_bytes()));
+        for g in groups {
+            field.extend_from_slice(&g.to_be_bytes());
+        }
         let mut room = Vec::new();
         let (negative, digits, exponent) = expect;
         let want = Numeric::Finite(Decimal { negative, digits, exponent });
