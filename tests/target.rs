@@ -89,8 +89,9 @@ fn on_conflict_decides_between_rows_with_equal_keys() {
     let sql = "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT); INSERT INTO t VALUES (1, 'source'), (2, 'source');";
     let all = "SELECT string_agg(id || v || extra, ' ' ORDER BY id) FROM t";
     for (choice, code, result) in [
-        ("skip", 0, "1targetkept 2sourcenone 9targetkept"),
-        ("update", 0, "1sourcekept 2sourcenone 9targetkept"),
+        // Rows of two origins in one table cannot be compared with one of them: unverified is not green.
+        ("skip", 5, "1targetkept 2sourcenone 9targetkept"),
+        ("update", 5, "1sourcekept 2sourcenone 9targetkept"),
         ("fail", 1, "1targetkept 9targetkept"),
     ] {
         let case = Case::new(sql);
@@ -107,7 +108,7 @@ fn on_conflict_decides_between_rows_with_equal_keys() {
 fn on_conflict_fail_adds_rows_where_no_key_is_there_twice() {
     let case = Case::new("CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1), (2);");
     case.seen.batch("CREATE TABLE t (id int8 PRIMARY KEY); INSERT INTO t VALUES (7)").unwrap();
-    case.run(&["--on-conflict", "fail"]).exits(0);
+    case.run(&["--on-conflict", "fail"]).exits(5).says(&["not everything could be compared"]);
     case.asks("SELECT string_agg(id::text, ' ' ORDER BY id) FROM t", "1 2 7");
 }
 
@@ -115,7 +116,7 @@ fn on_conflict_fail_adds_rows_where_no_key_is_there_twice() {
 fn on_conflict_says_where_no_key_tells_rows_apart() {
     let case = Case::new("CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (7);");
     case.seen.batch("CREATE TABLE t (id int8); INSERT INTO t VALUES (7)").unwrap();
-    case.run(&["--on-conflict", "skip"]).exits(0).says(&["`t`: no primary key on the target", "all are added"]);
+    case.run(&["--on-conflict", "skip"]).exits(5).says(&["`t`: no primary key on the target", "all are added"]);
     case.asks("SELECT count(*) FROM t", "2");
 }
 
@@ -267,7 +268,7 @@ fn include_and_exclude_choose_tables() {
     case.asks("SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace", "customer orders");
     case.run(&["--include", "nothing", "--schema", "other"])
         .exits(2)
-        .says(&["no table is left to migrate", "nothing was written"]);
+        .says(&["no table is left of the source", "nothing was written"]);
 }
 
 #[test]

@@ -495,3 +495,16 @@ fn the_worked_example_of_the_specification_is_what_is_stored() {
     let stored = value(&session, "SELECT encode(digest, 'hex') FROM lite2pg.range");
     assert_eq!(stored, format!("010000000000000001{digest}"));
 }
+
+#[test]
+fn a_table_that_was_dropped_since_its_run_is_not_there() {
+    let (_dir, path) = source("CREATE TABLE a (x INTEGER); INSERT INTO a VALUES (1), (2); CREATE TABLE b (x INTEGER)");
+    let target = database();
+    migrate(&path, &target);
+    session(&target).batch("DROP TABLE a").unwrap();
+    let compared = compare(&path, &target);
+    assert!(matches!(compared.table("a").outcome, Outcome::Absent));
+    assert!(matches!(compared.table("b").outcome, Outcome::Equal) && !compared.verification.is_equal());
+    let summary = run::migrate(&Options::new(&path), &target, &Listener::default(), &AtomicBool::new(false)).unwrap();
+    assert!(!summary.verification.unwrap().is_equal());
+}

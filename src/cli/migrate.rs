@@ -103,9 +103,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         (false, false) => output::result(&summary::text(&summary))?,
     }
     match summary.verification.as_ref().and_then(verification::error) {
-        Some(error) if summary.finished_before => {
-            Err(error.fact("this run had finished before: the target was changed since, or is in use by now"))
-        }
+        Some(error) if summary.finished_before => Err(error.fact(
+            "this run had finished before: the target was changed since, or is in use by now; `--restart` begins again",
+        )),
         Some(error) => Err(error),
         None => Ok(()),
     }

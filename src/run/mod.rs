@@ -336,7 +336,12 @@ fn compare(
     if !is_compared(options) {
         return Ok(None);
     }
-    let subjects = plan.tables.iter().map(|table| subject(options, table, done.get(&table.target))).collect();
+    let relations = catalog::relations(context.control, &options.schema)?;
+    let known = |table: &TablePlan| {
+        let Subject { source, unverified } = subject(options, table, done.get(&table.target));
+        Subject { source: start::or_absent(source, &relations, table), unverified }
+    };
+    let subjects = plan.tables.iter().map(known).collect();
     // Readers have connections of their own; those of the lanes are not needed any more.
     context.pool.close_idle();
     let session = || context.reading_session();
@@ -362,7 +367,9 @@ fn is_compared(options: &Options) -> bool {
 
 // The rows of each table on the target, as the comparison counted them or counted now.
 fn rows_of(context: &Context<'_>, plan: &Plan, verification: Option<&Verification>) -> Result<Vec<u64>> {
-    let read = |t: &TableVerdict| matches!(t.outcome, Outcome::Equal | Outcome::Different(_)).then_some(t.target_rows);
+    let read = |t: &TableVerdict| {
+        matches!(t.outcome, Outcome::Equal | Outcome::Different(_) | Outcome::Absent).then_some(t.target_rows)
+    };
     let counted: Option<Vec<u64>> = verification.and_then(|v| v.tables.iter().map(read).collect());
     counted.map_or_else(|| finish::count(context, plan), Ok)
 }

@@ -1,10 +1,11 @@
 //! Before anything is written: is there a run to go on with, and may the target be written to?
 
 use super::options::Options;
+use super::proof::Known;
 use crate::error::{Error, Kind, Result};
 use crate::model::bounds::DEAD_CLIENT_PATIENCE;
 use crate::model::name::quoted;
-use crate::model::plan::Plan;
+use crate::model::plan::{Plan, TablePlan};
 use crate::model::source::Catalog;
 use crate::postgres::Session;
 use crate::postgres::catalog::{self, ExistingTable};
@@ -160,6 +161,16 @@ pub fn namesakes(session: &Session, options: &Options, catalog: &Catalog) -> Res
         catalog.tables.iter().map(|t| options.spelling.apply(&t.name).to_lowercase()).collect();
     let relations = catalog::relations(session, &options.schema)?;
     Ok(relations.into_iter().filter(|r| wanted.contains(&r.to_lowercase())).collect())
+}
+
+/// What is known of a table that somebody dropped since it was loaded: that it is gone.
+pub fn or_absent(known: Known, relations: &[String], table: &TablePlan) -> Known {
+    match known {
+        Known::Digest(_) | Known::Unread if relations.contains(&table.target) => known,
+        Known::Digest(digest) => Known::Absent(digest.rows),
+        Known::Unread => Known::Absent(table.rows),
+        known => known,
+    }
 }
 
 /// Names of the schema's relations that a fresh plan must not take, without those that a resumed plan made.

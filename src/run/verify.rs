@@ -36,7 +36,7 @@ pub fn verify(
     let run = run_of(&control, options, &opened)?;
     let id = run.as_ref().map(|run| run.id);
     let (plan, subjects) = match run {
-        Some(run) => of_run(run, options, &opened, observer)?,
+        Some(run) => of_run(run, options, &opened, &control, observer)?,
         None => of_tables(options, &mut opened, &control, observer, stop, &mut clock)?,
     };
     let session = || pool.lone_session();
@@ -75,6 +75,7 @@ fn of_run(
     run: RunRecord,
     options: &super::Options,
     opened: &Opened,
+    session: &Session,
     observer: &dyn Observer,
 ) -> Result<(Plan, Vec<Subject>)> {
     observer.event(&Event::Info { text: format!("comparing by the plan of run {}", run.id) });
@@ -85,7 +86,12 @@ fn of_run(
     let mut plan = run.plan;
     let selection = Selection::new(&options.include, &options.exclude)?;
     plan.tables.retain(|t| selection.takes(&t.source));
-    let mut subjects: Vec<Subject> = plan.tables.iter().map(|table| subject(table, &opened.catalog)).collect();
+    let relations = catalog::relations(session, &options.schema)?;
+    let known = |table: &TablePlan| {
+        let Subject { source, unverified } = subject(table, &opened.catalog);
+        Subject { source: start::or_absent(source, &relations, table), unverified }
+    };
+    let mut subjects: Vec<Subject> = plan.tables.iter().map(known).collect();
     for table in &opened.catalog.tables {
         if plan.tables.iter().all(|t| t.source != table.name) {
             plan.tables.push(left_out(table));
