@@ -19,10 +19,14 @@ pub struct TableScan {
     table: String,
     // The table with its alias `s`, as FROM wants it.
     from: String,
-    // What is selected, the key first where there is one.
+    // What is selected: the columns, behind the key where it is none of them.
     list: String,
     // The key as SQL, and whether it can hold other things than integers.
     key: Option<(String, Exactness)>,
+    // Where the key and the first column stand in the list. A key that is a column too is selected once: SQLite
+    // would work it out twice a row.
+    key_at: usize,
+    first: usize,
     width: usize,
 }
 
@@ -111,20 +115,27 @@ impl TableScan {
     pub fn new(table: &Table, columns: &[usize]) -> Self {
         // Qualified by an alias: a bare "name" that is no column could be taken for something else.
         let of_table = |name: &str| format!("s.{}", quoted(name));
-        let key = match &table.row_key {
-            RowKey::Rowid { name, .. } => Some((of_table(name), Exactness::Integers)),
-            RowKey::PrimaryKey { split: Some(i) } => Some((of_table(&table.columns[*i].name), Exactness::Anything)),
-            RowKey::PrimaryKey { split: None } | RowKey::None => None,
+        let (key, column) = match &table.row_key {
+            RowKey::Rowid { name, column } => (Some((of_table(name), Exactness::Integers)), *column),
+            RowKey::PrimaryKey { split: Some(i) } => {
+                (Some((of_table(&table.columns[*i].name), Exactness::Anything)), Some(*i))
+            }
+            RowKey::PrimaryKey { split: None } | RowKey::None => (None, None),
         };
+        let is_readable = |i: &usize| !table.columns[*i].broken;
+        let among = column.filter(is_readable).and_then(|key| columns.iter().position(|&i| i == key));
+        let first = usize::from(key.is_some() && among.is_none());
         let selected: Vec<String> =
             key.iter()
+                .take(first)
                 .map(|(key, _)| key.clone())
                 .chain(columns.iter().map(|&i| {
                     if table.columns[i].broken { "NULL".to_owned() } else { of_table(&table.columns[i].name) }
                 }))
                 .collect();
         let list = if selected.is_empty() { "NULL".to_owned() } else { selected.join(", ") };
-        Self { table: table.name.clone(), from: from(table), list, key, width: columns.len() }
+        let (key_at, width) = (among.unwrap_or(0), columns.len());
+        Self { table: table.name.clone(), from: from(table), list, key, key_at, first, width }
     }
 
     /// A scan of all columns of `table`.
@@ -195,14 +206,13 @@ impl Reader {
         let mut statement = self.conn.prepare_cached(&sql).map_err(|e| scan.refused(e, end))?;
         let bound: Vec<&dyn ToSql> = bound.iter().map(|n| n as &dyn ToSql).collect();
         let mut rows = statement.query(bound.as_slice()).map_err(|e| scan.refused(e, end))?;
-        let keyed = usize::from(scan.key.is_some());
         let mut closing = false;
         while let Some(found) = rows.next().map_err(|e| scan.refused(e, end))? {
-            let key = scan.key.as_ref().map(|_| place(found.get_ref(0).expect("the key is selected first")));
+            let key = scan.key.as_ref().map(|_| place(found.get_ref(scan.key_at).expect("the key is selected")));
             if closing && key != end.last_key {
                 return Ok(end);
             }
-            let flow = row(key.unwrap_or(0), &RowRef { row: found, first: keyed, width: scan.width })?;
+            let flow = row(key.unwrap_or(0), &RowRef { row: found, first: scan.first, width: scan.width })?;
             end.rows += 1;
             end.last_key = key;
             match flow {

@@ -111,10 +111,17 @@ fn unescape(mut key: &[u8], out: &mut Vec<u8>) {
 fn hash(key: &[u8]) -> u32 {
     const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
     let mix = |hash: u64, word: u64| (hash ^ word).wrapping_mul(FACTOR).rotate_left(29);
-    let (chunks, rest) = key.as_chunks::<8>();
+    let (chunks, _) = key.as_chunks::<8>();
     let hash = chunks.iter().fold(key.len() as u64, |hash, chunk| mix(hash, u64::from_le_bytes(*chunk)));
-    let rest = rest.iter().fold(0, |word, b| word << 8 | u64::from(*b));
-    (mix(hash, rest).wrapping_mul(FACTOR) >> 32) as u32
+    // The last word overlaps the one before it: no byte stands alone, whatever the length.
+    let last = if let Some(last) = key.last_chunk() {
+        u64::from_le_bytes(*last)
+    } else if let (Some(first), Some(last)) = (key.first_chunk(), key.last_chunk()) {
+        u64::from(u32::from_le_bytes(*first)) << 32 | u64::from(u32::from_le_bytes(*last))
+    } else {
+        key.iter().fold(0, |word, b| word << 8 | u64::from(*b))
+    };
+    (mix(hash, last).wrapping_mul(FACTOR) >> 32) as u32
 }
 
 #[cfg(test)]

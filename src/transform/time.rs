@@ -129,16 +129,20 @@ fn split_time(text: &[u8]) -> Option<(Time, &[u8])> {
     let seconds = minutes * 60 + i64::from(below(two(*s1, *s2)?, 60)?);
     let whole = Time { micros: seconds * MICROS_PER_SECOND, is_too_fine: false };
     let [b'.', fraction @ ..] = rest else { return Some((whole, rest)) };
-    let digits = fraction.iter().take_while(|b| b.is_ascii_digit()).count();
+    let (mut micros, mut digits, mut is_too_fine) = (0, 0, false);
+    while let Some(digit) = fraction.get(digits).map(|b| b.wrapping_sub(b'0')).filter(|digit| *digit < 10) {
+        if digits < 6 {
+            micros = micros * 10 + i64::from(digit);
+        } else {
+            is_too_fine |= digit != 0;
+        }
+        digits += 1;
+    }
     if digits == 0 {
         return None;
     }
-    let (fraction, rest) = fraction.split_at(digits);
-    let (micros, finer) = fraction.split_at(digits.min(6));
-    let value = micros.iter().fold(0, |value, b| value * 10 + i64::from(b - b'0'));
-    let scale = [1_000_000, 100_000, 10_000, 1_000, 100, 10, 1][micros.len()];
-    let is_too_fine = finer.iter().any(|b| *b != b'0');
-    Some((Time { micros: whole.micros + value * scale, is_too_fine }, rest))
+    let scale = [1_000_000, 100_000, 10_000, 1_000, 100, 10, 1][digits.min(6)];
+    Some((Time { micros: whole.micros + micros * scale, is_too_fine }, &fraction[digits..]))
 }
 
 // Seconds east of UTC. PostgreSQL takes less than 16 hours (`MAX_TZDISP_HOUR` in `datetime.h`).

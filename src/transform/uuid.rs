@@ -15,29 +15,13 @@ pub(super) fn write(cell: Cell<'_>, spelling: UuidSpelling, out: &mut Vec<u8>) -
 #[inline]
 pub(super) fn parse(text: &[u8], spelling: UuidSpelling) -> Option<[u8; 16]> {
     match spelling {
-        UuidSpelling::Hyphens => hyphens(text, &LOWER),
-        UuidSpelling::HyphensUpper => hyphens(text, &UPPER),
-        UuidSpelling::Hex => hex(text, &LOWER),
-        UuidSpelling::HexUpper => hex(text, &UPPER),
-        UuidSpelling::Braces => hyphens(braced(text)?, &LOWER),
-        UuidSpelling::BracesUpper => hyphens(braced(text)?, &UPPER),
+        UuidSpelling::Hyphens => hyphens(text, b'a'),
+        UuidSpelling::HyphensUpper => hyphens(text, b'A'),
+        UuidSpelling::Hex => hex(text, b'a'),
+        UuidSpelling::HexUpper => hex(text, b'A'),
+        UuidSpelling::Braces => hyphens(braced(text)?, b'a'),
+        UuidSpelling::BracesUpper => hyphens(braced(text)?, b'A'),
     }
-}
-
-type Digits = [u8; 256];
-const LOWER: Digits = digits(b'a');
-const UPPER: Digits = digits(b'A');
-
-// The value of each hex digit, 0xff for every other byte.
-const fn digits(ten: u8) -> Digits {
-    let mut table = [0xff; 256];
-    let mut value = 0;
-    while value < 16 {
-        let digit = if value < 10 { b'0' + value } else { ten + value - 10 };
-        table[digit as usize] = value;
-        value += 1;
-    }
-    table
 }
 
 fn braced(text: &[u8]) -> Option<&[u8]> {
@@ -45,30 +29,34 @@ fn braced(text: &[u8]) -> Option<&[u8]> {
 }
 
 #[inline]
-fn hyphens(text: &[u8], digits: &Digits) -> Option<[u8; 16]> {
-    const PAIRS: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
+fn hyphens(text: &[u8], ten: u8) -> Option<[u8; 16]> {
     let text: &[u8; 36] = text.try_into().ok()?;
     let separated = [text[8], text[13], text[18], text[23]] == *b"----";
-    if separated { decode(text, PAIRS, digits) } else { None }
-}
-
-#[inline]
-fn hex(text: &[u8], digits: &Digits) -> Option<[u8; 16]> {
-    const PAIRS: [usize; 16] = [0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30];
-    let text: &[u8; 32] = text.try_into().ok()?;
-    decode(text, PAIRS, digits)
-}
-
-// Looks at all digits before it judges: no branch inside the loop.
-#[inline]
-fn decode<const N: usize>(text: &[u8; N], pairs: [usize; 16], digits: &Digits) -> Option<[u8; 16]> {
-    let (mut bytes, mut seen) = ([0; 16], 0);
-    for (byte, at) in bytes.iter_mut().zip(pairs) {
-        let (high, low) = (digits[usize::from(text[at])], digits[usize::from(text[at + 1])]);
-        seen |= high | low;
-        *byte = high << 4 | low & 0xf;
+    let mut digits = [0; 32];
+    for (to, from) in [(0..8, 0..8), (8..12, 9..13), (12..16, 14..18), (16..20, 19..23), (20..32, 24..36)] {
+        digits[to].copy_from_slice(&text[from]);
     }
-    (seen <= 0xf).then_some(bytes)
+    if separated { hex(&digits, ten) } else { None }
+}
+
+// Eight digits at a time, and judged only after the last: a digit is right if its value, written out again, is it.
+#[inline]
+fn hex(text: &[u8], ten: u8) -> Option<[u8; 16]> {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let text: &[u8; 32] = text.try_into().ok()?;
+    let above_nine = u64::from(ten - 10 - b'0');
+    let (mut bytes, mut wrong) = ([0; 16], 0);
+    for (eight, four) in text.as_chunks::<8>().0.iter().zip(bytes.as_chunks_mut::<4>().0) {
+        let word = u64::from_le_bytes(*eight);
+        // Letters have the bit 0x40, and stand nine beyond their low half.
+        let values = (word & (ONES * 0xf)) + (word >> 6 & ONES) * 9;
+        let letters = values + ONES * 6 >> 4 & ONES;
+        wrong |= (values + ONES * u64::from(b'0') + letters * above_nine) ^ word | values & (ONES * 0xf0);
+        let pairs = (values << 4 | values >> 8) & 0x00ff_00ff_00ff_00ff;
+        let pairs = (pairs | pairs >> 8) & 0x0000_ffff_0000_ffff;
+        *four = ((pairs | pairs >> 16) as u32).to_le_bytes();
+    }
+    (wrong == 0).then_some(bytes)
 }
 
 #[cfg(test)]
