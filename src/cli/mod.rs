@@ -1,10 +1,11 @@
 //! The command line: arguments become options, results become text and exit codes.
 
+mod bench;
 mod migrate;
 mod output;
 mod signals;
 
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, Result};
 use crate::report::message;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -25,6 +26,21 @@ struct Arguments {
 enum Verb {
     /// Move a SQLite database into PostgreSQL
     Migrate(Box<migrate::Arguments>),
+    /// Load a sample by several strategies and settings, and predict a migration
+    Bench(Box<bench::Arguments>),
+}
+
+impl Verb {
+    fn run(&self) -> Result<()> {
+        match self {
+            Self::Migrate(arguments) => migrate::run(arguments),
+            Self::Bench(arguments) => bench::run(arguments),
+        }
+    }
+
+    fn tells_events(&self) -> bool {
+        matches!(self, Self::Migrate(arguments) if arguments.tells_events())
+    }
 }
 
 /// Runs the program: parses the process's arguments, prints, and gives the exit code.
@@ -38,12 +54,11 @@ pub fn main() -> ExitCode {
         );
         eprintln!("\nhint: please report it with the command that you ran; the same command resumes");
     }));
-    let arguments = Arguments::parse();
+    let verb = Arguments::parse().verb;
     // The payload of a panic may quote a row's value; the hook has said what can be said.
-    let Verb::Migrate(arguments) = arguments.verb;
-    match std::panic::catch_unwind(|| migrate::run(&arguments)) {
+    match std::panic::catch_unwind(|| verb.run()) {
         Ok(Ok(())) => ExitCode::SUCCESS,
-        Ok(Err(error)) => fail(&error, arguments.tells_events()),
+        Ok(Err(error)) => fail(&error, verb.tells_events()),
         Err(_) => ExitCode::from(Kind::Bug.exit_code()),
     }
 }

@@ -1,6 +1,7 @@
 //! A migration from the first look to the last count: the stages composed, in the order of [`migrate`].
 
 mod account;
+mod bench;
 mod clock;
 mod crew;
 mod evidence;
@@ -12,6 +13,7 @@ mod probe;
 mod rows;
 mod start;
 
+pub use bench::{BenchOptions, bench};
 pub use options::{Options, Scope, default_jobs};
 
 use crate::error::{Error, Kind, Result};

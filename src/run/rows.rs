@@ -168,7 +168,8 @@ fn announce(context: &Context<'_>, plan: &Plan, done: &HashMap<String, Vec<DoneR
     context.observer.watch(Arc::clone(progress));
 }
 
-fn scans(planned: &Planned) -> Vec<TableScan> {
+/// The scan of each table's loaded columns, in the plan's order.
+pub fn scans(planned: &Planned) -> Vec<TableScan> {
     let catalog = planned.draft.catalog();
     planned
         .plan
