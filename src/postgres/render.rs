@@ -273,7 +273,12 @@ mod tests {
         check(&PgType::Time, |out| encode::time(45_296_500_000, out), "12:34:56.500000", "'12:34:56.500000'");
         let text = "1999-12-31 23:59:59.999999";
         check(&PgType::Timestamp, |out| encode::timestamp(-1, out), text, &format!("'{text}'"));
-        check(&PgType::TimestampTz, |out| encode::timestamp(0, out), "2000-01-01 00:00:00+00", "'2000-01-01 00:00:00+00'");
+        check(
+            &PgType::TimestampTz,
+            |out| encode::timestamp(0, out),
+            "2000-01-01 00:00:00+00",
+            "'2000-01-01 00:00:00+00'",
+        );
     }
 
     #[test]

@@ -103,7 +103,7 @@ fn sample(report: &BenchReport) -> String {
         bytes(sample.bytes),
         plural(sample.tables, "table"),
         plural(rounds as u64, "round"),
-        report.server,
+        report.server.split(' ').next().unwrap_or_default(),
     )
 }
 

@@ -19,7 +19,8 @@ pub fn svg(report: &BenchReport) -> String {
     let longest = report.results.iter().flat_map(|r| r.rounds_us.iter()).max().copied().unwrap_or(1).max(1);
     let x = |us: u64| LEFT + BARS * us as f64 / longest as f64;
     let height = TOP + STEP * report.results.len() as f64 + 16.0;
-    let title = format!("{} rows, {}: seconds, shorter is better", count(report.sample.rows), bytes(report.sample.bytes));
+    let title =
+        format!("{} rows, {}: seconds, shorter is better", count(report.sample.rows), bytes(report.sample.bytes));
     let mut bars = Group::new().set("font-family", "sans-serif").set("font-size", 13);
     bars = bars.add(Text::new(title).set("x", 16).set("y", 30).set("font-size", 16));
     for (i, result) in report.results.iter().enumerate() {

@@ -50,7 +50,7 @@ fn hex(text: &[u8], ten: u8) -> Option<[u8; 16]> {
         let word = u64::from_le_bytes(*eight);
         // Letters have the bit 0x40, and stand nine beyond their low half.
         let values = (word & (ONES * 0xf)) + (word >> 6 & ONES) * 9;
-        let letters = values + ONES * 6 >> 4 & ONES;
+        let letters = (values + ONES * 6) >> 4 & ONES;
         wrong |= (values + ONES * u64::from(b'0') + letters * above_nine) ^ word | values & (ONES * 0xf0);
         let pairs = (values << 4 | values >> 8) & 0x00ff_00ff_00ff_00ff;
         let pairs = (pairs | pairs >> 8) & 0x0000_ffff_0000_ffff;

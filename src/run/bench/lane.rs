@@ -142,16 +142,9 @@ impl Work<'_> {
         tx.commit()
     }
 
-    fn read(
-        &self,
-        unit: &Unit,
-        reader: &Reader,
-        mut each: impl FnMut(i64, &RowRef<'_>) -> Result<()>,
-    ) -> Result<()> {
+    fn read(&self, unit: &Unit, reader: &Reader, mut each: impl FnMut(i64, &RowRef<'_>) -> Result<()>) -> Result<()> {
         for Piece { range, limit } in &unit.pieces {
-            reader.scan(&self.scans[unit.table], *range, *limit, |key, row| {
-                each(key, row).map(|()| Flow::Continue)
-            })?;
+            reader.scan(&self.scans[unit.table], *range, *limit, |key, row| each(key, row).map(|()| Flow::Continue))?;
         }
         Ok(())
     }

@@ -26,8 +26,8 @@ use lane::{Spent, Work};
 use sample::{Collected, Sample};
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 use uuid::Uuid;
 
@@ -71,12 +71,7 @@ pub fn bench(
     })
 }
 
-fn measure(
-    options: &BenchOptions,
-    target: &Target,
-    observer: &dyn Observer,
-    stop: &AtomicBool,
-) -> Result<BenchReport> {
+fn measure(options: &BenchOptions, target: &Target, observer: &dyn Observer, stop: &AtomicBool) -> Result<BenchReport> {
     let mut clock = Clock::new(observer);
     let shape = Options {
         schema: SCRATCH_SCHEMA.to_owned(),
@@ -96,7 +91,8 @@ fn measure(
     probe::probe(&mut control, &mut planned.plan)?;
     let prepare_ms = clock.ms();
 
-    let (load, sample) = sampled(&shape, options.full, &mut opened.readers, &mut planned, &mut control, observer, stop)?;
+    let (load, sample) =
+        sampled(&shape, options.full, &mut opened.readers, &mut planned, &mut control, observer, stop)?;
     if sample.size.rows == 0 {
         return Err(Error::new(Kind::Usage, "there are no rows to load").state("nothing was measured"));
     }
