@@ -18,10 +18,10 @@ use std::path::{Path, PathBuf};
 /// The arguments of `lite2pg bench`.
 #[derive(Debug, Args)]
 #[command(
-    after_long_help = "A sample of the rows is loaded again and again: by binary COPY (what `migrate` does), by text
-COPY and by multi-row INSERT, through one lane and more, in smaller and larger batches. It takes
-a minute or less, unless `--full` is given. On a given TARGET everything happens in a schema of
-its own, `lite2pg_bench`, which is dropped at the end. DATABASE_URL is not looked at.
+    after_long_help = "A sample of the rows is loaded again and again: by binary COPY (what `migrate` does), by \
+    text COPY and by multi-row INSERT, through one lane and more, in smaller and larger batches. It takes a minute or \
+    less, unless `--full` is given. On a given TARGET everything happens in a schema of its own, `lite2pg_bench`, which \
+    is dropped at the end. DATABASE_URL is not looked at.
 
 Examples:
   lite2pg bench app.db
