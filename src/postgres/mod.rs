@@ -5,6 +5,7 @@
 //! of SQLite, plans or rows.
 
 pub mod aside;
+pub mod bench;
 pub mod catalog;
 mod connect;
 mod conninfo;
@@ -19,7 +20,6 @@ mod programs;
 mod refusal;
 pub mod render;
 mod resolve;
-pub mod scratch;
 mod service;
 mod session;
 mod target;

@@ -12,8 +12,8 @@ use crate::model::bounds::{INSERT_ROWS_MAX, ORIGINALS_BYTES_MAX};
 use crate::model::conversion::Misfit;
 use crate::model::name::qualified;
 use crate::model::plan::TablePlan;
+use crate::postgres::bench::{self, SCRATCH_SCHEMA};
 use crate::postgres::render::{Form, Syntax};
-use crate::postgres::scratch::{self, SCRATCH_SCHEMA};
 use crate::postgres::{Session, ddl};
 use crate::sqlite::{Flow, Reader, RowRef, TableScan};
 use crate::transform::Compiled;
@@ -50,7 +50,7 @@ impl Work<'_> {
     pub fn lane(&self, reader: &Reader, session: &mut Session) -> Result<Vec<Spent>> {
         let mut spent = Vec::new();
         if self.setting.strategy == Strategy::Insert {
-            scratch::reads_literals(session)?;
+            bench::reads_literals(session)?;
         }
         while let Some(unit) = self.units.get(self.next.fetch_add(1, Ordering::Relaxed)) {
             self.go_on()?;
@@ -99,7 +99,7 @@ impl Work<'_> {
     fn text(&self, unit: &Unit, reader: &Reader, session: &mut Session) -> Result<()> {
         let table = &self.tables[unit.table];
         let tx = session.transaction()?;
-        let mut copy = tx.copy_in(&scratch::copy_text_in(table))?;
+        let mut copy = tx.copy_in(&bench::copy_text_in(table))?;
         let mut writer = TextWriter::new(table, Syntax::Copy)?;
         let mut batch = Vec::with_capacity(self.setting.batch_bytes);
         self.read(unit, reader, |_, row| {
@@ -119,7 +119,7 @@ impl Work<'_> {
 
     fn insert(&self, unit: &Unit, reader: &Reader, session: &mut Session) -> Result<()> {
         let table = &self.tables[unit.table];
-        let head = scratch::insert_into(table).into_bytes();
+        let head = bench::insert_into(table).into_bytes();
         let tx = session.transaction()?;
         let mut writer = TextWriter::new(table, Syntax::Literal)?;
         let (mut statement, mut rows) = (head.clone(), 0);

@@ -18,7 +18,7 @@ use crate::model::bounds::{BATCH_BYTES, BENCH_BATCH_BYTES, BENCH_ROUNDS_UNTIL, B
 use crate::model::event::{Event, Observer, Phase};
 use crate::model::plan::Plan;
 use crate::plan::Draft;
-use crate::postgres::scratch::{self, SCRATCH_SCHEMA, Scratch};
+use crate::postgres::bench::{self as server, SCRATCH_SCHEMA, Scratch};
 use crate::postgres::{Pool, PoolSettings, Session, Target, catalog};
 use crate::profile::Depth;
 use crate::sqlite::{Reader, TableScan};
@@ -289,7 +289,7 @@ impl Desk<'_> {
     /// Compares what is there with what the first combination brought, by hashes that the server makes.
     fn compare(&self, setting: Setting, first: &mut Vec<String>, control: &Session) -> Result<()> {
         let tables = &self.load.plan.tables;
-        let digests = tables.iter().map(|t| scratch::digest(control, t)).collect::<Result<Vec<_>>>()?;
+        let digests = tables.iter().map(|t| server::digest(control, t)).collect::<Result<Vec<_>>>()?;
         if first.is_empty() {
             *first = digests;
             return Ok(());
