@@ -67,7 +67,9 @@ fn has_no_control_codes(text: &str) {
 
 #[test]
 fn help_is_readable() {
-    for (name, arguments) in [("help", &["--help"][..]), ("migrate_help", &["migrate", "--help"])] {
+    for (name, arguments) in
+        [("help", &["--help"][..]), ("migrate_help", &["migrate", "--help"]), ("bench_help", &["bench", "--help"])]
+    {
         let ran = ended(program().args(arguments).env("COLUMNS", "80").output().unwrap());
         has_no_control_codes(&ran.stdout);
         let jobs = regex_free_jobs(&ran.stdout);

@@ -1,5 +1,6 @@
 //! The command line: arguments become options, results become text and exit codes.
 
+mod bench;
 mod migrate;
 mod output;
 mod proving;
@@ -9,7 +10,7 @@ mod signals;
 mod telling;
 mod verify;
 
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, Result};
 use crate::report::message;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -33,6 +34,26 @@ enum Verb {
     Migrate(Box<migrate::Arguments>),
     /// Compare a SQLite database with what is in PostgreSQL, cell by cell
     Verify(Box<verify::Arguments>),
+    /// Load a sample by several strategies and settings, and predict a migration
+    Bench(Box<bench::Arguments>),
+}
+
+impl Verb {
+    fn run(&self) -> Result<()> {
+        match self {
+            Self::Migrate(arguments) => migrate::run(arguments),
+            Self::Verify(arguments) => verify::run(arguments),
+            Self::Bench(arguments) => bench::run(arguments),
+        }
+    }
+
+    fn tells_events(&self) -> bool {
+        match self {
+            Self::Migrate(arguments) => arguments.tells_events(),
+            Self::Verify(arguments) => arguments.tells_events(),
+            Self::Bench(_) => false,
+        }
+    }
 }
 
 /// Runs the program: parses the process's arguments, prints, and gives the exit code.
@@ -46,20 +67,11 @@ pub fn main() -> ExitCode {
         );
         eprintln!("\nhint: please report it with the command that you ran; the same command resumes");
     }));
-    let arguments = Arguments::parse();
+    let verb = Arguments::parse().verb;
     // The payload of a panic may quote a row's value; the hook has said what can be said.
-    let verb = arguments.verb;
-    let run = || match &verb {
-        Verb::Migrate(arguments) => migrate::run(arguments),
-        Verb::Verify(arguments) => verify::run(arguments),
-    };
-    let tells_events = match &verb {
-        Verb::Migrate(arguments) => arguments.tells_events(),
-        Verb::Verify(arguments) => arguments.tells_events(),
-    };
-    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)) {
+    match std::panic::catch_unwind(|| verb.run()) {
         Ok(Ok(())) => ExitCode::SUCCESS,
-        Ok(Err(error)) => fail(&error, tells_events),
+        Ok(Err(error)) => fail(&error, verb.tells_events()),
         Err(_) => ExitCode::from(Kind::Bug.exit_code()),
     }
 }

@@ -16,6 +16,10 @@ use crate::transform::Compiled;
 /// Keys kept as samples for each rule and column.
 const SAMPLE_KEYS: usize = 3;
 
+/// Room for the row that fills a batch: without it, nearly every batch would be moved to a larger buffer just
+/// before it is sent.
+const BATCH_SLACK_BYTES: usize = 16 * 1024;
+
 /// A cell that the column's rule does not take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Misfitting {
@@ -32,6 +36,7 @@ pub struct RowWriter {
     columns: Vec<ColumnWriter>,
     /// The batch so far.
     buffer: Vec<u8>,
+    batch_bytes: usize,
     originals: Vec<Original>,
     originals_bytes: usize,
     /// Rows written since the start.
@@ -82,13 +87,22 @@ impl RowWriter {
     pub fn new(table: &TablePlan) -> Result<Self> {
         Ok(Self {
             columns: table.loaded().map(ColumnWriter::new).collect::<Result<_>>()?,
-            buffer: Vec::with_capacity(BATCH_BYTES),
+            buffer: Vec::with_capacity(BATCH_BYTES + BATCH_SLACK_BYTES),
+            batch_bytes: BATCH_BYTES,
             originals: Vec::new(),
             originals_bytes: 0,
             rows: 0,
             bytes: 0,
             met_large_cell: false,
         })
+    }
+
+    /// The same with room for batches of another size than [`BATCH_BYTES`].
+    #[must_use]
+    pub fn with_batch_bytes(mut self, bytes: usize) -> Self {
+        self.batch_bytes = bytes;
+        self.buffer.reserve(bytes + BATCH_SLACK_BYTES);
+        self
     }
 
     /// Begins a COPY stream.
@@ -182,7 +196,7 @@ impl RowWriter {
 
     /// Takes the batch and leaves an empty one.
     pub fn take_batch(&mut self) -> Vec<u8> {
-        std::mem::replace(&mut self.buffer, Vec::with_capacity(BATCH_BYTES))
+        std::mem::replace(&mut self.buffer, Vec::with_capacity(self.batch_bytes + BATCH_SLACK_BYTES))
     }
 
     /// Bytes of originals that wait to be written.

@@ -154,3 +154,34 @@ pub const SAMPLE_CELL_BYTES_MAX: usize = 64 * 1024;
 
 /// A table's sample ends after this many bytes.
 pub const SAMPLE_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// What a bench takes of a large source, spread over each table: bytes of cells, and for each row as many again as
+/// its envelope costs the server. Seven combinations in three rounds then take well under a minute.
+pub const BENCH_SAMPLE_BYTES: u64 = 64 * 1024 * 1024;
+
+/// What a row counts besides its cells.
+pub const BENCH_ROW_BYTES: u64 = 64;
+
+/// What a bench takes of each table at least, so that a small one is not one row.
+pub const BENCH_TABLE_BYTES_MIN: u64 = 1024 * 1024;
+
+/// The same in rows: beyond these, small rows would make a small table count too much.
+pub const BENCH_TABLE_ROWS_MIN: u64 = 1000;
+
+/// Tables that a bench loads, the largest ones: each round creates them in one transaction.
+pub const BENCH_TABLES_MAX: usize = 200;
+
+/// Places in a table that its sample comes from.
+pub const BENCH_SPOTS: u32 = 16;
+
+/// Bytes of one transaction of a bench's lane, so that several lanes share a table.
+pub const BENCH_UNIT_BYTES: u64 = 4 * 1024 * 1024;
+
+/// No round of a bench begins after this.
+pub const BENCH_ROUNDS_UNTIL: Duration = Duration::from_secs(45);
+
+/// Batches that a bench tries beside [`BATCH_BYTES`].
+pub const BENCH_BATCH_BYTES: [usize; 2] = [64 * 1024, 1024 * 1024];
+
+/// Rows of one INSERT: beyond some hundreds, only parsing grows.
+pub const INSERT_ROWS_MAX: u64 = 1000;

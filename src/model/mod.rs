@@ -4,6 +4,7 @@
 
 pub mod affinity;
 pub mod aggregate;
+pub mod bench;
 pub mod bounds;
 pub mod candidates;
 pub mod cell;

@@ -6,6 +6,7 @@
 
 pub mod aggregate;
 pub mod aside;
+pub mod bench;
 pub mod catalog;
 mod connect;
 mod conninfo;
@@ -20,6 +21,7 @@ mod passfile;
 mod programs;
 pub mod read;
 mod refusal;
+pub mod render;
 mod resolve;
 pub mod sample;
 pub mod scratch;

@@ -2,11 +2,13 @@
 //!
 //! The only floor beside `cli` that prints. Knows nothing of either database.
 
+pub mod bench;
 pub mod faces;
 pub mod figures;
 pub mod layout;
 pub mod message;
 pub mod plan;
+pub mod plot;
 pub mod progress;
 pub mod summary;
 pub mod verification;

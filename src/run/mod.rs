@@ -1,6 +1,7 @@
 //! A migration from the first look to the last count: the stages composed, in the order of [`migrate`].
 
 mod account;
+mod bench;
 mod clock;
 mod crew;
 mod evidence;
@@ -16,6 +17,7 @@ mod rows;
 mod start;
 mod verify;
 
+pub use bench::{BenchOptions, bench};
 pub use options::{Options, Scope, default_jobs};
 pub use proof::Wish;
 pub use verify::verify;

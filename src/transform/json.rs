@@ -224,24 +224,31 @@ impl Reader<'_> {
         Ok(())
     }
 
-    // Reads a string, both quotes included; returns whether it has escapes.
+    // Reads a string, both quotes included; returns whether it has escapes. Those without are read in place.
     #[inline]
     fn string(&mut self) -> Result<bool, Misfit> {
         self.at += 1;
-        let mut has_escapes = false;
+        self.at += plain_bytes(&self.text[self.at..]);
+        if self.peek() == Some(b'"') {
+            self.at += 1;
+            return Ok(false);
+        }
+        self.escapes().map(|()| true)
+    }
+
+    // Reads on from the first escape to behind the closing quote.
+    #[inline(never)]
+    fn escapes(&mut self) -> Result<(), Misfit> {
         loop {
-            self.at += plain_bytes(&self.text[self.at..]);
             match self.peek() {
                 Some(b'"') => {
                     self.at += 1;
-                    return Ok(has_escapes);
+                    return Ok(());
                 }
-                Some(b'\\') => {
-                    self.escape()?;
-                    has_escapes = true;
-                }
+                Some(b'\\') => self.escape()?,
                 _ => return Err(Misfit::NotJson),
             }
+            self.at += plain_bytes(&self.text[self.at..]);
         }
     }
 

@@ -1,0 +1,164 @@
+//! The verb `bench`: its arguments, its server, and where its result goes.
+
+use super::output;
+use super::signals::stop_flag;
+use crate::error::{Error, Kind, Result};
+use crate::model::bounds::{LANES_MAX, PROGRESS_LINE_EVERY};
+use crate::model::event::{Event, Observer};
+use crate::model::plan::Remark;
+use crate::postgres::{Embedded, EmbeddedOptions, Environment, Target};
+use crate::report::progress::{Style, Teller};
+use crate::report::{bench, plot};
+use crate::run::{self, BenchOptions};
+use clap::Args;
+use std::fs::File;
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+/// The arguments of `lite2pg bench`.
+#[derive(Debug, Args)]
+#[command(
+    after_long_help = "A sample of the rows is loaded again and again: by binary COPY (what `migrate` does), by \
+    text COPY and by multi-row INSERT, through one lane and more, in smaller and larger batches. It takes a minute or \
+    less, unless `--full` is given. On a given TARGET everything happens in a schema of its own, `lite2pg_bench`, which \
+    is dropped at the end. DATABASE_URL is not looked at.
+
+Examples:
+  lite2pg bench app.db
+  lite2pg bench app.db postgres://app@db.example.com/app --jobs 8
+  lite2pg bench app.db --full --csv bench.csv --svg bench.svg"
+)]
+pub struct Arguments {
+    /// The SQLite file: a path, or a `sqlite:` or `file:` URI
+    source: PathBuf,
+    /// Where to: `embedded` for a throw-away server, or as for `migrate`
+    #[arg(default_value = "embedded")]
+    target: String,
+    /// Take only tables whose names match; may be repeated
+    #[arg(long, value_name = "GLOB")]
+    include: Vec<String>,
+    /// Leave tables out whose names match; may be repeated
+    #[arg(long, value_name = "GLOB")]
+    exclude: Vec<String>,
+    /// Lanes at most: readers and connections at work at once
+    #[arg(long, short, value_name = "N", default_value_t = run::default_jobs())]
+    jobs: usize,
+    /// Times that each combination is measured; the median counts
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    rounds: u16,
+    /// Load all rows instead of a sample
+    #[arg(long)]
+    full: bool,
+    /// Print the result as JSON
+    #[arg(long)]
+    json: bool,
+    /// Write the measurements into this file as CSV
+    #[arg(long, value_name = "FILE")]
+    csv: Option<PathBuf>,
+    /// Draw them into this file as SVG
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+    /// Only warnings and errors on stderr
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+/// Runs the verb.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let options = arguments.options()?;
+    // What cannot be written is known now, not after the measuring.
+    let csv = arguments.csv.as_deref().map(Output::open).transpose()?;
+    let svg = arguments.svg.as_deref().map(Output::open).transpose()?;
+    let stop = stop_flag()?;
+    let teller = Teller::new(arguments.style(), PROGRESS_LINE_EVERY);
+    let server = arguments.server(&teller)?;
+    let result = run::bench(&options, &server.target(), &teller, &stop);
+    teller.finish();
+    drop(server);
+    let report = result?;
+    if let Some(csv) = csv {
+        csv.write(&bench::csv(&report))?;
+    }
+    if let Some(svg) = svg {
+        svg.write(&plot::svg(&report))?;
+    }
+    output::result(&if arguments.json { bench::json(&report) + "\n" } else { bench::text(&report) })
+}
+
+enum Server {
+    Given(Box<Target>),
+    // Stopped and removed when it is dropped.
+    Embedded(Box<Embedded>),
+}
+
+impl Server {
+    fn target(&self) -> Target {
+        match self {
+            Self::Given(target) => (**target).clone(),
+            Self::Embedded(server) => server.target(),
+        }
+    }
+}
+
+impl Arguments {
+    fn options(&self) -> Result<BenchOptions> {
+        if !(1..=LANES_MAX).contains(&self.jobs) {
+            return Err(Error::new(Kind::Usage, format!("`--jobs {}` is outside 1 to {LANES_MAX}", self.jobs)));
+        }
+        Ok(BenchOptions {
+            source: self.source.clone(),
+            include: self.include.clone(),
+            exclude: self.exclude.clone(),
+            lanes: self.jobs,
+            rounds: usize::from(self.rounds),
+            full: self.full,
+            embedded: self.is_embedded(),
+        })
+    }
+
+    fn is_embedded(&self) -> bool {
+        self.target == "embedded"
+    }
+
+    fn server(&self, observer: &dyn Observer) -> Result<Server> {
+        if self.is_embedded() {
+            // Its figures are to be those of a server whose data stays.
+            let durable = ["fsync", "synchronous_commit", "full_page_writes"];
+            let settings = durable.map(|name| (name.to_owned(), "on".to_owned())).to_vec();
+            let options = EmbeddedOptions { settings, ..EmbeddedOptions::default() };
+            return Ok(Server::Embedded(Box::new(Embedded::start(&options)?)));
+        }
+        let target = Target::parse(&self.target, &Environment::of_process())?;
+        for remark in target.remarks() {
+            observer.event(&Event::Remark(Remark::warning("TARGET", remark)));
+        }
+        Ok(Server::Given(Box::new(target)))
+    }
+
+    fn style(&self) -> Style {
+        let dumb = std::env::var_os("TERM").is_some_and(|t| t == "dumb");
+        match self.quiet {
+            true => Style::Quiet,
+            false if std::io::stderr().is_terminal() && !dumb => Style::Bars,
+            false => Style::Lines,
+        }
+    }
+}
+
+/// A file for a result, opened before the long work begins.
+struct Output<'a> {
+    path: &'a Path,
+    file: File,
+}
+
+impl<'a> Output<'a> {
+    fn open(path: &'a Path) -> Result<Self> {
+        let refused = |e| Error::new(Kind::Usage, format!("`{}` cannot be written", path.display())).cause(e);
+        Ok(Self { path, file: File::create(path).map_err(refused)? })
+    }
+
+    fn write(mut self, text: &str) -> Result<()> {
+        let refused = |e| Error::new(Kind::Failed, format!("`{}` cannot be written", self.path.display())).cause(e);
+        self.file.write_all(text.as_bytes()).map_err(refused)
+    }
+}
