@@ -114,5 +114,43 @@ pub const DIFFERENCES_MAX: u64 = 10_000;
 /// Rows that differ are kept for the summary of one table; the file has the others.
 pub const DIFFERENCE_SAMPLES: usize = 5;
 
+/// Rows of the scratch copy in which the verifier plants changes: enough for NULLs and values of each column.
+pub const PLANTED_ROWS: usize = 50;
+
+/// Rows that are looked at for those without large cells.
+pub const PLANTED_ROWS_LOOKED_AT: usize = 1000;
+
+/// Cells of the scratch copy are no larger on the server's disk, where there are such: it is read a few dozen times.
+pub const PLANTED_CELL_BYTES_MAX: usize = 2048;
+
+/// Tables of which the verifier makes a scratch copy at most. Each costs some twenty changes, read back one by one.
+pub const PLANTED_TABLES_MAX: usize = 4;
+
+/// Figures that one statement asks of a table. PostgreSQL's result has 1664 columns at most, SQLite's 2000, and each
+/// figure takes up to three.
+pub const AGGREGATES_PER_STATEMENT: usize = 500;
+
+/// Rows of a table for which the end of a migration still asks both databases for sums. 200 000 rows with uuids, times
+/// and JSON took 2 s on a busy machine of two cores, which `lite2pg verify` may cost and a migration may not.
+pub const AGGREGATE_ROWS_MAX: u64 = 20_000;
+
 /// Rows of one table that a repair puts right: their keys are held, 16 bytes each.
 pub const REPAIR_ROWS_MAX: usize = 1_000_000;
+
+/// Places in a table, and rows from each, that PostgreSQL reads itself in a comparison that somebody asked for.
+pub const SAMPLE_SPOTS: (u64, u64) = (32, 32);
+
+/// The same at the end of a migration, where it may cost next to nothing.
+pub const SAMPLE_SPOTS_FEW: (u64, u64) = (16, 16);
+
+/// Tables that are sampled at the end of a migration, largest first: each takes some ten milliseconds.
+pub const SAMPLE_TABLES_MAX: usize = 50;
+
+/// Columns that are sampled: a row of as many pointers to large texts still fits a page of 8 kB.
+pub const SAMPLE_COLUMNS_MAX: usize = 250;
+
+/// Larger cells are left out of the sample.
+pub const SAMPLE_CELL_BYTES_MAX: usize = 64 * 1024;
+
+/// A table's sample ends after this many bytes.
+pub const SAMPLE_BYTES_MAX: usize = 4 * 1024 * 1024;

@@ -3,6 +3,7 @@
 //! Owns no connection, no file, no clock. Stages of a run meet only here.
 
 pub mod affinity;
+pub mod aggregate;
 pub mod bounds;
 pub mod candidates;
 pub mod cell;

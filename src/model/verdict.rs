@@ -11,8 +11,14 @@ pub struct Verification {
     pub tables: Vec<TableVerdict>,
     /// Numbers that identity columns would give out twice.
     pub sequences: Vec<String>,
-    /// Changes that were planted in a scratch copy, and found. Without any there was no row to copy, or no right to.
+    /// Changes that were planted in a scratch copy, and found. Without any there was no row to copy.
     pub planted: u32,
+    /// Figures that both databases stated in SQL, and that agree.
+    pub figures: u64,
+    /// Cells of a sample that PostgreSQL read itself, and that agree.
+    pub cast: u64,
+    /// What else was to be asked and was not, with the reason.
+    pub remarks: Vec<String>,
     /// What a repair did before this comparison, where one was wanted and needed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub repaired: Option<Repaired>,
@@ -87,6 +93,8 @@ pub struct Differences {
     pub changed: u64,
     /// Changed cells of each column that has some.
     pub columns: Vec<(String, u64)>,
+    /// Where the databases' own figures, or PostgreSQL's own reading of a sample, do not agree.
+    pub disputed: Vec<String>,
     /// The first ones.
     pub samples: Vec<Difference>,
     /// Whether these are all. Otherwise the search ended at its limit, and there are more.

@@ -4,6 +4,7 @@
 //! [`Session`] and the throw-away server ([`Embedded`]). The driver is named only in here. Knows nothing
 //! of SQLite, plans or rows.
 
+pub mod aggregate;
 pub mod aside;
 pub mod catalog;
 mod connect;
@@ -20,6 +21,8 @@ mod programs;
 pub mod read;
 mod refusal;
 mod resolve;
+pub mod sample;
+pub mod scratch;
 mod service;
 mod session;
 mod target;

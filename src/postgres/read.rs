@@ -21,7 +21,16 @@ impl Moment {
 
     /// Begins a transaction that looks at this moment.
     pub fn begin<'a>(&self, session: &'a mut Session) -> Result<Transaction<'a>> {
-        let tx = session.transaction_as(BEGIN)?;
+        self.begin_as(session, BEGIN)
+    }
+
+    /// The same, in which tables can be made.
+    pub fn begin_to_write<'a>(&self, session: &'a mut Session) -> Result<Transaction<'a>> {
+        self.begin_as(session, "BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE")
+    }
+
+    fn begin_as<'a>(&self, session: &'a mut Session, begin: &str) -> Result<Transaction<'a>> {
+        let tx = session.transaction_as(begin)?;
         tx.batch(&format!("SET TRANSACTION SNAPSHOT '{}'", self.0))?;
         Ok(tx)
     }
@@ -117,7 +126,13 @@ pub fn copy_out<'a>(schema: &str, table: &str, columns: impl Iterator<Item = &'a
     }
     let condition = if pages.is_empty() { String::new() } else { format!(" WHERE {}", pages.join(" AND ")) };
     let from = qualified(schema, table);
-    format!("COPY (SELECT {} FROM {from}{condition}) TO STDOUT (FORMAT binary)", columns.join(", "))
+    copy_query_out(&format!("SELECT {} FROM {from}{condition}", columns.join(", ")))
+}
+
+/// The statement that sends the rows of a query.
+#[must_use]
+pub fn copy_query_out(query: &str) -> String {
+    format!("COPY ({query}) TO STDOUT (FORMAT binary)")
 }
 
 #[cfg(test)]

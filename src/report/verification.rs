@@ -91,10 +91,16 @@ fn word(table: &TableVerdict) -> String {
 fn totals(differences: &Differences) -> String {
     let Differences { missing, extra, changed, .. } = differences;
     let parts = [(missing, "missing"), (extra, "extra"), (changed, "changed")];
-    let words: Vec<String> =
+    let mut words: Vec<String> =
         parts.iter().filter(|(n, _)| **n > 0).map(|(n, word)| format!("{} {word}", count(**n))).collect();
-    let least = if differences.complete { "" } else { "at least " };
-    format!("{least}{}", words.join(", "))
+    if !words.is_empty() && !differences.complete {
+        words[0].insert_str(0, "at least ");
+    }
+    // Rows that differ say more than figures do; the line of details has both.
+    if words.is_empty() && !differences.disputed.is_empty() {
+        words.push(format!("{} disputed", plural(differences.disputed.len() as u64, "figure")));
+    }
+    words.join(", ")
 }
 
 fn details(verification: &Verification, out: &mut String) {
@@ -119,12 +125,19 @@ fn details(verification: &Verification, out: &mut String) {
             let _ = writeln!(out, "{}", wrapped("", &text, 2));
         }
     }
+    for remark in &verification.remarks {
+        let _ = writeln!(out, "{}", wrapped("", remark, 2));
+    }
     for column in &verification.sequences {
         let _ = writeln!(out, "`{}` would give out a number that is taken", clean(column));
     }
 }
 
 fn cells(differences: &Differences, out: &mut String) {
+    if !differences.disputed.is_empty() {
+        let text = format!("the databases themselves do not agree on: {}", differences.disputed.join("; "));
+        let _ = writeln!(out, "{}", wrapped("  ", &text, 4));
+    }
     if !differences.columns.is_empty() {
         let words: Vec<String> = differences.columns.iter().map(|(c, n)| format!("{c} {}", count(*n))).collect();
         let _ = writeln!(out, "{}", wrapped("  ", &format!("changed cells by column: {}", words.join(", ")), 4));
@@ -181,10 +194,19 @@ fn word_on_all(verification: &Verification) -> String {
     if !verification.is_equal() {
         return format!("not verified: {tables}, {} compared, see above\n", plural(rows, "row"));
     }
-    let planted = match verification.planted {
-        0 => String::new(),
-        n => format!("; {} found", plural(u64::from(n), "planted change")),
-    };
     let word = if verification.level == Level::Rows { "verified" } else { "compared" };
-    format!("{word}: {what} of {} in {tables} agrees{planted}\n", plural(rows, "row"))
+    let text = format!("{word}: {what} of {} in {tables} agrees{}", plural(rows, "row"), besides(verification));
+    wrapped("", &text, 2) + "\n"
+}
+
+// What else was asked.
+fn besides(verification: &Verification) -> String {
+    let Verification { planted, figures, cast, .. } = verification;
+    let parts = [
+        (u64::from(*planted), "planted change", "found"),
+        (*figures, "SQL figure", "alike"),
+        (*cast, "sampled cell", "read by PostgreSQL itself"),
+    ];
+    let words = parts.iter().filter(|(n, _, _)| *n > 0).map(|(n, of, what)| format!("; {} {what}", plural(*n, of)));
+    words.collect()
 }

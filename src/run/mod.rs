@@ -8,6 +8,7 @@ mod existing;
 mod finish;
 mod memory;
 mod options;
+mod oracles;
 mod probe;
 mod proof;
 mod repair;
@@ -345,7 +346,7 @@ fn compare(
     context.pool.close_idle();
     let session = || context.reading_session();
     let hands = Hands { number: options.jobs, stop: context.stop, session: &session };
-    let proof = Proof { plan, wish: &options.wish, hands, observer: context.observer };
+    let proof = Proof { plan, wish: &options.wish, hands, observer: context.observer, is_thorough: false };
     let fingerprint = context.fingerprint;
     let reopen = || {
         let opened = open(options)?;

@@ -3,6 +3,7 @@
 use super::Opened;
 use super::clock::millis;
 use super::crew::Hands;
+use super::oracles;
 use crate::error::{Error, Kind, Result};
 use crate::load::interrupted;
 use crate::model::bounds::{DIFFERENCE_SAMPLES, DIFFERENCES_MAX, RANGE_BYTES_MAX};
@@ -85,6 +86,8 @@ pub struct Proof<'a> {
     pub hands: Hands<'a>,
     /// Who is told.
     pub observer: &'a dyn Observer,
+    /// Whether other opinions are asked for whatever they cost; else only where that is next to nothing.
+    pub is_thorough: bool,
 }
 
 /// The source, held still, from the moment on that somebody reads from it.
@@ -111,45 +114,118 @@ pub fn compare(proof: &Proof<'_>, subjects: Vec<Subject>, source: &mut Held<'_>)
     let mut holder = (proof.hands.session)()?;
     let moment_tx = holder.transaction_as(read::BEGIN)?;
     let moment = Moment::of(&moment_tx)?;
+    let mut found = match proof.wish.level {
+        Level::Rows => rows(proof, &moment, subjects, source)?,
+        Level::Aggregates | Level::Counts => figures(proof, &moment, subjects, source)?,
+    };
+    found.sequences = sequences(proof, &moment_tx, &found.tables)?;
+    found.ms = millis(started);
+    Ok(found)
+}
+
+// Every cell by its digest, and then what other oracles say.
+fn rows(proof: &Proof<'_>, moment: &Moment, subjects: Vec<Subject>, source: &mut Held<'_>) -> Result<Verification> {
     let progress = announce(proof, &subjects);
     let mut expected = HashMap::new();
     if subjects.iter().any(|s| matches!(s.source, Known::Unread)) {
         expected = source_digests(proof, source.get()?, &subjects, &progress)?;
     }
-    let found = target_digests(proof, &moment, &subjects, &progress)?;
+    let found = target_digests(proof, moment, &subjects, &progress)?;
+    let mut with_rows: Vec<usize> = found.iter().filter(|(_, digest)| digest.rows > 0).map(|(t, _)| *t).collect();
+    with_rows.sort_unstable();
+    let planted = oracles::planted(proof, moment, &with_rows)?;
+    let mut other = oracles::Opinions::default();
+    other.ask(proof, moment, &found, source)?;
     let mut tables = Vec::with_capacity(subjects.len());
     for (t, subject) in subjects.into_iter().enumerate() {
-        let table = &proof.plan.tables[t];
-        let verdict = |source_rows, target_rows, outcome| TableVerdict {
-            source: table.source.clone(),
-            table: table.target.clone(),
-            source_rows,
-            target_rows,
-            outcome,
-            unverified: subject.unverified.clone(),
-        };
-        let known = match subject.source {
+        let expect = match subject.source {
             Known::Digest(digest) => digest,
-            Known::Unread => expected[&t],
-            Known::Absent(rows) => {
-                tables.push(verdict(rows, 0, Outcome::Absent));
-                continue;
-            }
-            Known::Out(why) => {
-                tables.push(verdict(0, 0, Outcome::Unverified { why }));
+            Known::Unread => expected.get(&t).copied().unwrap_or_default(),
+            Known::Absent(_) | Known::Out(_) => {
+                tables.push(uncompared(&proof.plan.tables[t], subject));
                 continue;
             }
         };
         let target = found[&t];
-        let outcome = if known == target {
+        let disputed = other.disputed.remove(&t).unwrap_or_default();
+        let outcome = if expect != target {
+            let found = differences(proof, source.get()?, moment, t)?;
+            Outcome::Different(Differences { disputed, ..found })
+        } else if disputed.is_empty() {
             Outcome::Equal
         } else {
-            Outcome::Different(differences(proof, source.get()?, &moment, t)?)
+            Outcome::Different(Differences { disputed, complete: true, ..Differences::default() })
         };
-        tables.push(verdict(known.rows, target.rows, outcome));
+        tables.push(verdict(&proof.plan.tables[t], (expect.rows, target.rows), outcome, subject.unverified));
     }
-    let sequences = sequences(proof, &moment_tx, &tables)?;
-    Ok(Verification { level: proof.wish.level, tables, sequences, planted: 0, repaired: None, ms: millis(started) })
+    Ok(Verification {
+        planted,
+        figures: other.figures,
+        cast: other.cast,
+        remarks: other.remarks,
+        ..nothing(proof, tables)
+    })
+}
+
+// Numbers of rows, and the figures that both databases state in SQL.
+fn figures(proof: &Proof<'_>, moment: &Moment, subjects: Vec<Subject>, source: &mut Held<'_>) -> Result<Verification> {
+    let is_asked = |s: &Subject| matches!(s.source, Known::Digest(_) | Known::Unread);
+    let asked: Vec<usize> = (0..subjects.len()).filter(|&t| is_asked(&subjects[t])).collect();
+    let mut figures = oracles::figures(proof, moment, &asked, source.get()?)?;
+    let (mut tables, mut agreed) = (Vec::with_capacity(subjects.len()), 0);
+    for (t, subject) in subjects.into_iter().enumerate() {
+        let table = &proof.plan.tables[t];
+        let Some(figures) = figures.remove(&t) else {
+            tables.push(uncompared(table, subject));
+            continue;
+        };
+        let (here, there) = figures.rows;
+        agreed += figures.agreed;
+        let outcome = if here == there && figures.disputed.is_empty() {
+            Outcome::Equal
+        } else {
+            // Which rows, nobody looked at.
+            let (missing, extra) = (here.saturating_sub(there), there.saturating_sub(here));
+            Outcome::Different(Differences { missing, extra, disputed: figures.disputed, ..Differences::default() })
+        };
+        tables.push(verdict(table, figures.rows, outcome, subject.unverified));
+    }
+    Ok(Verification { figures: agreed, ..nothing(proof, tables) })
+}
+
+fn nothing(proof: &Proof<'_>, tables: Vec<TableVerdict>) -> Verification {
+    Verification {
+        level: proof.wish.level,
+        tables,
+        sequences: Vec::new(),
+        planted: 0,
+        figures: 0,
+        cast: 0,
+        remarks: Vec::new(),
+        repaired: None,
+        ms: 0,
+    }
+}
+
+fn verdict(table: &TablePlan, rows: (u64, u64), outcome: Outcome, unverified: Vec<String>) -> TableVerdict {
+    TableVerdict {
+        source: table.source.clone(),
+        table: table.target.clone(),
+        source_rows: rows.0,
+        target_rows: rows.1,
+        outcome,
+        unverified,
+    }
+}
+
+// A table that one side lacks, or that was left out.
+fn uncompared(table: &TablePlan, subject: Subject) -> TableVerdict {
+    let (rows, outcome) = match subject.source {
+        Known::Absent(rows) => (rows, Outcome::Absent),
+        Known::Out(why) => (0, Outcome::Unverified { why }),
+        Known::Digest(_) | Known::Unread => (0, Outcome::Unverified { why: "nobody read it".to_owned() }),
+    };
+    verdict(table, (rows, 0), outcome, subject.unverified)
 }
 
 fn announce(proof: &Proof<'_>, subjects: &[Subject]) -> Arc<Progress> {
@@ -265,7 +341,7 @@ fn source_digests(
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

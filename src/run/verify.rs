@@ -41,7 +41,7 @@ pub fn verify(
     };
     let session = || pool.lone_session();
     let hands = Hands { number: options.jobs, stop, session: &session };
-    let proof = Proof { plan: &plan, wish: &options.wish, hands, observer };
+    let proof = Proof { plan: &plan, wish: &options.wish, hands, observer, is_thorough: true };
     let mut source = Held { opened: Some(opened), open: &|| open(options) };
     let tables = plan.tables.len();
     let found = clock.phase(Phase::Verify, tables, || proof::compare(&proof, subjects.clone(), &mut source))?;

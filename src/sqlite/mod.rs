@@ -3,6 +3,7 @@
 //! The only place that names `rusqlite`. Knows nothing of PostgreSQL, of plans or of conversions: it hands
 //! out [`Catalog`](crate::model::source::Catalog)s and borrowed [`Cell`](crate::model::cell::Cell)s.
 
+pub mod aggregate;
 mod catalog;
 mod connection;
 mod copy;

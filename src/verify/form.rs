@@ -76,6 +76,12 @@ impl Form {
         &self.bytes
     }
 
+    /// Puts cells behind those that are there.
+    #[cfg(test)]
+    pub(super) fn append(&mut self, cells: &[u8]) {
+        self.bytes.extend_from_slice(cells);
+    }
+
     /// The digest of the row: BLAKE3 of the form, filled up with zeros to whole blocks, at least one. The number of
     /// columns is the table's, so that zeros at the end cannot be taken for NULLs.
     #[must_use]

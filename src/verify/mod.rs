@@ -4,11 +4,14 @@
 //! no code with the load's conversions: a mistake there must not hide itself here. docs/verify.md specifies it all.
 
 pub mod adder;
+pub mod aggregate;
 pub mod expect;
 pub mod form;
 pub mod found;
 pub mod listing;
 pub mod locate;
+pub mod planted;
+pub mod sample;
 pub mod show;
 pub mod side;
 pub mod source;

@@ -1,0 +1,185 @@
+//! Rows of the source in their raw text, which PostgreSQL reads itself and compares with the rows that were loaded.
+//!
+//! Owns the SQL. A raw cell is text: a letter for its storage class, then its value as SQLite would write it. Which cells
+//! are sent, and that only those are which the SQL below can state, is the verifier's business.
+
+use super::read::Moment;
+use super::session::{Session, Transaction};
+use super::{is_answer, scratch};
+use crate::error::Result;
+use crate::model::conversion::{Conversion, EpochUnit, MomentForm};
+use crate::model::name::{literal, qualified, quoted};
+use crate::model::pg_type::PgType;
+use crate::model::plan::ColumnPlan;
+use bytes::Bytes;
+
+/// NULL.
+pub const NULL: u8 = b'n';
+/// An INTEGER or REAL in decimal.
+pub const NUMBER: u8 = b'd';
+/// A TEXT.
+pub const TEXT: u8 = b't';
+/// A BLOB in hexadecimal.
+pub const BLOB: u8 = b'b';
+/// A cell that is not compared.
+pub const SKIPPED: u8 = b's';
+
+/// Raw rows of one table.
+#[derive(Debug)]
+pub struct Sample<'a> {
+    /// The table's schema.
+    pub schema: &'a str,
+    /// The table.
+    pub table: &'a str,
+    /// The columns that are compared.
+    pub columns: &'a [&'a ColumnPlan],
+    /// The positions among them of the columns that tell rows apart. Their cells are neither NULL nor skipped.
+    pub key: &'a [usize],
+    /// The zone of times that state none.
+    pub zone: &'a str,
+    /// The cells, each with its letter.
+    pub rows: &'a [Vec<Option<Vec<u8>>>],
+}
+
+/// What the server found.
+#[derive(Debug)]
+pub enum Found {
+    /// Rows that are not there, and for each column the cells that PostgreSQL reads otherwise.
+    Cells(u64, Vec<u64>),
+    /// It refuses to read a cell, for this SQLSTATE.
+    Unreadable(String),
+    /// It refuses the comparison itself, in its words.
+    Refused(String),
+}
+
+const RAW: &str = "lite2pg_raw";
+
+/// Compares the rows with those of that moment. Nothing of it stays.
+pub fn compare(session: &mut Session, moment: &Moment, sample: &Sample<'_>) -> Result<Found> {
+    let refused = |e: &crate::Error| Found::Refused(e.message().to_owned());
+    let tx = match begin(session, moment, sample) {
+        Err(e) if is_answer(&e) => return Ok(refused(&e)),
+        tx => tx?,
+    };
+    let mut copy = tx.copy_in(&format!("COPY {} FROM STDIN (FORMAT binary)", qualified(scratch::SCHEMA, RAW)))?;
+    copy.send(Bytes::from(scratch::stream(sample.rows)))?;
+    copy.finish()?;
+    match tx.query_one(&question(sample), &[]) {
+        Err(e) if is_answer(&e) => Ok(Found::Unreadable(e.sqlstate().unwrap_or("no SQLSTATE").to_owned())),
+        row => {
+            let row = row?;
+            let count = |i: usize| row.get::<_, i64>(i) as u64;
+            Ok(Found::Cells(count(0), (1..=sample.columns.len()).map(count).collect()))
+        }
+    }
+}
+
+fn begin<'a>(session: &'a mut Session, moment: &Moment, sample: &Sample<'_>) -> Result<Transaction<'a>> {
+    let tx = moment.begin_to_write(session)?;
+    let columns: Vec<String> = (0..sample.columns.len()).map(|i| format!("c{i} text")).collect();
+    tx.batch(&format!(
+        "SET LOCAL timezone = {}; SET LOCAL datestyle = 'ISO, YMD'; SET LOCAL bytea_output = 'hex'; \
+         CREATE TEMP TABLE {} ({}) ON COMMIT DROP",
+        literal(sample.zone),
+        quoted(RAW),
+        columns.join(", ")
+    ))?;
+    Ok(tx)
+}
+
+fn question(sample: &Sample<'_>) -> String {
+    let column = |i: usize| format!("t.{}", quoted(&sample.columns[i].target));
+    let mut list = vec!["count(*) FILTER (WHERE t.tableoid IS NULL)".to_owned()];
+    for (i, plan) in sample.columns.iter().enumerate() {
+        let Some((there, here)) = readings(&column(i), &format!("substr(r.c{i}, 2)"), &format!("r.c{i}"), plan) else {
+            list.push("0::int8".to_owned());
+            continue;
+        };
+        // CASE looks at the letter before anything is cast.
+        list.push(format!(
+            "count(*) FILTER (WHERE t.tableoid IS NOT NULL AND CASE left(r.c{i}, 1) WHEN 's' THEN false \
+             WHEN 'n' THEN {} IS NOT NULL ELSE {there} IS DISTINCT FROM {here} END)",
+            column(i)
+        ));
+    }
+    let key = |&i: &usize| {
+        let value = key_value(&format!("substr(r.c{i}, 2)"), &format!("r.c{i}"), sample.columns[i]);
+        format!("{} = {value}", column(i))
+    };
+    let keys: Vec<String> = sample.key.iter().map(key).collect();
+    format!(
+        "SELECT {} FROM {} r LEFT JOIN {} t ON {}",
+        list.join(", "),
+        qualified(scratch::SCHEMA, RAW),
+        qualified(sample.schema, sample.table),
+        keys.join(" AND ")
+    )
+}
+
+// A key's value in the column's own type, so that its index can be used.
+fn key_value(raw: &str, cell: &str, column: &ColumnPlan) -> String {
+    match &column.pg_type {
+        PgType::Text | PgType::Varchar(_) => raw.to_owned(),
+        PgType::Char(_) => format!("{raw}::bpchar"),
+        PgType::TextLike(name) => format!("{raw}::{name}"),
+        PgType::Float4 | PgType::Float8 => format!("{raw}::{}", column.pg_type),
+        _ => readings("", raw, cell, column).map_or_else(|| raw.to_owned(), |(_, here)| here),
+    }
+}
+
+/// Whether PostgreSQL can read cells of this column itself.
+#[must_use]
+pub fn reads(column: &ColumnPlan) -> bool {
+    readings("", "", "", column).is_some()
+}
+
+// What is compared: the column's value, and the raw one as PostgreSQL reads it. Where `=` is blind for a difference (the
+// sign of zero, digits of jsonb's numbers, letters under some collations), both as bytes or text.
+fn readings(there: &str, raw: &str, cell: &str, column: &ColumnPlan) -> Option<(String, String)> {
+    let there = there.to_owned();
+    Some(match &column.conversion {
+        Conversion::Bool => (there, format!("{raw}::boolean")),
+        Conversion::Int { .. } => (there, format!("{raw}::int8")),
+        Conversion::Float8 | Conversion::Float4 => {
+            (format!("float8send({there}::float8)"), format!("float8send({raw}::float8)"))
+        }
+        Conversion::Numeric { .. } => (there, format!("{raw}::numeric")),
+        Conversion::Text { .. } if matches!(column.pg_type, PgType::Char(_)) => {
+            (format!("rtrim({there}::text) COLLATE \"C\""), format!("rtrim({raw}) COLLATE \"C\""))
+        }
+        Conversion::Text { .. } | Conversion::Json => {
+            (format!("{there}::text COLLATE \"C\""), format!("{raw} COLLATE \"C\""))
+        }
+        Conversion::Bytea { .. } => (
+            there,
+            format!("CASE left({cell}, 1) WHEN 'b' THEN decode({raw}, 'hex') ELSE convert_to({raw}, 'UTF8') END"),
+        ),
+        Conversion::Uuid(_) => (there, format!("{raw}::uuid")),
+        Conversion::Jsonb { .. } => (format!("{there}::text"), format!("{raw}::jsonb::text")),
+        Conversion::Date => (there, format!("{raw}::date")),
+        Conversion::Time => (there, format!("{raw}::time")),
+        Conversion::Moment { form, target_has_zone, .. } => (there, moment(raw, *form, *target_has_zone)?),
+    })
+}
+
+fn moment(raw: &str, form: MomentForm, has_zone: bool) -> Option<String> {
+    let unit = match form {
+        MomentForm::Text { .. } if has_zone => return Some(format!("{raw}::timestamptz")),
+        // An offset behind a wall clock is passed over without a word.
+        MomentForm::Text { .. } => return Some(format!("{raw}::timestamp")),
+        MomentForm::JulianDay => return None,
+        MomentForm::Epoch(unit) => unit,
+    };
+    let micros = match unit {
+        EpochUnit::Seconds => format!("({raw}::int8 * 1000000)"),
+        EpochUnit::Millis => format!("({raw}::int8 * 1000)"),
+        EpochUnit::Micros => format!("({raw}::int8)"),
+        EpochUnit::Nanos => format!("div({raw}::numeric, 1000)::int8"),
+    };
+    // to_timestamp() takes a double, and so does an interval's factor: a day's part fits one exactly.
+    let clock = format!(
+        "(timestamp 'epoch' + ({micros} / 86400000000) * interval '1 day' \
+         + ({micros} % 86400000000) * interval '1 microsecond')"
+    );
+    Some(if has_zone { format!("({clock} AT TIME ZONE 'UTC')") } else { clock })
+}
