@@ -96,7 +96,8 @@ fn totals(differences: &Differences) -> String {
     if !words.is_empty() && !differences.complete {
         words[0].insert_str(0, "at least ");
     }
-    if !differences.disputed.is_empty() {
+    // Rows that differ say more than figures do; the line of details has both.
+    if words.is_empty() && !differences.disputed.is_empty() {
         words.push(format!("{} disputed", plural(differences.disputed.len() as u64, "figure")));
     }
     words.join(", ")
@@ -194,7 +195,8 @@ fn word_on_all(verification: &Verification) -> String {
         return format!("not verified: {tables}, {} compared, see above\n", plural(rows, "row"));
     }
     let word = if verification.level == Level::Rows { "verified" } else { "compared" };
-    format!("{word}: {what} of {} in {tables} agrees{}\n", plural(rows, "row"), besides(verification))
+    let text = format!("{word}: {what} of {} in {tables} agrees{}", plural(rows, "row"), besides(verification));
+    wrapped("", &text, 2) + "\n"
 }
 
 // What else was asked.

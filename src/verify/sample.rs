@@ -78,7 +78,12 @@ fn raw(cell: Cell<'_>, column: &ColumnPlan) -> Vec<u8> {
             NUMBER
         }
         (Conversion::Float8 | Conversion::Float4 | Conversion::Numeric { .. }, Cell::Real(x)) => {
-            let _ = write!(out, "{x:e}");
+            // Of two shortest decimals that are equally near, the standard library takes another than the rules do.
+            if x.is_finite() {
+                out.push_str(ryu::Buffer::new().format_finite(x));
+            } else {
+                let _ = write!(out, "{x}");
+            }
             NUMBER
         }
         (rule, Cell::Text(text)) if takes_text(rule, text) => match std::str::from_utf8(text) {
