@@ -1,5 +1,6 @@
 //! The command line: arguments become options, results become text and exit codes.
 
+mod allocator;
 mod bench;
 mod migrate;
 mod output;
@@ -59,6 +60,7 @@ impl Verb {
 /// Runs the program: parses the process's arguments, prints, and gives the exit code.
 #[must_use]
 pub fn main() -> ExitCode {
+    allocator::return_large_buffers();
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map_or_else(String::new, |l| format!(" at {}:{}", l.file(), l.line()));
         eprintln!("error: lite2pg broke one of its own rules{place}");
