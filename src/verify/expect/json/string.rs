@@ -91,7 +91,7 @@ fn print(character: char, out: &mut Vec<u8>) {
     }
 }
 
-/// Undoes [`print`] on the inside of a printed string.
+/// Undoes [`print()`] on the inside of a printed string.
 pub(super) fn unescape(printed: &[u8], out: &mut Vec<u8>) {
     let mut rest = printed;
     while let Some(at) = memchr::memchr(b'\\', rest) {
