@@ -1,18 +1,17 @@
 //! The verb `bench`: its arguments, its server, and where its result goes.
 
 use super::output;
+use super::server::Server;
 use super::signals::stop_flag;
+use super::telling::Telling;
 use crate::error::{Error, Kind, Result};
-use crate::model::bounds::{LANES_MAX, PROGRESS_LINE_EVERY};
-use crate::model::event::{Event, Observer};
-use crate::model::plan::Remark;
-use crate::postgres::{Embedded, EmbeddedOptions, Environment, Target};
-use crate::report::progress::{Style, Teller};
+use crate::model::bounds::LANES_MAX;
+use crate::postgres::EmbeddedOptions;
 use crate::report::{bench, plot};
 use crate::run::{self, BenchOptions};
 use clap::Args;
 use std::fs::File;
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// The arguments of `lite2pg bench`.
@@ -49,18 +48,14 @@ pub struct Arguments {
     /// Load all rows instead of a sample
     #[arg(long)]
     full: bool,
-    /// Print the result as JSON
-    #[arg(long)]
-    json: bool,
     /// Write the measurements into this file as CSV
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
     /// Draw them into this file as SVG
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
-    /// Only warnings and errors on stderr
-    #[arg(long, short)]
-    quiet: bool,
+    #[command(flatten)]
+    telling: Telling,
 }
 
 /// Runs the verb.
@@ -70,8 +65,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let csv = arguments.csv.as_deref().map(Output::open).transpose()?;
     let svg = arguments.svg.as_deref().map(Output::open).transpose()?;
     let stop = stop_flag()?;
-    let teller = Teller::new(arguments.style(), PROGRESS_LINE_EVERY);
-    let server = arguments.server(&teller)?;
+    let teller = arguments.telling.teller();
+    let server = Server::of(&arguments.target, &Arguments::durable(), &teller)?;
     let result = run::bench(&options, &server.target(), &teller, &stop);
     teller.finish();
     drop(server);
@@ -82,25 +77,19 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if let Some(svg) = svg {
         svg.write(&plot::svg(&report))?;
     }
-    output::result(&if arguments.json { bench::json(&report) + "\n" } else { bench::text(&report) })
-}
-
-enum Server {
-    Given(Box<Target>),
-    // Stopped and removed when it is dropped.
-    Embedded(Box<Embedded>),
-}
-
-impl Server {
-    fn target(&self) -> Target {
-        match self {
-            Self::Given(target) => (**target).clone(),
-            Self::Embedded(server) => server.target(),
-        }
+    match (arguments.telling.json, arguments.telling.quiet) {
+        (true, _) => output::result(&(bench::json(&report) + "\n")),
+        (false, true) => Ok(()),
+        (false, false) => output::result(&bench::text(&report)),
     }
 }
 
 impl Arguments {
+    /// Whether stderr is read by a program.
+    pub fn tells_events(&self) -> bool {
+        self.telling.tells_events()
+    }
+
     fn options(&self) -> Result<BenchOptions> {
         if !(1..=LANES_MAX).contains(&self.jobs) {
             return Err(Error::new(Kind::Usage, format!("`--jobs {}` is outside 1 to {LANES_MAX}", self.jobs)));
@@ -120,28 +109,11 @@ impl Arguments {
         self.target == "embedded"
     }
 
-    fn server(&self, observer: &dyn Observer) -> Result<Server> {
-        if self.is_embedded() {
-            // Its figures are to be those of a server whose data stays.
-            let durable = ["fsync", "synchronous_commit", "full_page_writes"];
-            let settings = durable.map(|name| (name.to_owned(), "on".to_owned())).to_vec();
-            let options = EmbeddedOptions { settings, ..EmbeddedOptions::default() };
-            return Ok(Server::Embedded(Box::new(Embedded::start(&options)?)));
-        }
-        let target = Target::parse(&self.target, &Environment::of_process())?;
-        for remark in target.remarks() {
-            observer.event(&Event::Remark(Remark::warning("TARGET", remark)));
-        }
-        Ok(Server::Given(Box::new(target)))
-    }
-
-    fn style(&self) -> Style {
-        let dumb = std::env::var_os("TERM").is_some_and(|t| t == "dumb");
-        match self.quiet {
-            true => Style::Quiet,
-            false if std::io::stderr().is_terminal() && !dumb => Style::Bars,
-            false => Style::Lines,
-        }
+    // Its figures are to be those of a server whose data stays.
+    fn durable() -> EmbeddedOptions {
+        let durable = ["fsync", "synchronous_commit", "full_page_writes"];
+        let settings = durable.map(|name| (name.to_owned(), "on".to_owned())).to_vec();
+        EmbeddedOptions { settings, ..EmbeddedOptions::default() }
     }
 }
 

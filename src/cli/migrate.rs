@@ -8,6 +8,7 @@ use super::signals::stop_flag;
 use super::telling::Telling;
 use crate::error::Result;
 use crate::load::Conflict;
+use crate::postgres::EmbeddedOptions;
 use crate::report::{plan, summary, verification};
 use crate::run::{self, Options, Scope};
 use clap::{Args, ValueEnum};
@@ -76,7 +77,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let options = arguments.options()?;
     let stop = stop_flag()?;
     let teller = arguments.telling.teller();
-    let server = arguments.target.as_deref().map(|text| Server::of(text, arguments.keep, &teller)).transpose()?;
+    let embedded = EmbeddedOptions { keep: arguments.keep, ..EmbeddedOptions::default() };
+    let server = arguments.target.as_deref().map(|text| Server::of(text, &embedded, &teller)).transpose()?;
     if arguments.dry_run {
         let target = server.as_ref().map(Server::target);
         let dry = run::dry_run(&options, target.as_ref(), &teller, &stop)?;

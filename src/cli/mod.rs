@@ -52,7 +52,7 @@ impl Verb {
         match self {
             Self::Migrate(arguments) => arguments.tells_events(),
             Self::Verify(arguments) => arguments.tells_events(),
-            Self::Bench(_) => false,
+            Self::Bench(arguments) => arguments.tells_events(),
         }
     }
 }

@@ -14,13 +14,12 @@ pub enum Server {
 }
 
 impl Server {
-    /// The server that the argument TARGET names.
-    pub fn of(text: &str, keep: bool, observer: &dyn Observer) -> Result<Self> {
+    /// The server that the argument TARGET names; `embedded` is for the one that it starts itself.
+    pub fn of(text: &str, embedded: &EmbeddedOptions, observer: &dyn Observer) -> Result<Self> {
         if text == "embedded" {
-            let options = EmbeddedOptions { keep, ..EmbeddedOptions::default() };
-            return Ok(Self::Embedded(Box::new(Embedded::start(&options)?)));
+            return Ok(Self::Embedded(Box::new(Embedded::start(embedded)?)));
         }
-        if keep {
+        if embedded.keep {
             return Err(Error::new(Kind::Usage, "`--keep` is for the target `embedded`: every other server stays"));
         }
         let target = Target::parse(text, &Environment::of_process())?;

@@ -8,6 +8,7 @@ use super::signals::stop_flag;
 use super::telling::Telling;
 use crate::error::{Error, Kind, Result};
 use crate::model::verdict::Level;
+use crate::postgres::EmbeddedOptions;
 use crate::report::verification;
 use crate::run::{self, Options, Wish};
 use clap::{Args, ValueEnum};
@@ -66,7 +67,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         return Err(Error::new(Kind::Usage, "`embedded` starts an empty server: there is nothing to compare with")
             .hint("lite2pg migrate app.db embedded compares at its end"));
     }
-    let server = Server::of(text, false, &teller)?;
+    let server = Server::of(text, &EmbeddedOptions::default(), &teller)?;
     let result = run::verify(&options, &server.target(), arguments.repair, &teller, &stop);
     teller.finish();
     let found = result?;
