@@ -106,7 +106,7 @@ fn the_report_fits_a_small_terminal_and_the_files_hold_every_combination() {
 fn without_a_target_a_throw_away_server_is_used_whatever_the_environment_says() {
     let (_dir, path) = source("CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1), (2);");
     let mut command = program();
-    command.args(["bench", path.to_str().unwrap(), "--rounds", "1", "--jobs", "1", "--quiet"]);
+    command.args(["bench", path.to_str().unwrap(), "--rounds", "1", "--jobs", "1"]);
     let ran = ended(command.env("DATABASE_URL", "postgres://127.0.0.1:1/never").output().unwrap()).exits(0);
     assert!(ran.stdout.contains("throw-away server") && ran.stderr.is_empty(), "{}{}", ran.stdout, ran.stderr);
 }
