@@ -508,3 +508,38 @@ fn a_table_that_was_dropped_since_its_run_is_not_there() {
     let summary = run::migrate(&Options::new(&path), &target, &Listener::default(), &AtomicBool::new(false)).unwrap();
     assert!(!summary.verification.unwrap().is_equal());
 }
+
+// The target, changed in its shape -----------------------------------------------------------------------------------
+
+#[test]
+fn columns_that_the_target_dropped_or_changed_since_are_named_and_never_green() {
+    let source = Source::sql(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT, b INTEGER, c REAL);
+         INSERT INTO t VALUES (1, 'x', 2, 0.5), (2, 'y', 3, 1.5)",
+    );
+    let target = database();
+    migrate(&source.path, &target);
+    let session = session(&target);
+    session.batch("ALTER TABLE t ALTER b TYPE integer, ALTER a TYPE varchar(9)").unwrap();
+    compare(&source.path, &target).is_equal();
+    session.batch("ALTER TABLE t DROP a, ALTER c TYPE text").unwrap();
+    let seen = compare(&source.path, &target);
+    let table = &seen.verification.tables[0];
+    assert!(matches!(table.outcome, Outcome::Equal), "{:?}", table.outcome);
+    let named = ["a: the target has no such column any more", "c: its type on the target is text now"];
+    assert_eq!(table.unverified, named);
+    assert!(!seen.verification.is_equal());
+}
+
+#[test]
+fn a_key_that_no_table_has_is_refused_before_anything_is_read() {
+    let source = Source::sql("CREATE TABLE t (id INTEGER PRIMARY KEY)");
+    let target = database();
+    migrate(&source.path, &target);
+    for (table, column) in [("t", "nope"), ("nope", "id")] {
+        let mut options = Options::new(&source.path);
+        options.wish.keys.insert(table.to_owned(), vec![column.to_owned()]);
+        let error = compare_with(&options, &target).err().expect("no such key");
+        assert_eq!(error.kind(), lite2pg::error::Kind::Usage);
+    }
+}

@@ -96,13 +96,22 @@ pub fn relations(session: &Session, schema: &str) -> Result<Vec<String>> {
     Ok(session.query(sql, &[&schema])?.iter().map(|row| row.get(0)).collect())
 }
 
-/// The ordinary and partitioned tables of a schema among `names`.
-pub fn tables(session: &Session, schema: &str, names: &[String]) -> Result<Vec<ExistingTable>> {
+/// The columns of the tables of a schema among `names`. The tables themselves are not touched, so that a lock on one
+/// is not waited for.
+pub fn columns_of(session: &Session, schema: &str, names: &[String]) -> Result<HashMap<String, Vec<ExistingColumn>>> {
+    oids(session, schema, names)?.into_iter().map(|(oid, name)| Ok((name, columns(session, oid)?))).collect()
+}
+
+fn oids(session: &Session, schema: &str, names: &[String]) -> Result<Vec<(i64, String)>> {
     let sql = "SELECT c.oid::int8, relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
                WHERE nspname = $1 AND relname = ANY ($2) AND relkind IN ('r', 'p') ORDER BY relname";
+    Ok(session.query(sql, &[&schema, &names])?.iter().map(|row| (row.get(0), row.get(1))).collect())
+}
+
+/// The ordinary and partitioned tables of a schema among `names`.
+pub fn tables(session: &Session, schema: &str, names: &[String]) -> Result<Vec<ExistingTable>> {
     let mut tables = Vec::new();
-    for row in session.query(sql, &[&schema, &names])? {
-        let (oid, name): (i64, String) = (row.get(0), row.get(1));
+    for (oid, name) in oids(session, schema, names)? {
         tables.push(ExistingTable {
             columns: columns(session, oid)?,
             primary_key: primary_key(session, oid)?,

@@ -111,6 +111,11 @@ impl Held<'_> {
 /// Compares. The source is opened only where rows have to be read from it.
 pub fn compare(proof: &Proof<'_>, subjects: Vec<Subject>, source: &mut Held<'_>) -> Result<Verification> {
     let started = Instant::now();
+    // A key that cannot be used is known now, not once something differs.
+    for name in proof.wish.keys.keys() {
+        let named = proof.plan.tables.iter().find(|t| t.source == *name || t.target == *name);
+        key_of(proof, named.ok_or_else(|| no_such_table(name))?)?;
+    }
     let mut holder = (proof.hands.session)()?;
     let moment_tx = holder.transaction_as(read::BEGIN)?;
     let moment = Moment::of(&moment_tx)?;
@@ -356,6 +361,11 @@ pub fn scan_of(catalog: &Catalog, table: &TablePlan) -> Result<TableScan> {
         source.column_index(&c.source).ok_or_else(|| gone(&format!("column `{}.{}`", table.source, c.source)))
     };
     Ok(TableScan::new(source, &table.compared().map(position).collect::<Result<Vec<_>>>()?))
+}
+
+fn no_such_table(name: &str) -> Error {
+    Error::new(Kind::Usage, format!("`--key` names a table `{name}`, which is none of those that are compared"))
+        .state("nothing was compared")
 }
 
 /// What tells the rows of a table apart.

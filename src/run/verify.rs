@@ -6,12 +6,14 @@ use super::proof::{self, Held, Known, Proof, Subject};
 use super::{Opened, evidence, open, repair, start};
 use crate::error::{Error, Kind, Result};
 use crate::model::event::{Event, Observer, Phase};
+use crate::model::pg_type::PgType;
 use crate::model::plan::{Plan, Remark, TablePlan};
 use crate::model::range::Range;
 use crate::model::source::{Catalog, Table};
 use crate::model::verdict::Verification;
 use crate::plan::select::Selection;
 use crate::plan::{Draft, PlanOptions, Purpose};
+use crate::postgres::catalog::ExistingColumn;
 use crate::postgres::control::{self, RunRecord, State};
 use crate::postgres::{Pool, PoolSettings, Session, Target, catalog};
 use crate::profile::Depth;
@@ -87,11 +89,16 @@ fn of_run(
     let selection = Selection::new(&options.include, &options.exclude)?;
     plan.tables.retain(|t| selection.takes(&t.source));
     let relations = catalog::relations(session, &options.schema)?;
-    let known = |table: &TablePlan| {
-        let Subject { source, unverified } = subject(table, &opened.catalog);
-        Subject { source: start::or_absent(source, &relations, table), unverified }
-    };
-    let mut subjects: Vec<Subject> = plan.tables.iter().map(known).collect();
+    let names: Vec<String> = plan.tables.iter().map(|t| t.target.clone()).collect();
+    let existing = catalog::columns_of(session, &options.schema, &names)?;
+    let mut subjects: Vec<Subject> = Vec::with_capacity(plan.tables.len());
+    for table in &mut plan.tables {
+        let Subject { source, mut unverified } = subject(table, &opened.catalog);
+        if let Some(there) = existing.get(&table.target) {
+            unverified.extend(without_column(table, there));
+        }
+        subjects.push(Subject { source: start::or_absent(source, &relations, table), unverified });
+    }
     for table in &opened.catalog.tables {
         if plan.tables.iter().all(|t| t.source != table.name) {
             plan.tables.push(left_out(table));
@@ -109,6 +116,35 @@ fn subject(table: &TablePlan, catalog: &Catalog) -> Subject {
     let planned = |name: &str| table.columns.iter().any(|c| c.source.eq_ignore_ascii_case(name));
     let left = source.columns.iter().filter(|c| !planned(&c.name));
     Subject { source: Known::Unread, unverified: left.map(|c| format!("{}: that run left it out", c.name)).collect() }
+}
+
+// Takes the columns out of a plan that the target has dropped, renamed or changed since, and names them.
+fn without_column(table: &mut TablePlan, there: &[ExistingColumn]) -> Vec<String> {
+    let mut gone = Vec::new();
+    table.columns.retain(|column| {
+        let found = there.iter().find(|c| c.name == column.target);
+        let why = match found {
+            None => "the target has no such column any more".to_owned(),
+            Some(c) if c.pg_type.as_ref().is_some_and(|t| reads_like(t, &column.pg_type)) => return true,
+            Some(c) => format!("its type on the target is {} now", c.type_text),
+        };
+        gone.push(format!("{}: {why}", column.source));
+        false
+    });
+    gone
+}
+
+// Whether a value of one type means the same as one of the other: another width or limit does not matter.
+fn reads_like(now: &PgType, planned: &PgType) -> bool {
+    let integers = [PgType::Int2, PgType::Int4, PgType::Int8];
+    let floats = [PgType::Float4, PgType::Float8];
+    let both = |kinds: &[PgType]| kinds.contains(now) && kinds.contains(planned);
+    let padded = matches!(now, PgType::Char(_)) || matches!(planned, PgType::Char(_));
+    now == planned
+        || both(&integers)
+        || both(&floats)
+        || (now.is_text() && planned.is_text() && !padded)
+        || matches!((now, planned), (PgType::Numeric(_), PgType::Numeric(_)))
 }
 
 // A table by its name only: nothing of it is read.
