@@ -13,6 +13,7 @@ mod views;
 use crate::dialect::table::TableSql;
 use crate::dialect::{self, Relation, Scope, Want, default};
 use crate::error::{Error, Kind, Result};
+use crate::model::affinity::Affinity;
 use crate::model::bounds::PG_COLUMNS_MAX;
 use crate::model::candidates::{TypeOptions, for_existing_column, for_new_column};
 use crate::model::cell::Class;
@@ -300,7 +301,10 @@ impl Draft {
                 });
                 match translated {
                     Some(Ok(done)) => {
-                        columns[c].generated = Some(done.sql);
+                        // A REAL column of SQLite's has no negative zero: whatever is computed, it reads back as 0.0.
+                        let is_real = Affinity::of(&column.declared) == Affinity::Real;
+                        let has_sign = is_real && columns[c].pg_type == PgType::Float8;
+                        columns[c].generated = Some(if has_sign { format!("({}) + 0", done.sql) } else { done.sql });
                         continue;
                     }
                     Some(Err(reason)) => reason,
