@@ -22,6 +22,8 @@ fn column(conversion: Conversion) -> ColumnPlan {
         pg_type: conversion.pg_type(),
         conversion,
         stand_ins: true,
+        on_error: lite2pg::model::policy::Policy::Fail,
+        fallback: None,
         not_null: false,
         default: None,
         generated: None,

@@ -24,6 +24,8 @@ fn column(conversion: &Conversion) -> ColumnPlan {
         pg_type: conversion.pg_type(),
         conversion: conversion.clone(),
         stand_ins: true,
+        on_error: lite2pg::model::policy::Policy::Fail,
+        fallback: None,
         not_null: false,
         default: None,
         generated: None,

@@ -57,6 +57,8 @@ impl Reading {
             pg_type: conversion.pg_type(),
             conversion: conversion.clone(),
             stand_ins: true,
+            on_error: lite2pg::model::policy::Policy::Fail,
+            fallback: None,
             not_null: false,
             default: None,
             generated: None,

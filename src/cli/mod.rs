@@ -6,6 +6,7 @@ mod migrate;
 mod output;
 mod proving;
 mod reading;
+mod ruling;
 mod server;
 mod signals;
 mod telling;
@@ -21,7 +22,7 @@ use std::process::ExitCode;
 #[derive(Debug, Parser)]
 #[command(name = "lite2pg", version, about, max_term_width = 100, disable_help_subcommand = true)]
 #[command(
-    after_help = "Exit codes: 0 done · 1 failed · 2 usage · 3 blocked, nothing written · 5 both sides differ · 6 source · 7 target · 8 interrupted, \
+    after_help = "Exit codes: 0 done · 1 failed · 2 usage · 3 blocked, nothing written · 4 rows were set aside · 5 both sides differ · 6 source · 7 target · 8 interrupted, \
     the same command resumes"
 )]
 struct Arguments {

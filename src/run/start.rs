@@ -100,7 +100,7 @@ pub fn look(session: &mut Session, options: &Options, fingerprint: &str) -> Resu
         return Ok(Start::Fresh);
     }
     let Some(run) = control::latest(session, &options.schema)? else { return Ok(Start::Fresh) };
-    let same = run.fingerprint == fingerprint && run.options == options.shape() && run.format == control::FORMAT;
+    let same = run.fingerprint == fingerprint && options.goes_on_with(&run.options) && run.format == control::FORMAT;
     match (run.state, same) {
         (State::Done, true) if !options.truncate && options.conflict.is_none() => Ok(Start::Finished(Box::new(run))),
         (State::Done, _) => Ok(Start::Fresh),

@@ -15,6 +15,8 @@ fn column(conversion: Conversion, pg_type: PgType) -> ColumnPlan {
         pg_type,
         conversion,
         stand_ins: true,
+        on_error: crate::model::policy::Policy::Fail,
+        fallback: None,
         not_null: false,
         default: None,
         generated: None,
