@@ -22,6 +22,7 @@ fn column(conversion: Conversion) -> ColumnPlan {
         pg_type: conversion.pg_type(),
         conversion,
         stand_ins: true,
+        is_rule: false,
         on_error: lite2pg::model::policy::Policy::Fail,
         fallback: None,
         not_null: false,

@@ -57,6 +57,7 @@ impl Reading {
             pg_type: conversion.pg_type(),
             conversion: conversion.clone(),
             stand_ins: true,
+            is_rule: false,
             on_error: lite2pg::model::policy::Policy::Fail,
             fallback: None,
             not_null: false,

@@ -6,6 +6,7 @@ mod migrate;
 mod output;
 mod proving;
 mod reading;
+mod rejects;
 mod ruling;
 mod server;
 mod signals;
@@ -36,6 +37,8 @@ enum Verb {
     Migrate(Box<migrate::Arguments>),
     /// Compare a SQLite database with what is in PostgreSQL, cell by cell
     Verify(Box<verify::Arguments>),
+    /// List rows that a migration has set aside, or try them again
+    Rejects(rejects::Arguments),
     /// Load a sample by several strategies and settings, and predict a migration
     Bench(Box<bench::Arguments>),
 }
@@ -45,6 +48,7 @@ impl Verb {
         match self {
             Self::Migrate(arguments) => migrate::run(arguments),
             Self::Verify(arguments) => verify::run(arguments),
+            Self::Rejects(arguments) => rejects::run(arguments),
             Self::Bench(arguments) => bench::run(arguments),
         }
     }
@@ -53,6 +57,7 @@ impl Verb {
         match self {
             Self::Migrate(arguments) => arguments.tells_events(),
             Self::Verify(arguments) => arguments.tells_events(),
+            Self::Rejects(arguments) => arguments.tells_events(),
             Self::Bench(arguments) => arguments.tells_events(),
         }
     }

@@ -362,6 +362,10 @@ fn position(table: &TablePlan, loaded: usize) -> usize {
 fn refusal(table: &TablePlan, item: Item, error: Error) -> Result<Outcome> {
     let refused = if error.kind() == Kind::Failed { error.sqlstate().map(str::to_owned) } else { None };
     let Some(sqlstate) = refused else {
+        // It says by itself what and where.
+        if error.kind() == Kind::Failed && error.data_state().is_some() {
+            return Err(error);
+        }
         let error = error.context(format!("`{}` cannot be copied", table.target));
         let is_lost = error.kind() == Kind::Target && error.data_state().is_none();
         return Err(if is_lost {
@@ -378,12 +382,14 @@ fn refusal(table: &TablePlan, item: Item, error: Error) -> Result<Outcome> {
         let refusal = Some(error.to_string());
         return Ok(Outcome::Disproved(Disproof { table: item.table, column, key: None, misfit: None, refusal }));
     }
+    let about_rows = search::is_about_rows(&error);
     let too_big = error.to_string().contains("row is too big");
     let error = error
         .context(format!("the server refused rows of `{}`", table.target))
         .state("this range was rolled back; finished ranges are kept");
     if !too_big {
-        return Err(error);
+        let hint = format!("`--on-error '{}=reject'` sets such rows aside, and the same run goes on", table.source);
+        return Err(if about_rows { error.hint(hint) } else { error });
     }
     Err(error
         .fact("a row of PostgreSQL has to fit a page of 8 kB; only long texts and blobs are moved out")

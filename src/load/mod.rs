@@ -5,7 +5,7 @@
 
 pub mod copy;
 pub mod queue;
-mod search;
+pub mod search;
 pub mod writer;
 
 use crate::error::{Error, Kind, Result};

@@ -8,14 +8,14 @@
 use super::copy::Refused;
 use super::queue::Item;
 use super::writer::{RowWriter, Written};
-use super::{Conflict, Load};
+use super::{Conflict, Load, Order};
 use crate::error::{Error, Kind, Result};
 use crate::model::bounds::{SEARCH_BYTES_MAX, SEARCH_ROWS};
 use crate::model::name::qualified;
 use crate::model::plan::TablePlan;
 use crate::model::policy::{Place, Reject};
 use crate::postgres::{Session, Transaction, ddl, encode, refused_column, refused_line};
-use crate::sqlite::{Flow, Reader};
+use crate::sqlite::{Flow, Reader, RowRef};
 use bytes::Bytes;
 use std::sync::atomic::Ordering;
 
@@ -29,55 +29,25 @@ pub fn is_about_rows(error: &Error) -> bool {
 
 /// Finds the rows of a range that the server refuses. None where the run is to end.
 pub fn refused_rows(load: &Load<'_>, reader: &Reader, session: &mut Session, item: Item) -> Result<Option<Refused>> {
-    let table = &load.order.plan.tables[item.table];
-    let schema = &load.order.plan.schema;
+    let Order { plan, conflict, rejects, .. } = load.order;
+    let table = &plan.tables[item.table];
     let tx = session.transaction()?;
-    // A constraint that waits for the commit would name no row.
-    tx.batch("SET CONSTRAINTS ALL IMMEDIATE")?;
     if item.creates {
-        tx.batch(&ddl::create_table(schema, table))?;
+        tx.batch(&ddl::create_table(&plan.schema, table))?;
     }
-    let staged = load.order.conflict != Conflict::Fail && table.existing;
-    if staged {
-        tx.batch(&ddl::create_stage(schema, table))?;
-    }
-    let mut search = Search {
-        load,
-        table,
-        tx: &tx,
-        copy: ddl::copy_in(
-            &if staged { ddl::STAGE.to_owned() } else { qualified(schema, &table.target) },
-            table,
-            false,
-        ),
-        insert: staged.then(|| {
-            let key = table.primary_key.as_ref().map_or(&[][..], |k| &k.columns);
-            ddl::insert_from_stage(schema, table, key, load.order.conflict == Conflict::Update)
-        }),
-        step: Step::default(),
-        rows_max: SEARCH_ROWS.0,
-        found: Refused::new(),
-    };
+    let staged = (conflict != Conflict::Fail && table.existing).then_some(conflict);
+    let mut search = Search::new(&tx, &plan.schema, table, staged)?;
     let mut writer = RowWriter::new(table)?;
     let mut place = Place::BEFORE;
     let mut stopped = false;
     reader.scan(&load.order.scans[item.table], item.range, None, |key, row| {
         place = place.next(key);
-        let step = &mut search.step;
-        let written = writer.row(key, row, |part| {
-            step.bytes.extend_from_slice(&part);
-            Ok(())
-        })?;
-        writer.give_row(&mut step.bytes);
-        // The others are the range's own business.
-        if written == Written::Whole {
-            step.end_row(place);
-        } else {
-            step.forget_row();
-        }
-        drop(writer.take_originals());
-        if search.step.is_full(search.rows_max) {
+        search.row(&mut writer, place, key, row)?;
+        if search.is_full() {
             search.try_step()?;
+            if search.found.len() as u64 > rejects.1 {
+                load.check_rejects(table, &search.found.values().cloned().collect::<Vec<_>>())?;
+            }
             stopped = load.stop.load(Ordering::Relaxed);
         }
         Ok(if stopped { Flow::Stop } else { Flow::Continue })
@@ -118,8 +88,8 @@ impl Step {
     }
 }
 
-struct Search<'s, 't> {
-    load: &'s Load<'s>,
+/// A search under way, in a transaction that is undone afterwards.
+pub struct Search<'s, 't> {
     table: &'s TablePlan,
     tx: &'s Transaction<'t>,
     copy: String,
@@ -127,12 +97,54 @@ struct Search<'s, 't> {
     insert: Option<String>,
     step: Step,
     rows_max: usize,
-    found: Refused,
+    /// What was found.
+    pub found: Refused,
 }
 
-impl Search<'_, '_> {
-    // Tries the rows of a step, and finds those among them that are refused.
-    fn try_step(&mut self) -> Result<()> {
+impl<'s, 't> Search<'s, 't> {
+    /// A search in this table; through a stage where rows that are there decide.
+    pub fn new(tx: &'s Transaction<'t>, schema: &str, table: &'s TablePlan, staged: Option<Conflict>) -> Result<Self> {
+        // A constraint that waits for the commit would name no row.
+        tx.batch(ddl::CHECK_AT_ONCE)?;
+        let mut relation = qualified(schema, &table.target);
+        if staged.is_some() {
+            tx.batch(&ddl::create_stage(schema, table))?;
+            ddl::STAGE.clone_into(&mut relation);
+        }
+        let insert = staged.map(|conflict| {
+            let key = table.primary_key.as_ref().map_or(&[][..], |k| &k.columns);
+            ddl::insert_from_stage(schema, table, key, conflict == Conflict::Update)
+        });
+        let copy = ddl::copy_in(&relation, table, false);
+        let (step, rows_max) = (Step::default(), SEARCH_ROWS.0);
+        Ok(Self { table, tx, copy, insert, step, rows_max, found: Refused::new() })
+    }
+
+    /// Whether the rows that wait are to be tried.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.step.is_full(self.rows_max)
+    }
+
+    /// Lets a row wait for its try; one that its own cells keep from the target is not tried: what the writer says of it.
+    pub fn row(&mut self, writer: &mut RowWriter, place: Place, key: i64, row: &RowRef<'_>) -> Result<Written> {
+        let step = &mut self.step;
+        let written = writer.row(key, row, |part| {
+            step.bytes.extend_from_slice(&part);
+            Ok(())
+        })?;
+        writer.give_row(&mut step.bytes);
+        if written == Written::Whole {
+            step.end_row(place);
+        } else {
+            step.forget_row();
+        }
+        drop(writer.take_originals());
+        Ok(written)
+    }
+
+    /// Tries the rows that wait, and finds those among them that are refused.
+    pub fn try_step(&mut self) -> Result<()> {
         let mut step = std::mem::take(&mut self.step);
         // Parts of the step are sent without being copied: a row may hold a large cell.
         let bytes = Bytes::from(std::mem::take(&mut step.bytes));
@@ -151,7 +163,7 @@ impl Search<'_, '_> {
             // The rows before it come first: of two that exclude each other, the first one stays.
             if let Some(guilty) = guilty {
                 parts.extend([(guilty + 1, to), (from, guilty)]);
-                self.set_aside(step.places[guilty], &error)?;
+                self.set_aside(step.places[guilty], &error);
             } else {
                 let middle = from.midpoint(to);
                 parts.extend([(middle, to), (from, middle)]);
@@ -163,7 +175,7 @@ impl Search<'_, '_> {
         Ok(())
     }
 
-    fn set_aside(&mut self, place: Place, error: &Error) -> Result<()> {
+    fn set_aside(&mut self, place: Place, error: &Error) {
         let column = refused_column(error).map(|name| {
             let planned = self.table.columns.iter().find(|c| c.target == name);
             planned.map_or(name, |c| c.source.clone())
@@ -172,26 +184,14 @@ impl Search<'_, '_> {
         let reason = message.strip_prefix("the server refused a statement: ").unwrap_or(message).to_owned();
         let reject = Reject { place, column, reason, sqlstate: error.sqlstate().map(str::to_owned) };
         self.found.insert(place, reject);
-        let found: Vec<Reject> = if self.found.len() as u64 > self.load.order.rejects.1 {
-            self.found.values().cloned().collect()
-        } else {
-            return Ok(());
-        };
-        self.load.check_rejects(self.table, &found)
     }
 
     // What the server says against these rows; none where it takes them. They stay for those that come after them.
     fn refusal_of(&self, rows: Bytes) -> Result<Option<Error>> {
-        self.tx.batch("SAVEPOINT lite2pg_step")?;
+        let before = self.tx.savepoint("lite2pg_step")?;
         match self.send(rows) {
-            Ok(()) => {
-                self.tx.batch("RELEASE SAVEPOINT lite2pg_step")?;
-                Ok(None)
-            }
-            Err(error) if is_about_rows(&error) => {
-                self.tx.batch("ROLLBACK TO SAVEPOINT lite2pg_step; RELEASE SAVEPOINT lite2pg_step")?;
-                Ok(Some(error))
-            }
+            Ok(()) => before.keep().map(|()| None),
+            Err(error) if is_about_rows(&error) => before.back().map(|()| Some(error)),
             Err(error) => Err(error),
         }
     }
@@ -207,7 +207,7 @@ impl Search<'_, '_> {
         copy.finish()?;
         if let Some(insert) = &self.insert {
             self.tx.execute(insert, &[])?;
-            self.tx.batch(&format!("TRUNCATE {}", ddl::STAGE))?;
+            self.tx.batch(&ddl::empty_stage())?;
         }
         Ok(())
     }

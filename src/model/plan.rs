@@ -70,8 +70,11 @@ pub struct ColumnPlan {
     pub conversion: Conversion,
     /// Whether cells that the type cannot hold get a stand-in, with the original kept in the control schema.
     pub stand_ins: bool,
-    /// What becomes of a cell that the rule does not take, where the type is one that a person stated or that was there
-    /// before. Under [`Policy::Fail`] an inferred type is widened.
+    /// The type is one that a person stated, or that was there before: a value that it does not take breaks a rule, where
+    /// an inferred type would be widened.
+    #[serde(default)]
+    pub is_rule: bool,
+    /// What becomes of a cell that breaks the rule.
     #[serde(default)]
     pub on_error: Policy,
     /// Under [`Policy::Default`]: the default as a field of a binary COPY, NULL where there is none.

@@ -145,7 +145,7 @@ pub fn plan(
             }
         };
         let id = (position, c);
-        let policy = rules.policy_of(id);
+        let policy = rules.policy_of(id).unwrap_or_default();
         let trial = match purpose {
             Purpose::Compare => choice::choose_to_compare(&profile.columns[c]),
             _ => choice::choose_by_rule(&table.name, column, &target.pg_type, &profile.columns[c], policy)?,
@@ -170,6 +170,7 @@ pub fn plan(
             pg_type: target.pg_type.clone(),
             conversion: trial.conversion,
             stand_ins: trial.stand_ins,
+            is_rule: true,
             on_error: without_null(policy, target.not_null),
             fallback: None,
             not_null: target.not_null,
@@ -188,7 +189,7 @@ pub fn plan(
         target: matched.target.clone(),
         row_key: table.row_key.clone(),
         existing: true,
-        on_refusal: rules.policy_of_rows(position),
+        on_refusal: rules.policy_of_rows(position).unwrap_or_default(),
         columns,
         primary_key: (!key.is_empty()).then(|| KeyPlan { name: String::new(), columns: key.clone() }),
         indexes: Vec::new(),

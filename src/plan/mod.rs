@@ -113,17 +113,21 @@ impl Draft {
         &self.catalog
     }
 
-    /// What becomes of a cell of this column that breaks a rule; [`Policy::Fail`] for one whose type the rows decide.
+    /// What is stated of cells of this column that break a rule.
     #[must_use]
-    pub fn policy_of(&self, at: (usize, usize), not_null: bool) -> Policy {
-        let is_rule = self.matched[at.0].is_some() || self.rules.type_of(at, &self.groups).is_some();
-        if is_rule { without_null(self.rules.policy_of(at), not_null) } else { Policy::Fail }
+    pub fn policy_of(&self, at: (usize, usize), not_null: bool) -> Option<Policy> {
+        self.rules.policy_of(at).map(|policy| without_null(policy, not_null))
     }
 
-    /// What becomes of a row of this table that the server refuses.
+    /// What is stated of rows of this table that the server refuses.
     #[must_use]
-    pub fn policy_of_rows(&self, table: usize) -> Policy {
+    pub fn policy_of_rows(&self, table: usize) -> Option<Policy> {
         self.rules.policy_of_rows(table)
+    }
+
+    /// The columns that a policy names.
+    pub fn with_policy(&self) -> impl Iterator<Item = (usize, usize)> {
+        self.rules.with_policy().map(|(at, _)| at)
     }
 
     /// The rules to try on a table's columns, a list a column.
@@ -133,7 +137,7 @@ impl Draft {
             let Some(mut rules) = self.stated_rules((table, c)) else {
                 return Trials { rules: self.trials_of((table, c)), counts_misfits: false };
             };
-            let policy = self.rules.policy_of((table, c));
+            let policy = self.rules.policy_of((table, c)).unwrap_or_default();
             // Where a policy is stated, it decides; a stand-in is what becomes of text that none was stated for.
             for trial in &mut rules {
                 trial.stand_ins &= policy == Policy::Fail;
@@ -264,7 +268,7 @@ impl Draft {
             target: names.tables[position].clone(),
             row_key: table.row_key.clone(),
             existing: false,
-            on_refusal: self.rules.policy_of_rows(position),
+            on_refusal: self.rules.policy_of_rows(position).unwrap_or_default(),
             columns,
             primary_key,
             indexes,
@@ -291,7 +295,7 @@ impl Draft {
         let table = &self.catalog.tables[at.0];
         let column = &table.columns[at.1];
         let stated = self.rules.type_of(at, &self.groups);
-        let policy = if stated.is_some() { self.rules.policy_of(at) } else { Policy::Fail };
+        let policy = stated.and_then(|_| self.rules.policy_of(at)).unwrap_or_default();
         let choice = match stated {
             Some(pg_type) => choice::choose_stated(&table.name, column, pg_type, &profiles[at.0], at.1, policy)?,
             None => choice::choose(&self.catalog, profiles, &self.groups, at, &self.options.types),
@@ -322,6 +326,7 @@ impl Draft {
             pg_type,
             conversion: choice.conversion,
             stand_ins: choice.stand_ins,
+            is_rule: stated.is_some(),
             on_error: without_null(policy, not_null),
             fallback: None,
             not_null,
@@ -452,13 +457,19 @@ fn check_rules(catalog: &Catalog, rules: &rules::Matched, matched: &[Option<Matc
     }
     for (at, policy) in rules.with_policy() {
         if policy != Policy::Fail && matched[at.0].is_none() && rules.type_of(at, groups).is_none() {
-            return Err(Error::new(Kind::Usage, format!("`--on-error {}={policy}` has no rule to keep", name(at)))
-                .fact("the column's type is decided by its rows, so that every value fits it")
-                .state("nothing was written")
-                .hint(format!("--type '{}=TYPE' makes a type the rule", name(at))));
+            return Err(no_rule(&name(at)));
         }
     }
     Ok(())
+}
+
+/// The refusal of a policy for a column whose type is decided by its rows.
+#[must_use]
+pub fn no_rule(column: &str) -> Error {
+    Error::new(Kind::Usage, format!("`--on-error` names `{column}`, which has no rule to keep"))
+        .fact("the column's type is decided by its rows, so that every value fits it")
+        .state("nothing was written")
+        .hint(format!("--type '{column}=TYPE' makes a type the rule"))
 }
 
 /// Refuses `null` where it was stated for a column that takes no NULL.

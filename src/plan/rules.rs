@@ -13,7 +13,7 @@ pub struct Matched {
     types: HashMap<ColumnId, PgType>,
     columns: HashMap<ColumnId, Policy>,
     tables: HashMap<usize, Policy>,
-    run: Policy,
+    run: Option<Policy>,
 }
 
 // What a name of the source names.
@@ -37,7 +37,7 @@ impl Matched {
         }
         for (name, policy) in &rules.policies {
             let Some(name) = name else {
-                matched.run = *policy;
+                matched.run = Some(*policy);
                 continue;
             };
             match find(name, catalog).ok_or_else(|| unknown("--on-error", name, catalog))? {
@@ -54,16 +54,21 @@ impl Matched {
         self.types.get(&at).or_else(|| groups.members(at).iter().find_map(|m| self.types.get(m)))
     }
 
-    /// What becomes of a cell of this column that breaks a rule.
+    /// What is stated of cells of this column that break a rule: of the column, else of its table, else of the run.
     #[must_use]
-    pub fn policy_of(&self, at: ColumnId) -> Policy {
-        self.columns.get(&at).copied().unwrap_or_else(|| self.policy_of_rows(at.0))
+    pub fn policy_of(&self, at: ColumnId) -> Option<Policy> {
+        self.columns.get(&at).copied().or_else(|| self.of_table(at.0))
     }
 
-    /// What becomes of a row of this table that the server refuses. Only setting it aside helps there.
+    /// What is stated of rows of this table that the server refuses: nothing can take a row's place, so that they are set
+    /// aside or end the run.
     #[must_use]
-    pub fn policy_of_rows(&self, table: usize) -> Policy {
-        self.tables.get(&table).copied().unwrap_or(self.run)
+    pub fn policy_of_rows(&self, table: usize) -> Option<Policy> {
+        self.of_table(table).map(|policy| if policy == Policy::Reject { policy } else { Policy::Fail })
+    }
+
+    fn of_table(&self, table: usize) -> Option<Policy> {
+        self.tables.get(&table).copied().or(self.run)
     }
 
     /// Columns whose type is stated.

@@ -401,6 +401,35 @@ pub fn record_rejects(tx: &Transaction<'_>, run: Uuid, table: &str, rejects: &[R
     Ok(())
 }
 
+/// Forgets the rows of a table that were set aside, in the transaction that says anew which they are.
+pub fn forget_rejects(tx: &Transaction<'_>, run: Uuid, table: &str) -> Result<()> {
+    let sql = "DELETE FROM lite2pg.reject WHERE run = $1::text::uuid AND table_name = $2";
+    tx.execute(sql, &[&run.to_string(), &table])?;
+    Ok(())
+}
+
+/// Adds rows that came later to a range of their table: its number of rows and bytes, its ledger and its digest, which
+/// `merged` makes of the one that is there. A table has at least one range once its run is done.
+pub fn add_to_range(
+    tx: &Transaction<'_>,
+    run: Uuid,
+    table: &str,
+    (rows, bytes): (u64, u64),
+    ledger: &[LedgerLine],
+    merged: impl Fn(&[u8]) -> Option<Vec<u8>>,
+) -> Result<()> {
+    let sql = "SELECT ctid::text, digest FROM lite2pg.range WHERE run = $1::text::uuid AND table_name = $2 \
+               ORDER BY lo NULLS FIRST LIMIT 1 FOR UPDATE";
+    let row = tx.query_one(sql, &[&run.to_string(), &table])?;
+    let digest = row.get::<_, Option<Vec<u8>>>(1).and_then(|stored| merged(&stored));
+    tx.execute(
+        "UPDATE lite2pg.range SET rows = rows + $2, bytes = bytes + $3, digest = $4, ledger = ledger || $5::text::jsonb \
+         WHERE ctid = $1::text::tid",
+        &[&row.get::<_, String>(0), &(rows as i64), &(bytes as i64), &digest, &json(&ledger)],
+    )?;
+    Ok(())
+}
+
 /// The rows of a run that were set aside, by table and in the tables' own order. Where the control schema is of a
 /// version that set no row aside, there are none.
 pub fn rejects(session: &Session, run: Uuid) -> Result<HashMap<String, Vec<Reject>>> {

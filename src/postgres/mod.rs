@@ -36,7 +36,7 @@ pub use copy::{CopyIn, CopyOut};
 pub use embedded::{Embedded, EmbeddedOptions, Kept};
 pub use environment::Environment;
 pub use refusal::{is_answer, is_server_gone, refused_column, refused_line};
-pub use session::{CancelHandle, ServerInfo, Session, Transaction};
+pub use session::{CancelHandle, Savepoint, ServerInfo, Session, Transaction};
 pub use target::{Endpoint, SslMode, Target};
 
 pub use tokio_postgres::Row;

@@ -2,8 +2,10 @@
 
 use super::figures::{count, plural};
 use super::layout::wrapped;
+use super::verification;
 use crate::error::{Error, Kind};
 use crate::model::event::RejectedTable;
+use crate::run::Retried;
 use std::fmt::Write as _;
 
 /// Reasons of one table that the screen shows; its file has all of them.
@@ -47,4 +49,27 @@ pub fn error(rejects: &[RejectedTable], allowed: u64) -> Option<Error> {
     Some(error.state("every other row is on the target").hint(
         "`lite2pg rejects retry` tries them again once a rule was changed; `--allow-rejects N` takes them as they are",
     ))
+}
+
+/// What a second try did, for people.
+#[must_use]
+pub fn retried(found: &Retried) -> String {
+    let mut out = String::new();
+    for (table, rows) in &found.taken {
+        let _ = writeln!(out, "taken: {} into {table}", plural(*rows, "row"));
+    }
+    text(&found.rejects, &mut out);
+    if found.taken.is_empty() && found.rejects.is_empty() {
+        let _ = writeln!(out, "nothing is set aside");
+    }
+    if let Some(verification) = &found.verification {
+        out.push_str(&verification::short(verification));
+    }
+    out
+}
+
+/// The same as one JSON object.
+#[must_use]
+pub fn json(found: &Retried) -> String {
+    serde_json::to_string_pretty(found).expect("a result has string keys only") + "\n"
 }

@@ -14,6 +14,7 @@ mod probe;
 mod proof;
 mod rejects;
 mod repair;
+mod retry;
 mod rows;
 mod start;
 mod strict;
@@ -22,6 +23,7 @@ mod verify;
 pub use bench::{BenchOptions, bench};
 pub use options::{Options, RejectLimits, Scope, default_jobs};
 pub use proof::Wish;
+pub use retry::{Retried, Wanted, set_aside};
 pub use strict::after as strictly;
 pub use verify::verify;
 
@@ -304,7 +306,7 @@ fn resume(
     let taken = start::taken(control, &options.schema, Some(&run.plan))?;
     let draft = Draft::new(opened.catalog.clone(), options.plan_options(), &taken, &existing)?;
     let mut planned = Planned { draft, profiles: run.profiles.clone(), plan: run.plan.clone() };
-    if rejects::change_policies(&mut planned, control)? {
+    if rejects::change_policies(&mut planned.plan, &planned.draft, control)? {
         control::change_plan(control, run.id, &planned.plan, &options.shape())?;
     }
     Ok((planned, run, true))

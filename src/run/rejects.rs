@@ -1,13 +1,13 @@
 //! Rows that are set aside: what takes a value's place, how many rows there may be, and the files that list them.
 
 use super::options::{Options, RejectLimits};
-use super::rows::Planned;
 use crate::error::{Error, Kind, Result};
 use crate::model::event::{RejectedTable, Rejection};
 use crate::model::plan::{Plan, TablePlan};
 use crate::model::policy::{Place, Policy, Reject};
 use crate::model::range::Range;
 use crate::model::source::{Catalog, RowKey, Table};
+use crate::plan::{Draft, no_rule};
 use crate::postgres::{Session, control, fallback};
 use crate::sqlite::{Flow, Reader, RowRef, TableScan};
 use crate::verify::listing::{ListFile, literal};
@@ -37,14 +37,23 @@ pub fn fallbacks(session: &mut Session, plan: &mut Plan) -> Result<()> {
     Ok(())
 }
 
-/// A run that is gone on with under policies that another start was not given: columns under `fail` take the new ones.
-/// True where the plan was changed.
-pub fn change_policies(planned: &mut Planned, session: &mut Session) -> Result<bool> {
+/// Gives the columns of a stored plan the policies that this start states; what it does not state stays. True where the plan was changed.
+///
+/// Rows that are on the target follow the policy that they were loaded under: one under which values were replaced stays.
+pub fn change_policies(plan: &mut Plan, draft: &Draft, session: &mut Session) -> Result<bool> {
     let mut changed = false;
-    let catalog = planned.draft.catalog();
-    for (t, table) in planned.plan.tables.iter_mut().enumerate() {
-        let mut change = |was: &mut Policy, is: Policy, name: &str| {
-            if *was != is && *was != Policy::Fail {
+    for (t, c) in draft.with_policy() {
+        let (source, column) = (&draft.catalog().tables[t], &draft.catalog().tables[t].columns[c].name);
+        let planned = plan.tables.iter().find(|p| p.source == source.name);
+        if planned.is_some_and(|p| p.columns.iter().any(|p| p.source == *column && !p.is_rule)) {
+            return Err(no_rule(&format!("{}.{column}", source.name)));
+        }
+    }
+    for table in &mut plan.tables {
+        let Some(t) = draft.catalog().tables.iter().position(|s| s.name == table.source) else { continue };
+        let mut change = |was: &mut Policy, is: Option<Policy>, name: &str| {
+            let is = is.unwrap_or(*was);
+            if *was != is && was.replaces() {
                 return Err(Error::new(Kind::Blocked, format!("`{name}` was loaded under the policy `{was}`"))
                     .fact(format!("it would be `{is}` now; rows that are on the target follow the earlier one"))
                     .state("nothing was written by this start; the earlier run's rows are on the target")
@@ -54,15 +63,15 @@ pub fn change_policies(planned: &mut Planned, session: &mut Session) -> Result<b
             *was = is;
             Ok(())
         };
-        change(&mut table.on_refusal, planned.draft.policy_of_rows(t), &table.source)?;
-        for column in &mut table.columns {
-            let Some(c) = catalog.tables[t].column_index(&column.source) else { continue };
+        change(&mut table.on_refusal, draft.policy_of_rows(t), &table.source)?;
+        for column in table.columns.iter_mut().filter(|c| c.is_rule) {
+            let Some(c) = draft.catalog().tables[t].column_index(&column.source) else { continue };
             let name = format!("{}.{}", table.source, column.source);
-            change(&mut column.on_error, planned.draft.policy_of((t, c), column.not_null), &name)?;
+            change(&mut column.on_error, draft.policy_of((t, c), column.not_null), &name)?;
         }
     }
     if changed {
-        fallbacks(session, &mut planned.plan)?;
+        fallbacks(session, plan)?;
     }
     Ok(changed)
 }
@@ -88,6 +97,11 @@ pub fn list(
         list_table(limits, planned, table, reader, rejects)?;
     }
     Ok(())
+}
+
+/// Removes the list of a table of which no row is set aside any more.
+pub fn unlist(limits: &RejectLimits, table: &str) -> Result<()> {
+    ListFile::remove(&limits.folder, table, "--rejects-dir")
 }
 
 fn list_table(

@@ -75,6 +75,15 @@ impl ListFile {
         Ok(Self { path, argument, file: csv::Writer::from_writer(file) })
     }
 
+    /// Removes the file of a table, where there is one.
+    pub fn remove(folder: &Path, table: &str, argument: &'static str) -> Result<()> {
+        let path = Self::path(folder, table);
+        match std::fs::remove_file(&path) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(cannot_write(&path, argument, e)),
+            _ => Ok(()),
+        }
+    }
+
     /// Adds a line.
     pub fn record<'a>(&mut self, fields: impl IntoIterator<Item = &'a str>) -> Result<()> {
         self.file.write_record(fields).map_err(|e| cannot_write(&self.path, self.argument, e.into()))

@@ -89,6 +89,7 @@ pub fn plan(table: &TablePlan) -> TablePlan {
         pg_type: PgType::Int8,
         conversion: Conversion::Int { bytes: 8 },
         stand_ins: false,
+        is_rule: false,
         on_error: Policy::Fail,
         fallback: None,
         not_null: true,

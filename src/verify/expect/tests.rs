@@ -15,6 +15,7 @@ fn column(conversion: Conversion, pg_type: PgType) -> ColumnPlan {
         pg_type,
         conversion,
         stand_ins: true,
+        is_rule: false,
         on_error: crate::model::policy::Policy::Fail,
         fallback: None,
         not_null: false,

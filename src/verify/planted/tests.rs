@@ -11,6 +11,7 @@ fn column(name: &str, pg_type: PgType) -> ColumnPlan {
         pg_type,
         conversion: Conversion::Text { numbers: true, chars_max: None },
         stand_ins: false,
+        is_rule: false,
         on_error: crate::model::policy::Policy::Fail,
         fallback: None,
         not_null: false,
