@@ -35,6 +35,7 @@ fn snapshot(name: &str, ran: &Ran) {
         (r"(?m)^\[speed\]\n|^peak memory .+\n|^copied at .+\n", ""),
         (r"(?m)^((open|profile|plan|create|copy|index|constrain|analyze|verify) \[t\]( · | ·$)?)+\n", ""),
         (r#""ms": \d+"#, r#""ms": "[ms]""#),
+        (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ", "[a day and its time]"),
         (r"\[default: [234]\]", "[default: N]"),
         (r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}", "[run]"),
     ] {
@@ -112,6 +113,40 @@ fn differences_are_told_by_key_and_column_without_values() {
 }
 
 #[test]
+fn a_sample_is_not_said_to_be_verified() {
+    let shop = Shop::changed("SELECT");
+    let ran = shop.verify(&["--sample", "40%", "--table", "customer"]).exits(0);
+    fits(&ran.stdout);
+    snapshot("verify_sample", &ran);
+    let ran = shop.verify(&["--sample", "40%", "--json", "--quiet"]).exits(5);
+    snapshot("verify_sample_json", &ran);
+    session(&shop.target).batch(BREAK).unwrap();
+    let ran = shop.verify(&["--sample", "1"]).exits(5);
+    fits(&ran.stdout);
+    snapshot("verify_sample_different", &ran);
+}
+
+#[test]
+fn a_hash_is_not_said_to_be_verified() {
+    let shop = Shop::changed("SELECT");
+    let ran = shop.verify(&["--level", "hash"]).exits(5);
+    fits(&ran.stdout);
+    snapshot("verify_hash_none", &ran);
+    let ran = shop.verify(&["--record-hash"]).exits(0);
+    fits(&ran.stdout);
+    snapshot("verify_hash_recorded", &ran);
+    let ran = shop.verify(&["--level", "hash"]).exits(0);
+    fits(&ran.stdout);
+    snapshot("verify_hash_unchanged", &ran);
+    session(&shop.target).batch(BREAK).unwrap();
+    let ran = shop.verify(&["--level", "hash"]).exits(5);
+    fits(&ran.stdout);
+    snapshot("verify_hash_changed", &ran);
+    let ran = shop.verify(&["--level", "hash", "--json", "--quiet"]).exits(5);
+    snapshot("verify_hash_json", &ran);
+}
+
+#[test]
 fn values_are_shown_to_who_asks() {
     let shop = Shop::changed(BREAK);
     let ran = shop.verify(&["--show-values"]).exits(5);
@@ -173,7 +208,7 @@ fn a_list_holds_each_cell_that_differs_and_is_its_owners() {
     assert_eq!(mode(&shop.lists()), 0o700);
     std::fs::remove_dir_all(shop.lists()).unwrap();
     std::fs::write(shop.lists(), "in the way").unwrap();
-    shop.verify(&[]).exits(1).says(&["the differences cannot be written to", "--differences-dir DIR"]);
+    shop.verify(&[]).exits(1).says(&["customer.csv` cannot be written", "--differences-dir DIR"]);
 }
 
 #[test]

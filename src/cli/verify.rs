@@ -7,7 +7,7 @@ use super::server::{Server, no_target};
 use super::signals::stop_flag;
 use super::telling::Telling;
 use crate::error::{Error, Kind, Result};
-use crate::model::verdict::Level;
+use crate::model::verdict::{Level, Sample, SampleSize};
 use crate::postgres::EmbeddedOptions;
 use crate::report::verification;
 use crate::run::{self, Options, Wish};
@@ -20,6 +20,7 @@ use std::path::PathBuf;
 #[command(after_long_help = "Examples:
   lite2pg verify app.db postgres://app@db.example.com/app
   lite2pg verify app.db postgres:///app --table orders --show-values
+  lite2pg verify app.db postgres:///app --sample 10000
   lite2pg verify app.db postgres:///app --level counts --json")]
 pub struct Arguments {
     /// The SQLite file: a path, or a `sqlite:` or `file:` URI
@@ -36,6 +37,15 @@ pub struct Arguments {
     /// How deep: every cell, or less
     #[arg(long, value_enum, default_value_t = Depth::Rows)]
     level: Depth,
+    /// Compare this many rows of each table, or this part of them, and the numbers of rows: quick, and no proof
+    #[arg(long, value_name = "N|P%", value_parser = sample_size, conflicts_with_all = ["level", "repair", "record_hash"])]
+    sample: Option<SampleSize>,
+    /// Draw other rows for the sample; the same number draws the same ones
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "sample")]
+    seed: u64,
+    /// Keep the server's own hash of each table that is equal, for `--level hash` later
+    #[arg(long)]
+    record_hash: bool,
     /// Take rows that differ from the source again, delete those that it does not have, and compare once more
     #[arg(long)]
     repair: bool,
@@ -53,6 +63,8 @@ enum Depth {
     Counts,
     /// Numbers of values, extremes and sums as well, asked of both databases in SQL
     Aggregates,
+    /// Whether the target hashes to what it did when `--record-hash` compared it: unchanged, and no proof
+    Hash,
     /// Every cell of every row
     Rows,
 }
@@ -86,16 +98,31 @@ impl Arguments {
     }
 
     fn options(&self) -> Result<Options> {
+        if self.level != Depth::Rows && self.record_hash {
+            return Err(Error::new(Kind::Usage, "`--record-hash` goes with `--level rows` only")
+                .fact("a hash is worth something only where every cell was compared at the same moment"));
+        }
+        if self.level == Depth::Hash && self.repair {
+            return Err(Error::new(
+                Kind::Usage,
+                "`--level hash` does not find rows, and nothing can be repaired by it",
+            ));
+        }
         let mut options = self.reading.options(&self.source)?;
         options.include.extend(self.table.iter().map(|name| literal(name)));
+        let wish = self.proving.wish();
         options.wish = Wish {
             level: match self.level {
                 Depth::Counts => Level::Counts,
                 Depth::Aggregates => Level::Aggregates,
+                Depth::Hash => Level::Hash,
+                Depth::Rows if self.sample.is_some() => Level::Sample,
                 Depth::Rows => Level::Rows,
             },
+            sample: Sample { size: self.sample.unwrap_or(wish.sample.size), seed: self.seed },
+            records_hash: self.record_hash,
             keys: self.key.iter().cloned().collect::<HashMap<_, _>>(),
-            ..self.proving.wish()
+            ..wish
         };
         Ok(options)
     }
@@ -104,6 +131,18 @@ impl Arguments {
 // A glob that matches this name and no other.
 fn literal(name: &str) -> String {
     name.chars().map(|c| if "*?[]{}!\\".contains(c) { format!("[{c}]") } else { c.to_string() }).collect()
+}
+
+fn sample_size(text: &str) -> Result<SampleSize, String> {
+    let wrong = || "state a number of rows above 0, or a part up to 100%: 10000, 0.5%".to_owned();
+    if let Some(part) = text.strip_suffix('%') {
+        let percent: f64 = part.parse().map_err(|_| wrong())?;
+        return if percent > 0.0 && percent <= 100.0 { Ok(SampleSize::Percent(percent)) } else { Err(wrong()) };
+    }
+    match text.parse() {
+        Ok(0) | Err(_) => Err(wrong()),
+        Ok(rows) => Ok(SampleSize::RowsPerTable(rows)),
+    }
 }
 
 fn key(text: &str) -> Result<(String, Vec<String>), String> {

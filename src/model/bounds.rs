@@ -168,6 +168,16 @@ pub const SAMPLE_CELL_BYTES_MAX: usize = 64 * 1024;
 /// A table's sample ends after this many bytes.
 pub const SAMPLE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// Rows of each table's sample where nobody states a number.
+pub const SAMPLE_ROWS: u64 = 1000;
+
+/// Rows of a sample that are looked up by one statement: its text is some tens of kB, and each row costs a search in the
+/// key's index.
+pub const LOOKUP_ROWS: usize = 500;
+
+/// Bytes of these rows, shown and as forms, that are held at once.
+pub const LOOKUP_BYTES_MAX: usize = 4 * 1024 * 1024;
+
 /// What a bench takes of a large source, spread over each table: bytes of cells, and for each row as many again as
 /// its envelope costs the server. Seven combinations in three rounds then take well under a minute.
 pub const BENCH_SAMPLE_BYTES: u64 = 64 * 1024 * 1024;

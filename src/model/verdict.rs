@@ -19,6 +19,18 @@ pub struct Verification {
     pub cast: u64,
     /// What else was to be asked and was not, with the reason.
     pub remarks: Vec<String>,
+    /// The sample that was compared, where only one was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sample: Option<Sample>,
+    /// Hashes that were taken of tables that are equal, at the moment at which they were read, to be kept.
+    #[serde(skip)]
+    pub hashes: Vec<TableHash>,
+    /// The moment of the target that they are of, in UTC.
+    #[serde(skip)]
+    pub compared_at: Option<String>,
+    /// Tables of which such a hash was kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recorded: Option<u64>,
     /// What a repair did before this comparison, where one was wanted and needed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub repaired: Option<Repaired>,
@@ -43,8 +55,57 @@ pub enum Level {
     Counts,
     /// Numbers of rows and values, extremes and sums, asked of both databases in SQL.
     Aggregates,
+    /// The target's own hash of each table beside the one that was kept when its rows were compared.
+    Hash,
+    /// Numbers of rows, and every cell of some of them.
+    Sample,
     /// Every cell of every row.
     Rows,
+}
+
+/// A sample of rows.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Sample {
+    /// How many rows of each table.
+    #[serde(flatten)]
+    pub size: SampleSize,
+    /// What its places were drawn by: the same number draws the same places.
+    pub seed: u64,
+}
+
+/// The size of a sample.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SampleSize {
+    /// This many rows of each table.
+    RowsPerTable(u64),
+    /// This part of each table's rows, in percent.
+    Percent(f64),
+}
+
+impl SampleSize {
+    /// The rows of a sample of a table that has so many.
+    #[must_use]
+    pub fn rows_of(self, rows: u64) -> u64 {
+        match self {
+            Self::RowsPerTable(wanted) => wanted.min(rows),
+            // Numbers of rows are far below 2⁵³, and a cast saturates.
+            Self::Percent(percent) => ((rows as f64 * percent / 100.0).ceil() as u64).min(rows),
+        }
+    }
+}
+
+/// What the server makes of a table's compared columns at one moment: internal to PostgreSQL, 64 bits a row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableHash {
+    /// The table on the target.
+    pub table: String,
+    /// What was hashed, as SQL: a hash of other columns or types means something else.
+    pub columns: String,
+    /// Rows.
+    pub rows: u64,
+    /// The sum of the rows' hashes, in decimal.
+    pub hash: String,
 }
 
 /// What was found out about one table.
@@ -73,6 +134,21 @@ pub struct TableVerdict {
 pub enum Outcome {
     /// Both sides were read whole, and agree.
     Equal,
+    /// Their numbers of rows agree, and so does every cell of a sample.
+    Alike {
+        /// Rows of the sample.
+        rows: u64,
+    },
+    /// The target hashes to what it did when it was compared row by row, and was equal.
+    Unchanged {
+        /// When that was, in UTC.
+        since: String,
+    },
+    /// It hashes to something else by now.
+    Changed {
+        /// When it was compared and was equal, in UTC.
+        since: String,
+    },
     /// They differ.
     Different(Differences),
     /// The target has no such table.
@@ -154,17 +230,54 @@ impl Kind {
 }
 
 impl Verification {
-    /// Whether every row and column was compared, and all agree.
+    /// Whether every row and column was compared at this level, and all agree. Never so of a sample, nor of hashes.
     #[must_use]
     pub fn is_equal(&self) -> bool {
-        self.sequences.is_empty()
-            && self.tables.iter().all(|t| matches!(t.outcome, Outcome::Equal) && t.unverified.is_empty())
+        self.level != Level::Sample && self.agrees_by(|t| matches!(t.outcome, Outcome::Equal))
+    }
+
+    /// Whether nothing that was asked for was left out, and nothing of it differs.
+    #[must_use]
+    pub fn agrees(&self) -> bool {
+        let word =
+            |t: &TableVerdict| matches!(t.outcome, Outcome::Equal | Outcome::Alike { .. } | Outcome::Unchanged { .. });
+        self.agrees_by(word)
+    }
+
+    fn agrees_by(&self, word: fn(&TableVerdict) -> bool) -> bool {
+        self.sequences.is_empty() && self.tables.iter().all(|t| word(t) && t.unverified.is_empty())
     }
 
     /// Whether something differs.
     #[must_use]
     pub fn is_different(&self) -> bool {
-        let differs = |t: &TableVerdict| matches!(t.outcome, Outcome::Different(_) | Outcome::Absent);
-        !self.sequences.is_empty() || self.tables.iter().any(differs)
+        !self.sequences.is_empty() || self.tables.iter().any(|t| t.outcome.is_different())
+    }
+}
+
+impl Outcome {
+    /// Whether the two sides are known to differ, or the target not to be what it was.
+    #[must_use]
+    pub const fn is_different(&self) -> bool {
+        matches!(self, Self::Different(_) | Self::Absent | Self::Changed { .. })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_of_a_table_is_rounded_up_and_never_more_than_the_table() {
+        for (size, rows, expect) in [
+            (SampleSize::RowsPerTable(1000), 10, 10),
+            (SampleSize::RowsPerTable(1000), 1_000_000, 1000),
+            (SampleSize::Percent(1.0), 1001, 11),
+            (SampleSize::Percent(0.001), 5, 1),
+            (SampleSize::Percent(100.0), 7, 7),
+            (SampleSize::Percent(50.0), 0, 0),
+        ] {
+            assert_eq!(size.rows_of(rows), expect, "{size:?} of {rows}");
+        }
     }
 }

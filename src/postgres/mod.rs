@@ -18,6 +18,8 @@ mod embedded;
 pub mod encode;
 mod environment;
 pub mod fallback;
+pub mod hash;
+pub mod lookup;
 mod passfile;
 mod programs;
 pub mod read;

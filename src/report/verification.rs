@@ -31,25 +31,29 @@ pub fn short(verification: &Verification) -> String {
     out
 }
 
-/// The comparison as one JSON object; `equal` is the word on all of it.
+/// The comparison as one JSON object; `equal` and `verdict` are the word on all of it.
 #[must_use]
 pub fn json(verification: &Verification) -> String {
     let mut object = serde_json::to_value(verification).expect("a verdict has string keys only");
     object["equal"] = verification.is_equal().into();
+    object["verdict"] = one_word(verification).into();
     serde_json::to_string_pretty(&object).expect("a value can be written")
 }
 
 /// The error that a comparison ends with where not everything is equal.
 #[must_use]
 pub fn error(verification: &Verification) -> Option<Error> {
-    if verification.is_equal() {
+    if verification.agrees() {
         return None;
     }
     let tables = verification.tables.iter();
-    let different = tables.clone().filter(|t| matches!(t.outcome, Outcome::Different(_) | Outcome::Absent)).count();
+    let different = tables.clone().filter(|t| t.outcome.is_different()).count();
     let sequences = verification.sequences.len();
     let what = match (different, sequences) {
         (0, 0) => "not everything could be compared".to_owned(),
+        (n, _) if verification.level == Level::Hash && n > 0 => {
+            format!("{} changed since the comparison whose hashes were recorded", plural(n as u64, "table"))
+        }
         (0, n) => format!("{} would give out numbers that are taken", plural(n as u64, "identity column")),
         (n, _) => format!("the target differs from the source in {}", plural(n as u64, "table")),
     };
@@ -60,6 +64,9 @@ pub fn error(verification: &Verification) -> Option<Error> {
     });
     Some(match file {
         Some(file) => error.hint(format!("{file} lists each cell that differs, with its values")),
+        None if verification.level == Level::Hash => {
+            error.hint("`--level rows --record-hash` compares every cell, and records the hashes of what is equal")
+        }
         None => error,
     })
 }
@@ -86,6 +93,9 @@ fn word(table: &TableVerdict) -> String {
         Outcome::Equal if table.unverified.is_empty() => "equal".to_owned(),
         Outcome::Equal => format!("equal but for {}", plural(table.unverified.len() as u64, "unverified column")),
         Outcome::Different(d) => totals(d),
+        Outcome::Alike { rows } => format!("alike in a sample of {}", plural(*rows, "row")),
+        Outcome::Unchanged { .. } => "unchanged".to_owned(),
+        Outcome::Changed { .. } => "changed".to_owned(),
         Outcome::Absent => "not there".to_owned(),
         Outcome::Unverified { .. } => "unverified".to_owned(),
     }
@@ -109,7 +119,11 @@ fn totals(differences: &Differences) -> String {
 fn details(verification: &Verification, out: &mut String) {
     for table in &verification.tables {
         match &table.outcome {
-            Outcome::Equal => {}
+            Outcome::Equal | Outcome::Alike { .. } | Outcome::Unchanged { .. } => {}
+            Outcome::Changed { since } => {
+                let text = format!("`{}` was changed since the comparison of {since}", table.table);
+                let _ = writeln!(out, "{}", wrapped("", &text, 2));
+            }
             Outcome::Different(differences) => {
                 let _ = writeln!(out, "`{}` differs: {}", clean(&table.table), totals(differences));
                 cells(differences, out);
@@ -187,21 +201,67 @@ fn verdict(verification: &Verification) -> String {
 }
 
 fn word_on_all(verification: &Verification) -> String {
+    let word = one_word(verification);
     let rows: u64 = verification.tables.iter().map(|t| t.target_rows).sum();
-    let what = match verification.level {
-        Level::Counts => "the number of rows",
-        Level::Aggregates => "counts, extremes and sums",
-        Level::Rows => "every cell",
-    };
-    let tables = plural(verification.tables.len() as u64, "table");
-    if !verification.is_equal() {
-        return format!("not verified: {tables}, {} compared, see above\n", plural(rows, "row"));
+    let (rows, tables) = (plural(rows, "row"), plural(verification.tables.len() as u64, "table"));
+    let recorded =
+        verification.recorded.map_or_else(String::new, |n| format!("; hashes of {} recorded", plural(n, "table")));
+    let cells_of: u64 = verification.tables.iter().map(compared).sum();
+    if !verification.agrees() {
+        let rows = if verification.level == Level::Sample { plural(cells_of, "row") } else { rows };
+        return wrapped("", &format!("{word}: {tables}, {rows} compared, see above{recorded}"), 2) + "\n";
     }
-    let word = if verification.level == Level::Rows { "verified" } else { "compared" };
+    let what = match verification.level {
+        Level::Counts => format!("the number of rows of {rows} in {tables} agrees"),
+        Level::Aggregates => format!("counts, extremes and sums of {rows} in {tables} agrees"),
+        Level::Rows => format!("every cell of {rows} in {tables} agrees"),
+        Level::Sample => format!(
+            "every cell of {} of {rows} in {tables} agrees, and so do the numbers of rows; seed {}",
+            count(cells_of),
+            verification.sample.map_or(0, |sample| sample.seed)
+        ),
+        Level::Hash => {
+            return wrapped("", &unchanged(verification, &rows, &tables), 2) + "\n";
+        }
+    };
     let rejected: u64 = verification.tables.iter().map(|t| t.rejected).sum();
     let aside = if rejected == 0 { String::new() } else { format!("; {} set aside", plural(rejected, "row")) };
-    let text = format!("{word}: {what} of {} in {tables} agrees{aside}{}", plural(rows, "row"), besides(verification));
+    let text = format!("{word}: {what}{aside}{}{recorded}", besides(verification));
     wrapped("", &text, 2) + "\n"
+}
+
+// Nothing but a comparison of every cell is called verified.
+fn one_word(verification: &Verification) -> &'static str {
+    match verification.level {
+        Level::Sample if verification.agrees() => "sampled, not verified",
+        Level::Hash if verification.agrees() => "unchanged, not verified",
+        _ if !verification.agrees() => "not verified",
+        Level::Rows => "verified",
+        _ => "compared",
+    }
+}
+
+fn unchanged(verification: &Verification, rows: &str, tables: &str) -> String {
+    let since = verification.tables.iter().filter_map(|t| match &t.outcome {
+        Outcome::Unchanged { since } => Some(since.as_str()),
+        _ => None,
+    });
+    let since = match (since.clone().min(), since.max()) {
+        (Some(first), Some(last)) if first == last => format!("unchanged since the comparison of {first}"),
+        (Some(first), Some(last)) => format!("unchanged since the comparisons of {first} to {last}"),
+        _ => "unchanged".to_owned(),
+    };
+    format!("{since}, not verified: {rows} in {tables} have the same hash")
+}
+
+// Rows of a table whose cells were compared, at least.
+fn compared(table: &TableVerdict) -> u64 {
+    match &table.outcome {
+        Outcome::Alike { rows } => *rows,
+        Outcome::Different(d) if !d.complete => d.missing + d.extra + d.changed,
+        Outcome::Unverified { .. } | Outcome::Absent => 0,
+        _ => table.target_rows,
+    }
 }
 
 // What else was asked.

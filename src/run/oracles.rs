@@ -137,8 +137,8 @@ fn judged(gathered: &Gathered<'_>, found: Found) -> Sampled {
     if disputed.is_empty() { Sampled::Agreed(gathered.cells) } else { Sampled::Disputed(disputed) }
 }
 
-// Does something for each table, largest first, with a reader of its own.
-fn with_readers<R: Send>(
+/// Does something for each table, largest first, with a reader of its own.
+pub fn with_readers<R: Send>(
     proof: &Proof<'_>,
     tables: &[usize],
     opened: &mut Opened,
@@ -182,16 +182,17 @@ pub fn figures(
         let table = &proof.plan.tables[t];
         // Sums over rows that were set aside, or values that were replaced, have nothing to agree with.
         let rejected = proof.rejected_of(table);
-        let asked: Vec<(&ColumnPlan, Measure)> = if proof.wish.level == Level::Counts || rejected > 0 {
-            Vec::new()
-        } else {
-            let is_asked = |c: &&ColumnPlan| !c.on_error.replaces();
-            table
-                .compared()
-                .filter(is_asked)
-                .flat_map(|c| measures(c, is_utf16).into_iter().map(move |m| (c, m)))
-                .collect()
-        };
+        let asked: Vec<(&ColumnPlan, Measure)> =
+            if matches!(proof.wish.level, Level::Counts | Level::Sample) || rejected > 0 {
+                Vec::new()
+            } else {
+                let is_asked = |c: &&ColumnPlan| !c.on_error.replaces();
+                table
+                    .compared()
+                    .filter(is_asked)
+                    .flat_map(|c| measures(c, is_utf16).into_iter().map(move |m| (c, m)))
+                    .collect()
+            };
         let here = of_source(reader, catalog, table, &asked)?;
         of_target(proof, session, moment, (table, &asked), here).map(|figures| (t, figures))
     })?;

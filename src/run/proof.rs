@@ -1,21 +1,21 @@
 //! The comparison of both sides: digests of all tables at one moment of the target, then the rows of what differs.
 
-use super::Opened;
 use super::clock::millis;
 use super::crew::Hands;
-use super::oracles;
+use super::hashed::{self, Watch};
+use super::{Opened, oracles, sampled};
 use crate::error::{Error, Kind, Result};
 use crate::load::interrupted;
-use crate::model::bounds::{DIFFERENCE_SAMPLES, DIFFERENCES_MAX, RANGE_BYTES_MAX};
+use crate::model::bounds::{DIFFERENCE_SAMPLES, DIFFERENCES_MAX, RANGE_BYTES_MAX, SAMPLE_ROWS};
 use crate::model::digest::SetDigest;
 use crate::model::event::{CopyTable, Event, Observer, Progress};
 use crate::model::plan::{Plan, TablePlan};
 use crate::model::policy::Place;
 use crate::model::range::Range;
 use crate::model::source::{Catalog, RowKey};
-use crate::model::verdict::{Difference, Differences, Level, Outcome, TableVerdict, Verification};
+use crate::model::verdict::{Difference, Differences, Level, Outcome, Sample, SampleSize, TableVerdict, Verification};
 use crate::postgres::read::{self, Chunk, Moment};
-use crate::postgres::{Session, catalog};
+use crate::postgres::{Session, catalog, hash};
 use crate::sqlite::{Flow, Reader, TableScan};
 use crate::verify::listing::Listing;
 use crate::verify::locate::{Key, Sides, Wanted, locate};
@@ -41,6 +41,10 @@ pub struct Wish {
     pub show_values: bool,
     /// Columns that tell the rows of a table apart, by the table's name, where it is not the primary key.
     pub keys: HashMap<String, Vec<String>>,
+    /// Which rows, at [`Level::Sample`].
+    pub sample: Sample,
+    /// Whether the server's hash of each table that is equal is kept, for [`Level::Hash`].
+    pub records_hash: bool,
 }
 
 impl Default for Wish {
@@ -51,6 +55,8 @@ impl Default for Wish {
             rows_max: DIFFERENCES_MAX,
             show_values: false,
             keys: HashMap::new(),
+            sample: Sample { size: SampleSize::RowsPerTable(SAMPLE_ROWS), seed: 1 },
+            records_hash: false,
         }
     }
 }
@@ -130,17 +136,24 @@ pub fn compare(proof: &Proof<'_>, subjects: Vec<Subject>, source: &mut Held<'_>)
     let mut holder = (proof.hands.session)()?;
     let moment_tx = holder.transaction_as(read::BEGIN)?;
     let moment = Moment::of(&moment_tx)?;
+    let watch = proof.wish.records_hash.then(|| Watch::begin(proof)).transpose()?;
     let mut found = match proof.wish.level {
         Level::Rows => rows(proof, &moment, subjects, source)?,
+        Level::Sample => sampled::compare(proof, &moment, subjects, proof.wish.sample, source)?,
+        Level::Hash => hashed::compare(proof, &moment, &moment_tx, subjects, source)?,
         Level::Aggregates | Level::Counts => figures(proof, &moment, subjects, source)?,
     };
+    if let Some(watch) = watch {
+        found.hashes = watch.hashes(proof, &moment, &found.tables)?;
+        found.compared_at = Some(hash::now(&moment_tx)?);
+    }
     found.sequences = sequences(proof, &moment_tx, &found.tables)?;
     found.ms = millis(started);
     Ok(found)
 }
 
-// Every cell by its digest, and then what other oracles say.
-fn rows(proof: &Proof<'_>, moment: &Moment, subjects: Vec<Subject>, source: &mut Held<'_>) -> Result<Verification> {
+/// Every cell by its digest, and then what other oracles say.
+pub fn rows(proof: &Proof<'_>, moment: &Moment, subjects: Vec<Subject>, source: &mut Held<'_>) -> Result<Verification> {
     let progress = announce(proof, &subjects);
     let mut expected = HashMap::new();
     if subjects.iter().any(|s| matches!(s.source, Known::Unread)) {
@@ -212,7 +225,8 @@ fn figures(proof: &Proof<'_>, moment: &Moment, subjects: Vec<Subject>, source: &
     Ok(Verification { figures: agreed, ..nothing(proof, tables) })
 }
 
-fn nothing(proof: &Proof<'_>, tables: Vec<TableVerdict>) -> Verification {
+/// A comparison of these tables that asked nothing else.
+pub fn nothing(proof: &Proof<'_>, tables: Vec<TableVerdict>) -> Verification {
     Verification {
         level: proof.wish.level,
         tables,
@@ -221,12 +235,17 @@ fn nothing(proof: &Proof<'_>, tables: Vec<TableVerdict>) -> Verification {
         figures: 0,
         cast: 0,
         remarks: Vec::new(),
+        sample: None,
+        hashes: Vec::new(),
+        compared_at: None,
+        recorded: None,
         repaired: None,
         ms: 0,
     }
 }
 
-fn verdict(
+/// The word on one table.
+pub fn verdict(
     table: &TablePlan,
     rows: (u64, u64),
     rejected: u64,
@@ -244,8 +263,8 @@ fn verdict(
     }
 }
 
-// A table that one side lacks, or that was left out.
-fn uncompared(table: &TablePlan, subject: Subject) -> TableVerdict {
+/// The word on a table that one side lacks, or that was left out.
+pub fn uncompared(table: &TablePlan, subject: Subject) -> TableVerdict {
     let (rows, outcome) = match subject.source {
         Known::Absent(rows) => (rows, Outcome::Absent),
         Known::Out(why) => (0, Outcome::Unverified { why }),
@@ -254,7 +273,8 @@ fn uncompared(table: &TablePlan, subject: Subject) -> TableVerdict {
     verdict(table, (rows, 0), 0, outcome, subject.unverified)
 }
 
-fn announce(proof: &Proof<'_>, subjects: &[Subject]) -> Arc<Progress> {
+/// Tells what will be read, and how far that is.
+pub fn announce(proof: &Proof<'_>, subjects: &[Subject]) -> Arc<Progress> {
     let progress = Arc::new(Progress::new(proof.plan.tables.len()));
     let of = |(table, subject): (&TablePlan, &Subject)| {
         let sides = match subject.source {
@@ -417,7 +437,7 @@ fn differences(proof: &Proof<'_>, opened: &mut Opened, moment: &Moment, t: usize
     let wanted = Wanted { rows_max: proof.wish.rows_max, values: true };
     let mut differences = locate(&key, &mut sides, wanted, &mut |difference| {
         if samples.len() < DIFFERENCE_SAMPLES {
-            samples.push(if proof.wish.show_values { difference.clone() } else { without_values(difference) });
+            samples.push(told(proof, difference));
         }
         listing.add(difference)
     })?;
@@ -429,6 +449,12 @@ fn differences(proof: &Proof<'_>, opened: &mut Opened, moment: &Moment, t: usize
     differences.samples = samples;
     differences.file = listing.finish()?.map(|path| path.display().to_string());
     Ok(differences)
+}
+
+/// A difference as the summary may tell it.
+#[must_use]
+pub fn told(proof: &Proof<'_>, difference: &Difference) -> Difference {
+    if proof.wish.show_values { difference.clone() } else { without_values(difference) }
 }
 
 fn without_values(difference: &Difference) -> Difference {
@@ -444,7 +470,8 @@ fn without_values(difference: &Difference) -> Difference {
 // Identities that would give out a number that is taken.
 fn sequences(proof: &Proof<'_>, session: &Session, tables: &[TableVerdict]) -> Result<Vec<String>> {
     let mut found = Vec::new();
-    for table in tables.iter().filter(|t| matches!(t.outcome, Outcome::Equal | Outcome::Different(_))) {
+    let is_there = |t: &&TableVerdict| !matches!(t.outcome, Outcome::Absent | Outcome::Unverified { .. });
+    for table in tables.iter().filter(is_there) {
         if matches!(&table.outcome, Outcome::Different(_)) && table.target_rows == 0 {
             continue;
         }

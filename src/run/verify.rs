@@ -3,7 +3,7 @@
 use super::clock::Clock;
 use super::crew::Hands;
 use super::proof::{self, Held, Known, Proof, Subject};
-use super::{Opened, evidence, open, rejects, repair, start};
+use super::{Opened, evidence, hashed, open, rejects, repair, start};
 use crate::error::{Error, Kind, Result};
 use crate::model::event::{Event, Observer, Phase};
 use crate::model::pg_type::PgType;
@@ -35,8 +35,12 @@ pub fn verify(
     let mut clock = Clock::new(observer);
     let mut opened = clock.phase(Phase::Open, 1, || open(options))?;
     let pool = Pool::connect(target, 1, &PoolSettings::default())?;
-    let control = pool.session()?;
+    let mut control = pool.session()?;
     start::check_encoding(&control)?;
+    if options.wish.records_hash {
+        hashed::prepare(&mut control)?;
+    }
+    let fingerprint = opened.fingerprint.clone();
     let run = run_of(&control, options, &opened)?;
     let id = run.as_ref().map(|run| run.id);
     let (plan, subjects) = match run {
@@ -51,12 +55,18 @@ pub fn verify(
     let mut source = Held { opened: Some(opened), open: &|| open(options) };
     let tables = plan.tables.len();
     let found = clock.phase(Phase::Verify, tables, || proof::compare(&proof, subjects.clone(), &mut source))?;
-    if !repairs || !found.is_different() {
-        return Ok(found);
+    let mut found = if repairs && found.is_different() {
+        let repaired = clock.phase(Phase::Verify, tables, || repair::repair(&proof, source.get()?, &found, id))?;
+        let again = clock.phase(Phase::Verify, tables, || proof::compare(&proof, subjects, &mut source))?;
+        Verification { repaired: Some(repaired), ..again }
+    } else {
+        found
+    };
+    if let Some(at) = &found.compared_at {
+        let of = (fingerprint.as_str(), at.as_str());
+        found.recorded = Some(hashed::record(&mut control, &options.schema, of, &found.hashes)?);
     }
-    let repaired = clock.phase(Phase::Verify, tables, || repair::repair(&proof, source.get()?, &found, id))?;
-    let again = clock.phase(Phase::Verify, tables, || proof::compare(&proof, subjects, &mut source))?;
-    Ok(Verification { repaired: Some(repaired), ..again })
+    Ok(found)
 }
 
 // The latest run into the schema, if it loaded this source.

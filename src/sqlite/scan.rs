@@ -250,9 +250,49 @@ impl Reader {
             let end = self.scan(scan, Range::ALL, Some(rows_max.saturating_add(1)), &mut row)?;
             return Ok(SampleEnd { rows: end.rows, whole: end.finished });
         }
-        let mut sampler = Sampler { reader: self, scan, each: rows_per_spot, rows: 0, stopped: false, row };
+        let mut sampler = Sampler { reader: self, scan, each: rows_per_spot, rows: 0, stopped: false, row, draw: None };
         sampler.run(spots)?;
         Ok(SampleEnd { rows: sampler.rows, whole: false })
+    }
+
+    /// Hands out some `wanted` of the table's `count` rows, each once: the first, the last, and others between that
+    /// `seed` draws; all rows where no more are there. Tables with a rowid are read in those places only, others
+    /// from end to end. [`Flow::Stop`] ends the sample.
+    pub fn draw(
+        &self,
+        scan: &TableScan,
+        (wanted, count): (u64, u64),
+        seed: u64,
+        mut row: impl FnMut(i64, &RowRef<'_>) -> Result<Flow>,
+    ) -> Result<()> {
+        let mut draw = Draw(seed);
+        if wanted >= count {
+            return self.scan(scan, Range::ALL, None, row).map(|_| ());
+        }
+        if scan.key.as_ref().is_some_and(|(_, exactness)| *exactness == Exactness::Integers) {
+            // Few rows a place, and still not a search in the b-tree for each of a million.
+            let each = wanted.div_ceil(DRAWN_SPOTS_MAX);
+            let mut sampler = Sampler { reader: self, scan, each, rows: 0, stopped: false, row, draw: Some(draw) };
+            return sampler.run(wanted.div_ceil(each));
+        }
+        // One row of each of as many stretches of equal length.
+        let end = |stretch: u64| (u128::from(count) * u128::from(stretch) / u128::from(wanted)) as u64;
+        let (mut n, mut stretch, mut next) = (0, 0, 0);
+        self.scan(scan, Range::ALL, None, |key, cells| {
+            let is_drawn = n == next;
+            n += 1;
+            if !is_drawn {
+                return Ok(Flow::Continue);
+            }
+            stretch += 1;
+            next = match stretch {
+                last if last + 1 == wanted => count - 1,
+                stretch => draw.between(end(stretch), end(stretch + 1)),
+            };
+            let flow = row(key, cells)?;
+            Ok(if stretch == wanted { Flow::Stop } else { flow })
+        })?;
+        Ok(())
     }
 
     /// The smallest and the largest integer key; `None` in an empty table and one without an integer key. A fraction
@@ -332,7 +372,33 @@ pub fn describe_key(table: &Table, key: i64) -> String {
     }
 }
 
-// Reads a table in places: the first rows, the last, then the middle of the largest gaps.
+/// Places that a drawn sample looks for in the b-tree of a table at most.
+const DRAWN_SPOTS_MAX: u64 = 100_000;
+
+// Numbers that look drawn, the same ones for the same seed: SplitMix64 (<https://prng.di.unimi.it/splitmix64.c>).
+struct Draw(u64);
+
+impl Draw {
+    fn number(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ z >> 31
+    }
+
+    // From `lo` to before `hi`, and `lo` where that is nothing.
+    fn between(&mut self, lo: u64, hi: u64) -> u64 {
+        lo + self.number() % hi.saturating_sub(lo).max(1)
+    }
+
+    // A key in the middle half, so that gaps become smaller fast.
+    fn middle(&mut self, lo: i64, hi: i64) -> i64 {
+        let (first, width) = (lo.midpoint(lo.midpoint(hi)), hi.abs_diff(lo) / 2);
+        first.saturating_add_unsigned(self.between(0, width)).min(hi)
+    }
+}
+
+// Reads a table in places: the first rows, the last, then the middle of the largest gaps, or a drawn key of it.
 struct Sampler<'a, F> {
     reader: &'a Reader,
     scan: &'a TableScan,
@@ -340,6 +406,7 @@ struct Sampler<'a, F> {
     rows: u64,
     stopped: bool,
     row: F,
+    draw: Option<Draw>,
 }
 
 impl<F: FnMut(i64, &RowRef<'_>) -> Result<Flow>> Sampler<'_, F> {
@@ -364,7 +431,7 @@ impl<F: FnMut(i64, &RowRef<'_>) -> Result<Flow>> Sampler<'_, F> {
             if left == 0 || self.stopped {
                 break;
             }
-            let middle = lo.midpoint(hi);
+            let middle = self.draw.as_mut().map_or_else(|| lo.midpoint(hi), |draw| draw.middle(lo, hi));
             match self.read(Range { lo: Some(middle), hi: Some(hi) })? {
                 Some(last) => {
                     left -= 1;

@@ -76,6 +76,12 @@ impl Key {
         !self.columns.is_empty()
     }
 
+    /// The positions of the key among the compared columns; none where the whole row is its key.
+    #[must_use]
+    pub fn columns(&self) -> &[usize] {
+        &self.columns
+    }
+
     /// What stands for the key of the row with this form.
     #[must_use]
     pub fn hash(&self, form: &[u8]) -> Hash {

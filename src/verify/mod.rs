@@ -12,6 +12,7 @@ pub mod listing;
 pub mod locate;
 pub mod planted;
 pub mod sample;
+pub mod sampled;
 pub mod show;
 pub mod side;
 pub mod source;

@@ -68,8 +68,9 @@ impl Side for TargetSide<'_> {
     }
 }
 
-// The source's own value, whatever the rule makes of it.
-fn raw(cell: Cell<'_>) -> String {
+/// The source's own value in words, whatever the rule makes of it.
+#[must_use]
+pub fn raw(cell: Cell<'_>) -> String {
     match cell {
         Cell::Null => "NULL".to_owned(),
         Cell::Integer(number) => number.to_string(),

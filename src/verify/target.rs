@@ -19,11 +19,22 @@ pub fn read(
     schema: &str,
     table: &TablePlan,
     chunk: Chunk,
+    row: impl FnMut(&Form) -> Result<()>,
+    look: impl FnMut(u64, u64) -> Result<()>,
+) -> Result<()> {
+    let sql = copy_out(schema, &table.target, table.compared().map(|c| c.target.as_str()), chunk);
+    read_copy(tx, &sql, table, row, look)
+}
+
+/// The same of the rows that a statement sends, which are rows of the table's compared columns.
+pub fn read_copy(
+    tx: &mut Transaction<'_>,
+    sql: &str,
+    table: &TablePlan,
     mut row: impl FnMut(&Form) -> Result<()>,
     mut look: impl FnMut(u64, u64) -> Result<()>,
 ) -> Result<()> {
-    let sql = copy_out(schema, &table.target, table.compared().map(|c| c.target.as_str()), chunk);
-    let mut copy = tx.copy_out(&sql)?;
+    let mut copy = tx.copy_out(sql)?;
     let (mut rows, mut finder, mut form) = (Rows::default(), Finder::new(table.compared()), Form::default());
     let (mut pieces, mut seen, mut bytes) = (0, 0, 0);
     while let Some(piece) = copy.next()? {
