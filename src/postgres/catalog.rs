@@ -208,6 +208,13 @@ fn parents(session: &Session, table: i64) -> Result<Vec<String>> {
     Ok(session.query(sql, &[&table])?.iter().map(|row| row.get(0)).collect())
 }
 
+/// Those of these tables of which a policy may hide rows from this role.
+pub fn with_hidden_rows(session: &Session, schema: &str, names: &[String]) -> Result<HashSet<String>> {
+    let sql = "SELECT relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+               WHERE nspname = $1 AND relname = ANY ($2) AND row_security_active(c.oid)";
+    Ok(session.query(sql, &[&schema, &names])?.iter().map(|row| row.get(0)).collect())
+}
+
 /// Constraints of a table by name, each with whether it is validated.
 pub fn constraints(session: &Session, schema: &str, table: &str) -> Result<HashMap<String, bool>> {
     let sql = "SELECT conname::text, convalidated FROM pg_constraint WHERE conrelid = $1::text::regclass";

@@ -126,7 +126,7 @@ impl Held<'_> {
 }
 
 /// Compares. The source is opened only where rows have to be read from it.
-pub fn compare(proof: &Proof<'_>, subjects: Vec<Subject>, source: &mut Held<'_>) -> Result<Verification> {
+pub fn compare(proof: &Proof<'_>, mut subjects: Vec<Subject>, source: &mut Held<'_>) -> Result<Verification> {
     let started = Instant::now();
     // A key that cannot be used is known now, not once something differs.
     for name in proof.wish.keys.keys() {
@@ -136,6 +136,7 @@ pub fn compare(proof: &Proof<'_>, subjects: Vec<Subject>, source: &mut Held<'_>)
     let mut holder = (proof.hands.session)()?;
     let moment_tx = holder.transaction_as(read::BEGIN)?;
     let moment = Moment::of(&moment_tx)?;
+    without_hidden(proof, &moment_tx, &mut subjects)?;
     let watch = proof.wish.records_hash.then(|| Watch::begin(proof)).transpose()?;
     let mut found = match proof.wish.level {
         Level::Rows => rows(proof, &moment, subjects, source)?,
@@ -150,6 +151,21 @@ pub fn compare(proof: &Proof<'_>, subjects: Vec<Subject>, source: &mut Held<'_>)
     found.sequences = sequences(proof, &moment_tx, &found.tables)?;
     found.ms = millis(started);
     Ok(found)
+}
+
+// A table is not compared by those of its rows that a policy lets this role see.
+fn without_hidden(proof: &Proof<'_>, session: &Session, subjects: &mut [Subject]) -> Result<()> {
+    let is_read = |s: &Subject| matches!(s.source, Known::Digest(_) | Known::Unread);
+    let tables = proof.plan.tables.iter().zip(&*subjects).filter(|(_, s)| is_read(s));
+    let names: Vec<String> = tables.map(|(t, _)| t.target.clone()).collect();
+    let hidden = catalog::with_hidden_rows(session, &proof.plan.schema, &names)?;
+    for (table, subject) in proof.plan.tables.iter().zip(subjects) {
+        if hidden.contains(&table.target) && is_read(subject) {
+            let why = "row security may hide rows of it from this role; its owner, or one with BYPASSRLS, sees all";
+            subject.source = Known::Out(why.to_owned());
+        }
+    }
+    Ok(())
 }
 
 /// Every cell by its digest, and then what other oracles say.

@@ -108,10 +108,17 @@ fn of_run(
     let mut subjects: Vec<Subject> = Vec::with_capacity(plan.tables.len());
     for table in &mut plan.tables {
         let Subject { source, mut unverified } = subject(table, &opened.catalog);
-        if let Some(there) = existing.get(&table.target) {
-            unverified.extend(without_column(table, there));
-        }
-        subjects.push(Subject { source: start::or_absent(source, &relations, table), unverified });
+        let source = start::or_absent(source, &relations, table);
+        let source = match (existing.get(&table.target), source) {
+            (Some(there), source) => {
+                unverified.extend(without_column(table, there));
+                source
+            }
+            // What a view or a foreign table shows is not what a table holds, and may be of other types.
+            (None, Known::Unread) => Known::Out("what the target has of this name is no table any more".to_owned()),
+            (None, source) => source,
+        };
+        subjects.push(Subject { source, unverified });
     }
     for table in &opened.catalog.tables {
         if plan.tables.iter().all(|t| t.source != table.name) {
