@@ -5,6 +5,7 @@
 
 use super::proof::{self, Held, Known, Proof, Subject, go_on, nothing, uncompared, verdict};
 use crate::error::{Error, Kind, Result};
+use crate::model::digest::SetDigest;
 use crate::model::event::Progress;
 use crate::model::verdict::{Outcome, TableHash, TableVerdict, Verification};
 use crate::postgres::hash::{self, Baseline, Server};
@@ -59,7 +60,7 @@ fn identities(proof: &Proof<'_>, tables: &[String]) -> Result<Vec<Option<i64>>> 
 /// Makes sure that hashes can be kept, before anything is compared.
 pub fn prepare(session: &mut Session) -> Result<()> {
     hash::server(session)?;
-    let tx = session.transaction()?;
+    let tx = session.transaction_as("BEGIN READ WRITE")?;
     control::create(&tx)?;
     hash::create(&tx)?;
     tx.commit()
@@ -68,7 +69,7 @@ pub fn prepare(session: &mut Session) -> Result<()> {
 /// Keeps hashes of tables that were compared with a source of this content at this time.
 pub fn record(session: &mut Session, schema: &str, of: (&str, &str), hashes: &[TableHash]) -> Result<u64> {
     let server = hash::server(session)?;
-    let tx = session.transaction()?;
+    let tx = session.transaction_as("BEGIN READ WRITE")?;
     hash::record(&tx, schema, of, &server, hashes)?;
     tx.commit()?;
     Ok(hashes.len() as u64)
@@ -85,10 +86,16 @@ pub fn compare(
     let server = hash::server(tx)?;
     let baselines = hash::baselines(tx, &proof.plan.schema)?;
     let fingerprint = source.get()?.fingerprint.clone();
-    let progress = proof::announce(proof, &subjects);
+    let is_read = |s: &Subject| matches!(s.source, Known::Digest(_) | Known::Unread);
+    // Of the source, nothing is read.
+    let of_target = |s: &Subject| Subject {
+        source: if is_read(s) { Known::Digest(SetDigest::default()) } else { s.source.clone() },
+        unverified: Vec::new(),
+    };
+    let progress = proof::announce(proof, &subjects.iter().map(of_target).collect::<Vec<_>>());
     let mut words: HashMap<usize, Result<&Baseline, String>> = HashMap::new();
     for (t, subject) in subjects.iter().enumerate() {
-        if matches!(subject.source, Known::Digest(_) | Known::Unread) {
+        if is_read(subject) {
             let table = &proof.plan.tables[t];
             let columns = hash::columns(table);
             words.insert(t, usable(baselines.get(&table.target), &server, &columns, &fingerprint));

@@ -4,7 +4,6 @@ use super::oracles::{self, Figures};
 use super::proof::{self, Held, Known, Proof, Subject, go_on, key_of, nothing, scan_of, uncompared, verdict};
 use crate::error::Result;
 use crate::model::bounds::DIFFERENCE_SAMPLES;
-use crate::model::event::Progress;
 use crate::model::plan::TablePlan;
 use crate::model::policy::Place;
 use crate::model::source::{Catalog, RowKey};
@@ -43,11 +42,10 @@ pub fn compare(
     let mut found = proof::rows(proof, moment, subjects.iter().enumerate().map(aside).collect(), source)?;
     let filled: Vec<usize> = parts.iter().copied().filter(|t| counts[t].rows.1 > 0).collect();
     found.planted += oracles::planted(proof, moment, &filled)?;
-    let progress = proof::announce(proof, &subjects);
     let mut samples: HashMap<usize, Sampled> =
         oracles::with_readers(proof, &parts, source.get()?, |session, reader, catalog, t| {
-            let at = Part { proof, moment, table: &proof.plan.tables[t], t, counts: counts[&t].rows, sample };
-            Ok((t, at.compare(session, reader, catalog, &progress)?))
+            let at = Part { proof, moment, table: &proof.plan.tables[t], counts: counts[&t].rows, sample };
+            Ok((t, at.compare(session, reader, catalog)?))
         })?
         .into_iter()
         .collect();
@@ -106,19 +104,12 @@ struct Part<'a> {
     proof: &'a Proof<'a>,
     moment: &'a Moment,
     table: &'a TablePlan,
-    t: usize,
     counts: (u64, u64),
     sample: Sample,
 }
 
 impl Part<'_> {
-    fn compare(
-        &self,
-        session: &mut Session,
-        reader: &Reader,
-        catalog: &Catalog,
-        progress: &Progress,
-    ) -> Result<Sampled> {
+    fn compare(&self, session: &mut Session, reader: &Reader, catalog: &Catalog) -> Result<Sampled> {
         let (proof, table) = (self.proof, self.table);
         let key = key_of(proof, table)?;
         let unverified = |why: &str| Ok(Sampled { outcome: Outcome::Unverified { why: why.to_owned() }, remark: None });
@@ -149,7 +140,6 @@ impl Part<'_> {
                 return Ok(Flow::Continue);
             }
             lookup.add(digest.form(row), |i| raw(row.cell(i)))?;
-            progress.add(self.t, 1, 0);
             go_on(proof.hands.stop)?;
             Ok(if lookup.is_full() { Flow::Stop } else { Flow::Continue })
         })?;
