@@ -2,6 +2,7 @@
 
 mod account;
 mod bench;
+mod checks;
 mod clock;
 mod crew;
 mod evidence;
@@ -16,12 +17,13 @@ mod rejects;
 mod repair;
 mod retry;
 mod rows;
+mod shape;
 mod start;
 mod strict;
 mod verify;
 
 pub use bench::{BenchOptions, bench};
-pub use options::{Options, RejectLimits, Scope, default_jobs};
+pub use options::{Options, RejectLimits, Scope, Scripts, default_jobs};
 pub use proof::Wish;
 pub use retry::{Retried, Wanted, set_aside};
 pub use strict::after as strictly;
@@ -29,6 +31,7 @@ pub use verify::verify;
 
 use crate::error::{Error, Kind, Result};
 use crate::load::Conflict;
+use crate::model::check::Answer;
 use crate::model::digest::SetDigest;
 use crate::model::event::{Event, Observer, Phase, Summary};
 use crate::model::plan::{Plan, Remark, TablePlan};
@@ -198,6 +201,7 @@ fn open(options: &Options) -> Result<Opened> {
             .state("nothing was written")
             .hint(format!("`--exclude '{name}'` leaves its rows behind; `sqlite3 app.db .recover` may save them")));
     }
+    shape::apply(&mut catalog, &options.reshape, &snapshot.readers[0])?;
     if catalog.tables.is_empty() && all > 0 {
         return Err(Error::new(Kind::Usage, "no table is left of the source")
             .fact(format!("it has {all} tables, and none of those that were asked for"))
@@ -287,6 +291,7 @@ fn begin(options: &Options, opened: &Opened, planned: &Planned, control: &mut Se
                 .hint("tables outside this run refer to them; empty those first, or include them")
         })?;
     }
+    checks::run(&tx, &options.scripts.before, "before")?;
     control::insert(&tx, &run)?;
     tx.commit()?;
     Ok(run)
@@ -345,6 +350,7 @@ fn finished(
     let remarks = run.plan.remarks.clone();
     let mut summary = account::summary(&context, remarks, tables, ledger, opened.snapshot.clone(), clock);
     summary.finished_before = true;
+    summary.checks = answers(&context)?;
     summary.rejects = rejects::summary(options, &run.plan, &control::rejects(&control, run.id)?);
     summary.verification = verification;
     Ok(summary)
@@ -386,6 +392,24 @@ fn compare(
     };
     let mut source = Held { opened: None, open: &reopen };
     clock.phase(Phase::Verify, plan.tables.len(), || proof::compare(&proof, subjects, &mut source)).map(Some)
+}
+
+// The answers to a person's questions.
+fn answers(context: &Context<'_>) -> Result<Vec<Answer>> {
+    let questions = &context.options.questions;
+    if questions.is_empty() {
+        return Ok(Vec::new());
+    }
+    let asks_source = questions.iter().any(|q| q.source.is_some());
+    let opened = if asks_source { Some(open(context.options)?) } else { None };
+    let mut session = context.pool.lone_session()?;
+    checks::ask(questions, opened.as_ref().map(|o| &o.readers[0]), &mut session)
+}
+
+/// The catalog of the source, with every table that it has: for who checks names against it.
+pub fn catalog_of(options: &Options) -> Result<Catalog> {
+    let source = Source::open(&options.source, options.snapshot)?;
+    source.snapshot(1)?.readers[0].catalog()
 }
 
 fn is_compared(options: &Options) -> bool {
@@ -465,7 +489,12 @@ fn finish(context: &Context<'_>, plan: &Plan, snapshot: &str, resumed: bool, mut
             account::check_counts(plan, &done, counts, context.options)?;
         }
     }
-    control::set_state(context.control, context.run, State::Done)?;
+    let mut session = context.session()?;
+    let tx = session.transaction()?;
+    checks::run(&tx, &context.options.scripts.after, "after")?;
+    control::set_state(&tx, context.run, State::Done)?;
+    tx.commit()?;
+    drop(session);
     let verification = compare(context, plan, &done, &mut clock)?;
     let counts = match counts {
         Some(counts) => counts,
@@ -476,6 +505,7 @@ fn finish(context: &Context<'_>, plan: &Plan, snapshot: &str, resumed: bool, mut
     let ledger = control::ledger(context.control, context.run)?;
     let mut summary = account::summary(context, remarks, tables, ledger, snapshot.to_owned(), clock);
     summary.resumed = resumed;
+    summary.checks = answers(context)?;
     summary.rejects = rejects::summary(context.options, plan, &control::rejects(context.control, context.run)?);
     summary.verification = verification;
     Ok(summary)

@@ -190,6 +190,9 @@ impl TableScan {
 // NOT INDEXED still lets the rowid be used (<https://sqlite.org/lang_indexedby.html>), but does nothing for a
 // WITHOUT ROWID table: there, the index of the primary key is the table.
 pub(super) fn from(table: &Table) -> String {
+    if let Some(select) = &table.derived {
+        return format!("({select}\n) AS s");
+    }
     let own = table.indexes.iter().find(|i| table.without_rowid && i.origin == IndexOrigin::PrimaryKey);
     let by = own.map_or_else(|| "NOT INDEXED".to_owned(), |own| format!("INDEXED BY {}", quoted(&own.name)));
     format!("main.{} AS s {by}", quoted(&table.name))
