@@ -3,6 +3,7 @@
 mod account;
 mod ahead;
 mod bench;
+mod chores;
 mod clock;
 mod crew;
 mod evidence;
@@ -43,6 +44,7 @@ use crate::profile::Depth;
 use crate::sqlite::{Reader, Source};
 use crate::verify::source;
 use ahead::Ahead;
+use chores::Chores;
 use clock::Clock;
 use crew::Hands;
 use proof::{Held, Known, Proof, Subject};
@@ -469,10 +471,12 @@ fn finish_beside(
     mut clock: Clock<'_>,
 ) -> Result<Summary> {
     let builds = plan.tables.iter().map(|t| t.indexes.len() + usize::from(t.primary_key.is_some())).sum();
-    let (index_ms, mut found) = clock.phase(Phase::Index, builds, || finish::indexes(context, plan))?;
+    // A comparison counts as it reads.
+    let chores = Chores::new(plan, !is_compared(context.options));
+    let (index_ms, mut found) = clock.phase(Phase::Index, builds, || finish::indexes(context, plan, Some(&chores)))?;
     let constraints = plan.tables.iter().map(|t| t.checks.len() + t.foreign_keys.len()).sum::<usize>();
     found.extend(clock.phase(Phase::Constrain, constraints + plan.views.len(), || {
-        let mut remarks = finish::constraints(context, plan)?;
+        let mut remarks = finish::constraints(context, plan, &chores)?;
         remarks.extend(finish::sequences(context, plan)?);
         remarks.extend(finish::views(context, plan)?);
         remarks.extend(finish::put_back(context, plan)?);
@@ -482,11 +486,7 @@ fn finish_beside(
     for remark in &found {
         context.observer.event(&Event::Remark(remark.clone()));
     }
-    let counts = clock.phase(Phase::Analyze, plan.tables.len(), || {
-        finish::analyze(context, plan)?;
-        // A comparison counts as it reads.
-        if is_compared(context.options) { Ok(None) } else { finish::count(context, plan).map(Some) }
-    })?;
+    let counts = clock.phase(Phase::Analyze, plan.tables.len(), || chores.finish(context))?;
     let done = control::ranges(context.control, context.run)?;
     if context.options.scope != Scope::SchemaOnly {
         account::check_ranges(plan, &done)?;
