@@ -99,6 +99,10 @@ pub const PROGRESS_LINE_EVERY: Duration = Duration::from_secs(10);
 /// `maintenance_work_mem` of the sessions that build indexes, all of them together, in MB.
 pub const MAINTENANCE_MB_TOTAL: usize = 512;
 
+/// Bytes of a part of a table that is read to be compared while its keys are built: the lock that makes an index a key
+/// waits for the part's end. From PostgreSQL 14 on all parts are as short as this.
+pub const AHEAD_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
 /// Rows of both sides that the search for differences holds the hashes of at once: 48 bytes each.
 pub const LOCATE_ROWS_MAX: u64 = 300_000;
 

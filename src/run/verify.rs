@@ -53,12 +53,12 @@ pub fn verify(
     let proof = Proof { plan: &plan, wish, hands, observer, is_thorough: true, rejected: &rejected };
     let mut source = Held { opened: Some(opened), open: &|| open(options) };
     let tables = plan.tables.len();
-    let found = clock.phase(Phase::Verify, tables, || proof::compare(&proof, subjects.clone(), &mut source))?;
+    let found = clock.phase(Phase::Verify, tables, || proof::compare(&proof, subjects.clone(), &mut source, None))?;
     if !repairs || !found.is_different() {
         return Ok(found);
     }
     let repaired = clock.phase(Phase::Verify, tables, || repair::repair(&proof, source.get()?, &found, id))?;
-    let again = clock.phase(Phase::Verify, tables, || proof::compare(&proof, subjects, &mut source))?;
+    let again = clock.phase(Phase::Verify, tables, || proof::compare(&proof, subjects, &mut source, None))?;
     Ok(Verification { repaired: Some(repaired), ..again })
 }
 
