@@ -4,6 +4,7 @@ use super::output;
 use super::proving::Proving;
 use super::reading::Reading;
 use super::server::{Server, no_target};
+use super::sides::{Given, Sides};
 use super::signals::stop_flag;
 use super::telling::Telling;
 use crate::error::{Error, Kind, Result};
@@ -13,7 +14,6 @@ use crate::report::verification;
 use crate::run::{self, Options, Wish};
 use clap::{Args, ValueEnum};
 use std::collections::HashMap;
-use std::path::PathBuf;
 
 /// The arguments of `lite2pg verify`.
 #[derive(Debug, Args)]
@@ -23,11 +23,8 @@ use std::path::PathBuf;
   lite2pg verify app.db postgres:///app --sample 10000
   lite2pg verify app.db postgres:///app --level counts --json")]
 pub struct Arguments {
-    /// The SQLite file: a path, or a `sqlite:` or `file:` URI
-    source: PathBuf,
-    /// The database to compare with: postgres://…, key=value pairs, or "" for the PG* variables
-    #[arg(env = "DATABASE_URL", hide_env_values = true)]
-    target: Option<String>,
+    #[command(flatten)]
+    sides: Sides,
     /// Compare only this table; may be repeated
     #[arg(long, value_name = "NAME")]
     table: Vec<String>,
@@ -71,10 +68,11 @@ enum Depth {
 
 /// Runs the verb.
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let options = arguments.options()?;
+    let given = arguments.sides.given()?;
+    let options = arguments.options(&given)?;
     let stop = stop_flag()?;
     let teller = arguments.telling.teller();
-    let text = arguments.target.as_deref().ok_or_else(|| no_target("verify"))?;
+    let text = given.target.as_deref().ok_or_else(|| no_target("verify"))?;
     if text == "embedded" {
         return Err(Error::new(Kind::Usage, "`embedded` starts an empty server: there is nothing to compare with")
             .hint("lite2pg migrate app.db embedded compares at its end"));
@@ -97,7 +95,7 @@ impl Arguments {
         self.telling.tells_events()
     }
 
-    fn options(&self) -> Result<Options> {
+    fn options(&self, given: &Given) -> Result<Options> {
         if self.level != Depth::Rows && self.record_hash {
             return Err(Error::new(Kind::Usage, "`--record-hash` goes with `--level rows` only")
                 .fact("a hash is worth something only where every cell was compared at the same moment"));
@@ -108,7 +106,7 @@ impl Arguments {
                 "`--level hash` does not find rows, and nothing can be repaired by it",
             ));
         }
-        let mut options = self.reading.options(&self.source)?;
+        let mut options = self.reading.options(&given.source)?;
         options.include.extend(self.table.iter().map(|name| literal(name)));
         let wish = self.proving.wish();
         options.wish = Wish {
@@ -124,7 +122,7 @@ impl Arguments {
             keys: self.key.iter().cloned().collect::<HashMap<_, _>>(),
             ..wish
         };
-        Ok(options)
+        given.shape(options)
     }
 }
 

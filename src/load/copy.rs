@@ -51,13 +51,12 @@ pub fn copy_range(load: &Load<'_>, reader: &Reader, session: &mut Session, item:
     }
     let refusals = &load.refusals[item.table];
     let mut refused = Refused::new();
-    let mut turn = None;
     for _ in 0..REFUSED_TRIES_MAX {
         if session.is_given_up() {
             *session = session.another()?;
         }
         if refusals.met.load(Ordering::Relaxed) {
-            turn.get_or_insert_with(|| refusals.turn.lock().unwrap_or_else(PoisonError::into_inner));
+            let _turn = refusals.turn.lock().unwrap_or_else(PoisonError::into_inner);
             match search::refused_rows(load, reader, session, item) {
                 Ok(Some(found)) => refused = found,
                 Ok(None) => return Ok(Outcome::Stopped),

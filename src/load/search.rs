@@ -169,9 +169,13 @@ impl<'s, 't> Search<'s, 't> {
                 parts.extend([(middle, to), (from, middle)]);
             }
         }
-        let (least, most) = (SEARCH_ROWS.0 / 32, SEARCH_ROWS.1);
-        let calmer = if self.found.len() > before { self.rows_max / 2 } else { self.rows_max * 2 };
-        self.rows_max = calmer.clamp(least, most);
+        // Steps in which one row or none is refused have the right size; in larger ones more would be sent again and again.
+        self.rows_max = match self.found.len() - before {
+            0 => self.rows_max * 2,
+            1 => self.rows_max,
+            _ => self.rows_max / 2,
+        }
+        .clamp(SEARCH_ROWS.0 / 8, SEARCH_ROWS.1);
         Ok(())
     }
 

@@ -101,7 +101,7 @@ pub fn of_chunk(tx: &Transaction<'_>, schema: &str, table: &str, columns: &str, 
 }
 
 /// The moment of this transaction, in UTC, as people read it.
-pub fn now(tx: &Transaction<'_>) -> Result<String> {
+pub fn now(tx: &Session) -> Result<String> {
     Ok(tx.query_one(&format!("SELECT {}", in_utc("now()")), &[])?.get(0))
 }
 

@@ -22,6 +22,7 @@ pub mod hash;
 pub mod lookup;
 mod passfile;
 mod programs;
+pub mod question;
 pub mod read;
 mod refusal;
 pub mod render;

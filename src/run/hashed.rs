@@ -10,7 +10,7 @@ use crate::model::event::Progress;
 use crate::model::verdict::{Outcome, TableHash, TableVerdict, Verification};
 use crate::postgres::hash::{self, Baseline, Server};
 use crate::postgres::read::{self, Chunk, Moment};
-use crate::postgres::{Session, Transaction, control};
+use crate::postgres::{Session, control};
 use std::collections::HashMap;
 
 /// What must stay as it is while rows are compared whose hash is to be kept: each name means the same relation.
@@ -78,13 +78,12 @@ pub fn record(session: &mut Session, schema: &str, of: (&str, &str), hashes: &[T
 /// Compares the target with what it was.
 pub fn compare(
     proof: &Proof<'_>,
-    moment: &Moment,
-    tx: &Transaction<'_>,
+    (moment, holder): (&Moment, &Session),
     subjects: Vec<Subject>,
     source: &mut Held<'_>,
 ) -> Result<Verification> {
-    let server = hash::server(tx)?;
-    let baselines = hash::baselines(tx, &proof.plan.schema)?;
+    let server = hash::server(holder)?;
+    let baselines = hash::baselines(holder, &proof.plan.schema)?;
     let fingerprint = source.get()?.fingerprint.clone();
     let is_read = |s: &Subject| matches!(s.source, Known::Digest(_) | Known::Unread);
     // Of the source, nothing is read.

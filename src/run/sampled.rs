@@ -39,7 +39,7 @@ pub fn compare(
         source: if whole.contains(&t) { Known::Unread } else { Known::Out(String::new()) },
         unverified: subject.unverified.clone(),
     };
-    let mut found = proof::rows(proof, moment, subjects.iter().enumerate().map(aside).collect(), source)?;
+    let mut found = proof::rows(proof, moment, subjects.iter().enumerate().map(aside).collect(), source, None)?;
     let filled: Vec<usize> = parts.iter().copied().filter(|t| counts[t].rows.1 > 0).collect();
     found.planted += oracles::planted(proof, moment, &filled)?;
     let mut samples: HashMap<usize, Sampled> =

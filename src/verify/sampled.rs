@@ -118,7 +118,7 @@ impl<'a, 't> Lookup<'a, 't> {
             let key: Vec<(&str, &PgType)> = self.key.columns().iter().map(|&i| columns[i]).collect();
             let names = columns.iter().map(|(name, _)| *name);
             let sql = copy_out(self.schema, &self.table.target, names, &key, &keys);
-            let keep = |form: &Form| {
+            let keep = |form: &mut Form| {
                 let shown = form::cells(form.bytes()).map(show::cell).collect();
                 target.0.push((form.clone(), shown));
                 Ok(())

@@ -19,7 +19,7 @@ pub fn read(
     schema: &str,
     table: &TablePlan,
     chunk: Chunk,
-    row: impl FnMut(&Form) -> Result<()>,
+    row: impl FnMut(&mut Form) -> Result<()>,
     look: impl FnMut(u64, u64) -> Result<()>,
 ) -> Result<()> {
     let sql = copy_out(schema, &table.target, table.compared().map(|c| c.target.as_str()), chunk);
@@ -31,7 +31,7 @@ pub fn read_copy(
     tx: &mut Transaction<'_>,
     sql: &str,
     table: &TablePlan,
-    mut row: impl FnMut(&Form) -> Result<()>,
+    mut row: impl FnMut(&mut Form) -> Result<()>,
     mut look: impl FnMut(u64, u64) -> Result<()>,
 ) -> Result<()> {
     let mut copy = tx.copy_out(sql)?;
@@ -43,7 +43,7 @@ pub fn read_copy(
             form.clear();
             finder.row(fields, &mut form)?;
             seen += 1;
-            row(&form)
+            row(&mut form)
         })?;
         pieces += 1;
         if pieces % PIECES_PER_LOOK == 0 {
