@@ -233,7 +233,7 @@ impl Verification {
     /// Whether every row and column was compared at this level, and all agree. Never so of a sample, nor of hashes.
     #[must_use]
     pub fn is_equal(&self) -> bool {
-        self.level != Level::Sample && self.agrees_by(|t| matches!(t.outcome, Outcome::Equal))
+        !matches!(self.level, Level::Sample | Level::Hash) && self.agrees_by(|t| matches!(t.outcome, Outcome::Equal))
     }
 
     /// Whether nothing that was asked for was left out, and nothing of it differs.
