@@ -502,3 +502,29 @@ fn a_database_that_others_loaded_has_hashes_of_its_own() {
         moved.run(&[&format!("--sample={wrong}")]).exits(2);
     }
 }
+
+#[test]
+fn tables_that_a_pipeline_shapes_are_sampled_and_hashed_by_what_it_makes_of_them() {
+    let (dir, path) = source(
+        "CREATE TABLE orders (id INTEGER PRIMARY KEY, status TEXT, deleted INTEGER);
+         INSERT INTO orders WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 2000)
+            SELECT i, CASE i % 2 WHEN 0 THEN 'A' ELSE 'I' END, i % 10 = 0 FROM n",
+    );
+    let file = dir.path().join("shop.toml");
+    let pipeline = "[[table]]\nfrom = \"orders\"\nwhere = \"deleted = 0\"\n[table.columns]\n\
+        status = { map = { A = \"active\", I = \"idle\" } }\n\
+        [[table]]\nto = \"halves\"\nkey = [\"id\"]\nquery = \"SELECT id * 2 AS id, status AS half FROM orders\"\n";
+    std::fs::write(&file, pipeline).unwrap();
+    let target = database();
+    let url = url(&target);
+    let sides = ["-p", file.to_str().unwrap(), "--source", path.to_str().unwrap(), "--target", &url];
+    support::program::migrate(sides).exits(0);
+    let run = |more: &[&str]| verify(sides.iter().chain(more));
+    run(&["--sample", "500", "--differences-dir", dir.path().join("d").to_str().unwrap()]).exits(0);
+    run(&["--record-hash"]).exits(0);
+    run(&["--level", "hash"]).exits(0);
+    session(&target).batch("UPDATE halves SET half = 'x'; UPDATE orders SET status = 'A'").unwrap();
+    let ran = run(&["--sample", "500", "--differences-dir", dir.path().join("d").to_str().unwrap()]).exits(5);
+    assert!(ran.stdout.contains("`halves` differs") && ran.stdout.contains("`orders` differs"), "{}", ran.stdout);
+    run(&["--level", "hash"]).exits(5).says(&["2 tables changed since the comparison"]);
+}
