@@ -1,7 +1,7 @@
 //! One error type: what went wrong, on what, in which state the data is now, and the way out.
 //!
-//! An [`Error`] owns words for a person and a [`Kind`] for the program. It never holds a row's
-//! value or a password. Causes are wrapped, not flattened: [`std::error::Error::source`] walks on.
+//! An [`Error`] owns words for a person and a [`Kind`] for the program. It never holds a
+//! password, and a row's value only among what is [withheld](Error::withheld). Causes are wrapped, not flattened: [`std::error::Error::source`] walks on.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -53,6 +53,7 @@ struct Inner {
     kind: Kind,
     message: String,
     facts: Vec<String>,
+    withheld: Vec<String>,
     state: Option<String>,
     hint: Option<String>,
     sqlstate: Option<String>,
@@ -66,6 +67,7 @@ impl Error {
             kind,
             message: message.into(),
             facts: Vec::new(),
+            withheld: Vec::new(),
             state: None,
             hint: None,
             sqlstate: None,
@@ -77,6 +79,13 @@ impl Error {
     #[must_use]
     pub fn fact(mut self, fact: impl Into<String>) -> Self {
         self.0.facts.push(fact.into());
+        self
+    }
+
+    /// Adds a line that may hold values of rows: shown only where a person asked for values.
+    #[must_use]
+    pub fn withheld(mut self, fact: impl Into<String>) -> Self {
+        self.0.withheld.push(fact.into());
         self
     }
 
@@ -116,6 +125,7 @@ impl Error {
             kind: self.0.kind,
             message: message.into(),
             facts: Vec::new(),
+            withheld: Vec::new(),
             state,
             hint,
             sqlstate: self.0.sqlstate.clone(),
@@ -140,6 +150,12 @@ impl Error {
     #[must_use]
     pub fn facts(&self) -> &[String] {
         &self.0.facts
+    }
+
+    /// Lines that may hold values of rows.
+    #[must_use]
+    pub fn values(&self) -> &[String] {
+        &self.0.withheld
     }
 
     /// What the data looks like now, if that was stated.

@@ -119,6 +119,11 @@ impl Arguments {
         self.telling.tells_events()
     }
 
+    /// Whether values of rows may be told.
+    pub fn shows_values(&self) -> bool {
+        self.proving.shows_values()
+    }
+
     fn options(&self) -> Result<Options> {
         Ok(Options {
             scope: match (self.schema_only, self.data_only) {

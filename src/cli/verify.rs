@@ -85,6 +85,11 @@ impl Arguments {
         self.telling.tells_events()
     }
 
+    /// Whether values of rows may be told.
+    pub fn shows_values(&self) -> bool {
+        self.proving.shows_values()
+    }
+
     fn options(&self) -> Result<Options> {
         let mut options = self.reading.options(&self.source)?;
         options.include.extend(self.table.iter().map(|name| literal(name)));
