@@ -7,6 +7,7 @@ use super::server::{Server, no_target};
 use super::signals::stop_flag;
 use super::telling::Telling;
 use crate::error::{Error, Kind, Result};
+use crate::model::name::as_glob;
 use crate::model::verdict::Level;
 use crate::postgres::EmbeddedOptions;
 use crate::report::verification;
@@ -92,7 +93,7 @@ impl Arguments {
 
     fn options(&self) -> Result<Options> {
         let mut options = self.reading.options(&self.source)?;
-        options.include.extend(self.table.iter().map(|name| literal(name)));
+        options.include.extend(self.table.iter().map(|name| as_glob(name)));
         options.wish = Wish {
             level: match self.level {
                 Depth::Counts => Level::Counts,
@@ -104,11 +105,6 @@ impl Arguments {
         };
         Ok(options)
     }
-}
-
-// A glob that matches this name and no other.
-fn literal(name: &str) -> String {
-    name.chars().map(|c| if "*?[]{}!\\".contains(c) { format!("[{c}]") } else { c.to_string() }).collect()
 }
 
 fn key(text: &str) -> Result<(String, Vec<String>), String> {

@@ -4,7 +4,7 @@ use super::writer::{Misfitting, RowWriter};
 use super::{Conflict, Disproof, Load, queue::Item};
 use crate::error::{Error, Kind, Result};
 use crate::model::bounds::{BATCH_BYTES, ORIGINALS_BYTES_MAX, RANGE_BYTES_MAX};
-use crate::model::name::qualified;
+use crate::model::name::{exclude, qualified};
 use crate::model::plan::TablePlan;
 use crate::model::range::Range;
 use crate::postgres::control::{self, DoneRange};
@@ -280,5 +280,5 @@ fn refusal(table: &TablePlan, item: Item, error: Error) -> Result<Outcome> {
     }
     Err(error
         .fact("a row of PostgreSQL has to fit a page of 8 kB; only long texts and blobs are moved out")
-        .hint(format!("`--exclude '{}'` leaves the table out; split it in SQLite to move it", table.source)))
+        .hint(format!("`{}` leaves the table out; split it in SQLite to move it", exclude(&table.source))))
 }

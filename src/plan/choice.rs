@@ -5,6 +5,7 @@ use crate::error::{Error, Kind, Result};
 use crate::model::candidates::{Hint, TypeOptions};
 use crate::model::cell::Class;
 use crate::model::conversion::{Conversion, MomentForm, Naive, UuidSpelling};
+use crate::model::name::exclude;
 use crate::model::profile::{ColumnProfile, TableProfile, Trial};
 use crate::model::source::{Catalog, Column};
 
@@ -57,7 +58,7 @@ pub fn choose_existing(table: &str, column: &Column, pg_type: &str, profile: &Co
         .fact(format!("the rows hold {what}, at key {at} (value hidden)"))
         .fact(format!("declared with {} in SQLite: a preference, not a rule", shown(&column.declared)))
         .state("nothing was written")
-        .hint(format!("change the target column's type, or leave the table out with `--exclude '{table}'`")))
+        .hint(format!("change the target column's type, or leave the table out with `{}`", exclude(table))))
 }
 
 /// Chooses for a column that is only compared: the rule that took every cell, else the one that went furthest. What

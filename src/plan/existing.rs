@@ -4,7 +4,7 @@ use super::Purpose;
 use super::choice;
 use super::names::Names;
 use crate::error::{Error, Kind, Result};
-use crate::model::name::Spelling;
+use crate::model::name::{Spelling, exclude};
 use crate::model::pg_type::PgType;
 use crate::model::plan::{ColumnPlan, KeyPlan, Remark, TablePlan};
 use crate::model::profile::TableProfile;
@@ -113,7 +113,7 @@ fn matched_column(table: &Table, source: &str, target: &ExistingColumn) -> Resul
             format!("`{}.{source}` cannot be loaded into type {}", table.name, target.type_text),
         )
         .state("nothing was written")
-        .hint(format!("leave the table out with `--exclude '{}'`, or change the target column's type", table.name)));
+        .hint(format!("leave the table out with `{}`, or change the target column's type", exclude(&table.name))));
     };
     Ok(MatchedColumn { name: target.name.clone(), pg_type, not_null: target.not_null })
 }

@@ -18,7 +18,7 @@ use crate::model::bounds::PG_COLUMNS_MAX;
 use crate::model::candidates::{TypeOptions, for_existing_column, for_new_column};
 use crate::model::cell::Class;
 use crate::model::conversion::Conversion;
-use crate::model::name::{Namespace, Spelling};
+use crate::model::name::{Namespace, Spelling, exclude};
 use crate::model::pg_type::PgType;
 use crate::model::plan::{ColumnPlan, Identity, Plan, Remark, TablePlan};
 use crate::model::profile::{TableProfile, Trial};
@@ -401,5 +401,5 @@ fn check_width(table: &Table, matched: Option<&Matched>) -> Result<()> {
         ),
     )
     .state("nothing was written")
-    .hint(format!("leave it out with `--exclude '{}'`, or split it in SQLite first", table.name)))
+    .hint(format!("leave it out with `{}`, or split it in SQLite first", exclude(&table.name))))
 }

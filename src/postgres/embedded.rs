@@ -9,6 +9,7 @@ use super::programs;
 use super::target::Target;
 use crate::error::{Error, Kind, Result};
 use crate::files;
+use crate::model::name::for_shell;
 use std::fs::{self, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown};
@@ -142,7 +143,11 @@ impl Embedded {
             dir.disable_cleanup(true);
         }
         let data = self.dir.path().join("data");
-        let pg_ctl = format!("{} -D {} stop -m fast", for_shell(&self.bin.join("pg_ctl")), for_shell(&data));
+        let pg_ctl = format!(
+            "{} -D {} stop -m fast",
+            for_shell(&self.bin.join("pg_ctl").display().to_string()),
+            for_shell(&data.display().to_string())
+        );
         Ok(Kept {
             target: self.target.clone(),
             dir: self.dir.path().to_owned(),
@@ -211,13 +216,6 @@ impl Drop for Embedded {
             self.dir.disable_cleanup(true);
         }
     }
-}
-
-/// A path as one word of a shell command.
-fn for_shell(path: &Path) -> String {
-    let path = path.display().to_string();
-    let is_plain = path.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_./".contains(&b));
-    if is_plain { path } else { format!("'{}'", path.replace('\'', r"'\''")) }
 }
 
 /// An empty directory that only its owner may enter, and the owner where that is not us.

@@ -1,5 +1,6 @@
 //! Text that fits a screen: cut, wrapped, and free of what would steer the terminal.
 
+use crate::model::name::steers;
 use std::fmt::Write as _;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
@@ -11,13 +12,6 @@ pub const SCREEN_COLUMNS: usize = 80;
 #[must_use]
 pub fn clean(text: &str) -> String {
     text.chars().map(|c| if steers(c) { '\u{FFFD}' } else { c }).collect()
-}
-
-/// Whether a terminal does something else with the character than to show it: control characters of both sets, line and
-/// paragraph separators, marks of direction (<https://www.unicode.org/reports/tr9/>), characters that no eye sees.
-fn steers(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 /// A value as JSON in one line, which no name in it can steer the terminal with: JSON itself escapes only the first of

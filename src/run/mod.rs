@@ -26,6 +26,7 @@ use crate::error::{Error, Kind, Result};
 use crate::load::Conflict;
 use crate::model::digest::SetDigest;
 use crate::model::event::{Event, Observer, Phase, Summary};
+use crate::model::name::exclude;
 use crate::model::plan::{Plan, Remark, TablePlan};
 use crate::model::source::Catalog;
 use crate::model::verdict::{Outcome, TableVerdict, Verification};
@@ -182,7 +183,7 @@ fn open(options: &Options) -> Result<Opened> {
         return Err(Error::new(Kind::Blocked, format!("the rows of `{name}` cannot be read"))
             .fact("SQLite does not understand the table's CREATE statement")
             .state("nothing was written")
-            .hint(format!("`--exclude '{name}'` leaves its rows behind; `sqlite3 app.db .recover` may save them")));
+            .hint(format!("`{}` leaves its rows behind; `sqlite3 app.db .recover` may save them", exclude(name))));
     }
     if catalog.tables.is_empty() && all > 0 {
         return Err(Error::new(Kind::Usage, "no table is left of the source")
