@@ -3,11 +3,31 @@
 //! An [`Error`] owns words for a person and a [`Kind`] for the program. It never holds a
 //! password, and a row's value only among what is [withheld](Error::withheld). Causes are wrapped, not flattened: [`std::error::Error::source`] walks on.
 
+use std::cell::Cell;
 use std::error::Error as StdError;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// The result of everything in this crate that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+thread_local! {
+    static FORGIVEN: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs the code of a library that panics on some input; `None` where it did. Whoever tells panics leaves these out.
+pub fn forgiving<T>(work: impl FnOnce() -> T) -> Option<T> {
+    let before = FORGIVEN.replace(true);
+    let done = catch_unwind(AssertUnwindSafe(work));
+    FORGIVEN.set(before);
+    done.ok()
+}
+
+/// Whether a panic of this thread is an answer that somebody waits for.
+#[must_use]
+pub fn is_forgiven() -> bool {
+    FORGIVEN.get()
+}
 
 /// What the program does about an error; each kind has one exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
