@@ -342,6 +342,10 @@ fn no_tls(error: tokio_postgres::Error, target: &Target, endpoint: &Endpoint) ->
             format!("the certificate of the server at `{endpoint}` has expired"),
             "renew it on the server, and check this machine's clock",
         ),
+        Some(rustls::Error::InvalidCertificate(C::NotValidYet | C::NotValidYetContext { .. })) => described(
+            format!("the certificate of the server at `{endpoint}` is not valid yet"),
+            "check this machine's clock, and the certificate's dates",
+        ),
         Some(rustls::Error::AlertReceived(_)) => described(
             format!("the server at `{endpoint}` broke off the TLS handshake"),
             "does it ask for a client certificate? sslcert=PATH sslkey=PATH",
