@@ -172,6 +172,22 @@ fn verify_needs_to_read_and_repair_to_write() {
 }
 
 #[test]
+fn verify_does_without_temporary_tables_and_repair_does_not() {
+    let case = Case::new(TABLES);
+    case.admin(
+        "INSERT INTO app.item VALUES (1, 'one'), (2, 'two'); INSERT INTO app.part VALUES (10, 1, 5), (11, 2, 6); \
+         GRANT USAGE ON SCHEMA app TO WHO; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA app TO WHO; \
+         REVOKE TEMPORARY ON DATABASE DB FROM PUBLIC",
+    );
+    let ran = case.run(&["verify"]).exits(0);
+    assert!(ran.stdout.contains("no sample for PostgreSQL to read itself"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("verified: every cell") && ran.stdout.contains("planted"), "{}", ran.stdout);
+    case.admin("UPDATE app.item SET name = 'changed' WHERE id = 2");
+    case.is_refused_and_told_to(&["verify", "--repair"], "GRANT TEMPORARY ON DATABASE DB TO WHO");
+    case.run(&["verify", "--repair"]).exits(0);
+}
+
+#[test]
 fn verify_of_a_run_of_another_role_needs_to_read_the_control_schema() {
     let case = Case::new("");
     let url = support::program::url(&case.target);

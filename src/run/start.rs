@@ -151,9 +151,17 @@ fn unfinished(run: &RunRecord, options: &Options, fingerprint: &str) -> Error {
         .hint("the command that started it goes on with it; `--restart` drops what it created and begins again")
 }
 
-/// Refuses where the role may not read by which plan the rows came.
-pub fn check_reading_rights(session: &Session, options: &Options) -> Result<()> {
+/// Refuses where the role may not read by which plan the rows came, or not make the tables that a repair goes through.
+pub fn check_reading_rights(session: &Session, options: &Options, what: Use) -> Result<()> {
     let rights = catalog::rights(session, &options.schema)?;
+    if what == Use::Repair && !rights.temporary {
+        let name = format!("role `{}` may not create temporary tables, through which a repair goes", rights.user);
+        return Err(Error::new(Kind::Blocked, name).state("nothing was written").hint(format!(
+            "GRANT TEMPORARY ON DATABASE {} TO {}",
+            quoted(&rights.dbname),
+            quoted(&rights.user)
+        )));
+    }
     if !rights.control_exists || rights.control_readable {
         return Ok(());
     }
