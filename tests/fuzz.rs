@@ -101,7 +101,11 @@ impl File {
         Self::of(name, &path)
     }
 
+    /// Into the same file each time: a source that was opened once keeps a handle until the process ends.
     fn write(&self, path: &Path) {
+        for side in ["-wal", "-shm", "-journal"] {
+            drop(fs::remove_file(format!("{}{side}", path.display())));
+        }
         fs::write(path, &self.main).unwrap();
         if let Some(log) = &self.log {
             fs::write(format!("{}-wal", path.display()), log).unwrap();
@@ -251,14 +255,14 @@ fn a_damaged_database_gives_its_rows_or_a_clear_error() {
     let schemas = AtomicU32::new(0);
     let cases = (select(files()), any::<bool>(), vec(damage(), 1..6));
     let (moved, refused) = (AtomicU32::new(0), AtomicU32::new(0));
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("a.db");
     for_a_while("damaged databases", cases, |(mut file, in_log, damages)| {
         let bytes = match &mut file.log {
             Some(log) if in_log => log,
             _ => &mut file.main,
         };
         damages.iter().for_each(|d| d.done_to(bytes));
-        let dir = TempDir::new().unwrap();
-        let path = dir.path().join("a.db");
         file.write(&path);
         let schema = format!("f{}", schemas.fetch_add(1, Ordering::Relaxed));
         let options = Options { schema: schema.clone(), jobs: 2, ..Options::new(&path) };
@@ -490,16 +494,15 @@ fn a_mangled_statement_is_translated_or_refused() {
 #[test]
 fn a_mangled_schema_is_planned_or_refused() {
     let cases = (select(STATEMENTS.to_vec()), vec(mangle(), 1..4));
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("a.db");
+    let before =
+        File::made("", &format!("{}; CREATE TABLE u (x PRIMARY KEY); INSERT INTO u VALUES (1), ('x');", STATEMENTS[0]));
     for_a_while("mangled schemas", cases, |(statement, by)| {
         let sql = mangled(statement, &by);
-        let dir = TempDir::new().unwrap();
-        let path = dir.path().join("a.db");
+        before.write(&path);
         let db = Connection::open(&path).unwrap();
-        let before = format!(
-            "PRAGMA synchronous = OFF; {}; CREATE TABLE u (x PRIMARY KEY); INSERT INTO u VALUES (1), ('x');",
-            STATEMENTS[0]
-        );
-        db.execute_batch(&before).unwrap();
+        db.execute_batch("PRAGMA synchronous = OFF; PRAGMA journal_mode = MEMORY").unwrap();
         if !statement.starts_with("CREATE TABLE") {
             // A view or an index of that kind may not stand beside this table.
             drop(db.execute_batch(statement));
