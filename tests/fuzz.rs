@@ -2,7 +2,7 @@
 //! never a hang, never success with other rows than SQLite itself reads.
 //!
 //! A few seconds each; `LITE2PG_FUZZ_SECONDS=600` for a night's worth, `LITE2PG_CORPUS` adds real files. Cells against the
-//! server are in tests/encode_oracle.rs, tests/expect_oracle.rs and tests/chance.rs.
+//! server are in the tests `encode_oracle`, `expect_oracle` and `chance`.
 
 #![expect(clippy::unwrap_used, reason = "a helper that unwraps fails its test with the place")]
 
@@ -145,7 +145,7 @@ fn files() -> Vec<File> {
     files
 }
 
-/// Small ones of the folder that LITE2PG_CORPUS names.
+/// Small ones of the folder that `LITE2PG_CORPUS` names.
 fn real_files() -> Vec<File> {
     let Some(folder) = std::env::var_os("LITE2PG_CORPUS") else { return Vec::new() };
     let mut found = Vec::new();
@@ -262,7 +262,9 @@ fn a_damaged_database_gives_its_rows_or_a_clear_error() {
             Some(log) if in_log => log,
             _ => &mut file.main,
         };
-        damages.iter().for_each(|d| d.done_to(bytes));
+        for damage in &damages {
+            damage.done_to(bytes);
+        }
         file.write(&path);
         let schema = format!("f{}", schemas.fetch_add(1, Ordering::Relaxed));
         let options = Options { schema: schema.clone(), jobs: 2, ..Options::new(&path) };

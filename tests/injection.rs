@@ -78,7 +78,7 @@ fn statements() -> String {
         let parent = quoted(&names[(i + 1) % names.len()]);
         let column = quoted(&format!("c {}", &name.chars().take(20).collect::<String>()));
         let short = |kind: &str| quoted(&format!("{kind}{}", &name.chars().take(40).collect::<String>()));
-        sql += &format!(
+        let all = format!(
             "CREATE TABLE {n} (id INTEGER PRIMARY KEY, {n} {n} DEFAULT {text}, {column} TEXT COLLATE NOCASE DEFAULT {text},
                 parent INTEGER, CONSTRAINT {n} CHECK ({n} <> {text} || 'no'), UNIQUE ({column}),
                 CONSTRAINT {parent} FOREIGN KEY (parent) REFERENCES {parent} (id));
@@ -90,6 +90,7 @@ fn statements() -> String {
             view = short("v "),
             trigger = short("t "),
         );
+        sql.push_str(&all);
     }
     sql + "COMMIT"
 }

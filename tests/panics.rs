@@ -3,8 +3,6 @@
 //!
 //! The panic is raised by whoever listens to the run: it is called by the run's own threads, lanes included.
 
-#![expect(clippy::unwrap_used, reason = "a helper that unwraps fails its test with the place")]
-
 mod support;
 
 use lite2pg::model::event::{Event, Observer, Progress};

@@ -71,7 +71,7 @@ fn guest_database() -> String {
 }
 
 fn percent(text: &str) -> String {
-    text.bytes().map(|b| format!("%{b:02X}")).collect()
+    text.bytes().fold(String::new(), |out, b| out + &format!("%{b:02X}"))
 }
 
 fn pair(text: &str) -> String {

@@ -221,6 +221,7 @@ pub(super) fn unreachable(error: tokio_postgres::Error, target: &Target, endpoin
     }
     let Some(kind) = io_kind(&error) else {
         return Error::new(Kind::Target, format!("the server at `{endpoint}` cannot be spoken with: {text}"))
+            .hint("is this a PostgreSQL server? Its log says why it hung up")
             .cause(error);
     };
     let described = |what: &str, hint: &str| Error::new(Kind::Target, format!("{what} `{endpoint}`")).hint(hint);
