@@ -138,7 +138,7 @@ fn is_of_a_function(db: &DbError) -> bool {
         ["exec_stmt_raise", "exec_stmt_assert", "PLy_elog_impl", "PLy_output", "do_util_elog", "plperl_spi_prepare"];
     db.code().code().starts_with("P0")
         || db.routine().is_some_and(|routine| raises.contains(&routine))
-        || db.where_().is_some_and(|context| context.contains(" function "))
+        || db.where_().is_some_and(|context| context.contains(" function ") || context.contains("PL/"))
 }
 
 /// The quotes that the server's translations put around values.
