@@ -335,6 +335,7 @@ impl Stream<'_, '_> {
 }
 
 /// A row that a column's policy sets aside.
+#[must_use]
 pub fn rejected(table: &TablePlan, place: Place, found: Misfitting) -> Reject {
     let reason = found.misfit.map_or("text that holds NUL or is no UTF-8", |misfit| misfit.phrase());
     let column = table.columns[position(table, found.column)].source.clone();

@@ -449,7 +449,7 @@ fn is_uniform(conversion: &Conversion) -> bool {
 // A policy that one column was given has to be one that it can follow, and a stated type one that lite2pg makes.
 fn check_rules(catalog: &Catalog, rules: &rules::Matched, matched: &[Option<Matched>], groups: &Groups) -> Result<()> {
     let name = |(t, c): groups::ColumnId| format!("{}.{}", catalog.tables[t].name, catalog.tables[t].columns[c].name);
-    for at in rules.typed().filter(|at| matched[at.0].is_some()) {
+    if let Some(at) = rules.typed().find(|at| matched[at.0].is_some()) {
         return Err(Error::new(Kind::Usage, format!("`--type` names `{}`, whose table is on the target", name(at)))
             .fact("tables that are there keep their types")
             .state("nothing was written")

@@ -123,7 +123,7 @@ pub fn migrate(options: &Options, target: &Target, observer: &dyn Observer, stop
     start::check_rights(&control, options)?;
     let found = start::look(&mut control, options, &opened.fingerprint)?;
     let (mut planned, run, resumed) = match found {
-        Start::Finished(run) => return finished(*run, &opened, &pool, options, observer, stop, clock),
+        Start::Finished(run) => return finished(&run, &opened, &pool, options, observer, stop, clock),
         Start::Resume(run) => resume(*run, &opened, &mut control, options, observer)?,
         Start::Fresh => {
             let prepared = prepare(options, &mut opened, &control, observer, stop, &mut clock);
@@ -324,7 +324,7 @@ fn resume(
 }
 
 fn finished(
-    run: RunRecord,
+    run: &RunRecord,
     opened: &Opened,
     pool: &Pool,
     options: &Options,
