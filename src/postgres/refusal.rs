@@ -13,7 +13,7 @@ use tokio_postgres::error::{DbError, ErrorPosition};
 const STATEMENT_CHARS_MAX: usize = 100;
 
 /// What to do when a connection is gone.
-const AGAIN: &str = "the server's log says why; when it takes connections again, run the same command again";
+pub(super) const AGAIN: &str = "the server's log says why; when it takes connections again, run the same command again";
 
 /// Whether the error says that the server stopped answering, so that a new connection may help.
 #[must_use]

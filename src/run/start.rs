@@ -177,13 +177,17 @@ pub fn or_absent(known: Known, relations: &[String], table: &TablePlan) -> Known
 pub fn taken(session: &Session, schema: &str, resumed: Option<&Plan>) -> Result<Vec<String>> {
     let mut relations = catalog::relations(session, schema)?;
     if let Some(plan) = resumed {
-        let mut ours: HashSet<&str> = plan.views.iter().map(|v| v.target.as_str()).collect();
+        let mut ours: HashSet<String> = plan.views.iter().map(|v| v.target.clone()).collect();
         for table in plan.tables.iter().filter(|t| !t.existing) {
-            ours.insert(&table.target);
-            ours.extend(table.primary_key.iter().map(|k| k.name.as_str()));
-            ours.extend(table.indexes.iter().map(|i| i.name.as_str()));
+            ours.insert(table.target.clone());
+            ours.extend(table.primary_key.iter().map(|k| k.name.clone()));
+            ours.extend(table.indexes.iter().map(|i| i.name.clone()));
+            ours.extend(table.columns.iter().filter_map(|column| {
+                let own = column.identity.as_ref()?.sequence.clone();
+                Some(own.unwrap_or_else(|| format!("{}_{}_seq", table.target, column.target)))
+            }));
         }
-        relations.retain(|r| !ours.contains(r.as_str()));
+        relations.retain(|r| !ours.contains(r));
     }
     Ok(relations)
 }

@@ -1,0 +1,191 @@
+//! `kill -9` of the program: before and after each step that lasts, and at random moments.
+
+use super::stage::{Stage, SMALL, is_long, killed_when_reached};
+use crate::support::program::{Running, ended};
+use crate::support::proxy::{Act, From, Proxy};
+
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Where a program is killed.
+#[derive(Debug, Clone, Copy)]
+enum Moment {
+    /// The server was not asked yet.
+    Before,
+    /// The server has done it, and the program does not know.
+    After,
+}
+
+/// A kind of run whose steps are gone through.
+struct Scenario {
+    sql: String,
+    /// Arguments of the run.
+    more: &'static [&'static str],
+    /// Where the tables are.
+    schema: &'static str,
+    /// As another role, and into tables that a run before made.
+    as_owner: bool,
+}
+
+impl Scenario {
+    fn stage(&self) -> Stage {
+        let mut stage = Stage::of(&self.sql).with(self.more);
+        if self.as_owner {
+            let (dbname, role) = (stage.target.dbname().to_owned(), format!("owner_of_{}", stage.target.dbname()));
+            let grant = format!("CREATE ROLE {role} LOGIN; GRANT CREATE ON DATABASE {dbname} TO {role}");
+            stage.seen.batch(&grant).unwrap();
+            stage.user = Some(role);
+            let made = stage.command(&stage.direct()).arg("--schema-only").output();
+            ended(made.unwrap()).exits(0);
+            stage.more.push("--data-only".to_owned());
+        }
+        stage
+    }
+}
+
+/// Kills at each durable step in turn until there is none of that number, and goes on by the same command.
+#[track_caller]
+fn kill_at_each_step(scenario: &Scenario, moment: Moment, least: u64) {
+    let whole = scenario.stage();
+    whole.run().exits(0);
+    let expected = whole.state(scenario.schema);
+    for step in 1.. {
+        let stage = scenario.stage();
+        let proxy = stage.proxy(move |m| match moment {
+            Moment::Before if m.asks_for(step) => Act::Hold,
+            Moment::After if m.confirms(step) => Act::Hold,
+            _ => Act::Pass,
+        });
+        let running = Running::start(&mut stage.command(&stage.through(&proxy)));
+        if let Some(ran) = killed_when_reached(running, &proxy) {
+            ran.exits(0);
+            assert!(step > least, "only {} steps were met", step - 1);
+            println!("{moment:?}: {} steps", step - 1);
+            return;
+        }
+        drop(proxy);
+        let ran = stage.run();
+        assert_eq!(ran.code, 0, "{moment:?} step {step}: {}", ran.stderr);
+        assert!(ran.stdout.contains("verified: every cell"), "{moment:?} step {step}: {}", ran.stdout);
+        assert_eq!(stage.state(scenario.schema), expected, "{moment:?} step {step}");
+    }
+}
+
+fn small() -> Scenario {
+    Scenario { sql: SMALL.to_owned(), more: &["--jobs", "2"], schema: "public", as_owner: false }
+}
+
+/// Two tables whose foreign keys point at each other: a role that may not switch them off sets them aside.
+fn cycle() -> Scenario {
+    let sql = "
+        CREATE TABLE a (id INTEGER PRIMARY KEY, b INTEGER REFERENCES b);
+        CREATE TABLE b (id INTEGER PRIMARY KEY, a INTEGER REFERENCES a);
+        WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100) INSERT INTO a SELECT i, 101 - i FROM n;
+        INSERT INTO b SELECT id, b FROM a;";
+    Scenario { sql: sql.to_owned(), more: &["--schema", "app", "--jobs", "2"], schema: "app", as_owner: true }
+}
+
+/// A table whose first plan its rows disprove between two places that the profile reads, and tables that stay as they are.
+fn disproved() -> Scenario {
+    let sql = "
+        CREATE TABLE kept (id INTEGER PRIMARY KEY, v TEXT); INSERT INTO kept VALUES (1, 'a'), (2, 'b');
+        CREATE TABLE odd (id INTEGER PRIMARY KEY, v TEXT);
+        WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 70000)
+            INSERT INTO odd SELECT i, CASE WHEN i = 35900 THEN 'no date' ELSE '2024-01-01' END FROM n;
+        CREATE INDEX odd_v ON odd (v);";
+    Scenario { sql: sql.to_owned(), more: &["--jobs", "2"], schema: "public", as_owner: false }
+}
+
+#[test]
+fn killed_before_each_durable_step_the_same_command_ends_as_if_it_had_not_been() {
+    kill_at_each_step(&small(), Moment::Before, 15);
+}
+
+#[test]
+fn killed_after_each_durable_step_the_same_command_ends_as_if_it_had_not_been() {
+    kill_at_each_step(&small(), Moment::After, 15);
+}
+
+#[test]
+fn killed_at_each_step_while_foreign_keys_are_aside_the_same_command_puts_them_back() {
+    kill_at_each_step(&cycle(), Moment::Before, 10);
+    kill_at_each_step(&cycle(), Moment::After, 10);
+}
+
+#[test]
+fn killed_at_each_step_around_a_plan_that_its_rows_disprove_the_same_command_ends_with_the_wider_one() {
+    disproved().stage().run().exits(0).says(&["`odd` is loaded again"]);
+    kill_at_each_step(&disproved(), Moment::Before, 8);
+    kill_at_each_step(&disproved(), Moment::After, 8);
+}
+
+/// Numbers that look random and are the same for the same seed (splitmix64).
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % end.max(1)
+    }
+}
+
+/// Holds what comes at the moment of this number. Rows that are read back come one a message, with nothing to lose
+/// among them: they are no moments.
+fn counting(stage: &Stage, number: u64) -> (Proxy, Arc<AtomicU64>) {
+    let moments = Arc::new(AtomicU64::new(0));
+    let counted = moments.clone();
+    let proxy = stage.proxy(move |m| {
+        let is_row = m.from == From::Server && m.kind == b'd';
+        if !is_row && counted.fetch_add(1, Ordering::SeqCst) == number { Act::Hold } else { Act::Pass }
+    });
+    (proxy, moments)
+}
+
+#[test]
+fn killed_at_random_moments_the_same_command_ends_as_if_it_had_not_been() {
+    let now = || std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |t| t.as_nanos() as u64);
+    let seed = std::env::var("LITE2PG_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(now);
+    println!("LITE2PG_SEED={seed}");
+    let mut chance = Chance(seed);
+    let rows = if is_long() { 450_000 } else { 20_000 };
+    let sql = format!(
+        "{SMALL} CREATE TABLE wide (id INTEGER PRIMARY KEY, t TEXT);
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows})
+             INSERT INTO wide SELECT i, i || hex(zeroblob(60)) FROM n;
+         CREATE INDEX wide_t ON wide (t);"
+    );
+    let scenario = Scenario { sql, more: &["--jobs", "2"], schema: "public", as_owner: false };
+    let whole = scenario.stage();
+    let (proxy, moments) = counting(&whole, u64::MAX);
+    ended(whole.command(&whole.through(&proxy)).output().unwrap()).exits(0);
+    let (expected, moments) = (whole.state("public"), moments.load(Ordering::SeqCst));
+    let mut told = String::new();
+    for _ in 0..if is_long() { 200 } else { 20 } {
+        // Killed, and the one that goes on killed too, now and then.
+        let stage = scenario.stage();
+        let mut killed = 0;
+        while killed == 0 || chance.below(3) == 0 {
+            let number = chance.below(moments);
+            let _ = write!(told, " {number}");
+            let (proxy, _) = counting(&stage, number);
+            let running = Running::start(&mut stage.command(&stage.through(&proxy)));
+            // One that goes on says less, and may be over before.
+            if let Some(ran) = killed_when_reached(running, &proxy) {
+                ran.exits(0);
+            }
+            killed += 1;
+        }
+        let ran = stage.run();
+        assert_eq!(ran.code, 0, "LITE2PG_SEED={seed}, killed at{told} of {moments}: {}", ran.stderr);
+        assert_eq!(stage.state("public"), expected, "LITE2PG_SEED={seed}, killed at{told} of {moments}");
+        stage.has_every_row_once("public", "wide", &["t"]);
+        stage.has_every_row_once("public", "owner", &["name"]);
+        told.push(';');
+    }
+    println!("{moments} moments; killed at{told}");
+}
