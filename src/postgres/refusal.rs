@@ -49,6 +49,8 @@ pub(super) fn refused(error: tokio_postgres::Error, sql: &str) -> Error {
         out = out.fact(fact);
     }
     match db.hint() {
+        // The server's own hint is to check.
+        _ if code == "53100" => out.hint("make room on the server's disk, then run the same command again"),
         Some(hint) => out.hint(hint),
         None if kind == Kind::Target => out.hint(AGAIN),
         None => out,

@@ -8,6 +8,7 @@ use crate::support::proxy::{Act, From, Proxy};
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Where a program is killed.
 #[derive(Debug, Clone, Copy)]
@@ -37,22 +38,31 @@ impl Scenario {
             let grant = format!("CREATE ROLE {role} LOGIN; GRANT CREATE ON DATABASE {dbname} TO {role}");
             stage.seen.batch(&grant).unwrap();
             stage.user = Some(role);
-            let made = stage.command(&stage.direct()).arg("--schema-only").output();
-            ended(made.unwrap()).exits(0);
+        }
+        self.set(&mut stage);
+        stage
+    }
+
+    /// A target as it is before the run.
+    fn set(&self, stage: &mut Stage) {
+        stage.renew();
+        if self.as_owner {
+            stage.more.retain(|m| m != "--data-only");
+            ended(stage.command(&stage.direct()).arg("--schema-only").output().unwrap()).exits(0);
             stage.more.push("--data-only".to_owned());
         }
-        stage
     }
 }
 
-/// Kills at each durable step in turn until there is none of that number, and goes on by the same command.
+/// Kills at durable steps in turn until there is none of that number, and goes on by the same command.
 #[track_caller]
-fn kill_at_each_step(scenario: &Scenario, moment: Moment, least: u64) {
-    let whole = scenario.stage();
-    whole.run().exits(0);
-    let expected = whole.state(scenario.schema);
+fn kill_at_each_step(scenario: &Scenario, least: u64, moment_of: impl Fn(u64) -> Moment) {
+    let mut stage = scenario.stage();
+    stage.run().exits(0);
+    let expected = stage.state(scenario.schema);
     for step in 1.. {
-        let stage = scenario.stage();
+        scenario.set(&mut stage);
+        let moment = moment_of(step);
         let proxy = stage.proxy(move |m| match moment {
             Moment::Before if m.asks_for(step) => Act::Hold,
             Moment::After if m.confirms(step) => Act::Hold,
@@ -62,7 +72,7 @@ fn kill_at_each_step(scenario: &Scenario, moment: Moment, least: u64) {
         if let Some(ran) = killed_when_reached(running, &proxy) {
             ran.exits(0);
             assert!(step > least, "only {} steps were met", step - 1);
-            println!("{moment:?}: {} steps", step - 1);
+            println!("killed at {} steps", step - 1);
             return;
         }
         drop(proxy);
@@ -70,6 +80,15 @@ fn kill_at_each_step(scenario: &Scenario, moment: Moment, least: u64) {
         assert_eq!(ran.code, 0, "{moment:?} step {step}: {}", ran.stderr);
         assert!(ran.stdout.contains("verified: every cell"), "{moment:?} step {step}: {}", ran.stdout);
         assert_eq!(stage.state(scenario.schema), expected, "{moment:?} step {step}");
+    }
+}
+
+/// Every second step before the server does it, the others after. In long runs, all steps both ways.
+#[track_caller]
+fn kill_at_each_step_in_turn(scenario: &Scenario, least: u64) {
+    kill_at_each_step(scenario, least, |step| if step % 2 == 0 { Moment::Before } else { Moment::After });
+    if is_long() {
+        kill_at_each_step(scenario, least, |step| if step % 2 == 0 { Moment::After } else { Moment::Before });
     }
 }
 
@@ -100,32 +119,30 @@ fn disproved() -> Scenario {
 
 #[test]
 fn killed_before_each_durable_step_the_same_command_ends_as_if_it_had_not_been() {
-    kill_at_each_step(&small(), Moment::Before, 15);
+    kill_at_each_step(&small(), 15, |_| Moment::Before);
 }
 
 #[test]
 fn killed_after_each_durable_step_the_same_command_ends_as_if_it_had_not_been() {
-    kill_at_each_step(&small(), Moment::After, 15);
+    kill_at_each_step(&small(), 15, |_| Moment::After);
 }
 
 #[test]
 fn killed_at_each_step_while_foreign_keys_are_aside_the_same_command_puts_them_back() {
-    kill_at_each_step(&cycle(), Moment::Before, 10);
-    kill_at_each_step(&cycle(), Moment::After, 10);
+    kill_at_each_step_in_turn(&cycle(), 10);
 }
 
 #[test]
 fn killed_at_each_step_around_a_plan_that_its_rows_disprove_the_same_command_ends_with_the_wider_one() {
     disproved().stage().run().exits(0).says(&["`odd` is loaded again"]);
-    kill_at_each_step(&disproved(), Moment::Before, 8);
-    kill_at_each_step(&disproved(), Moment::After, 8);
+    kill_at_each_step_in_turn(&disproved(), 8);
 }
 
 /// Numbers that look random and are the same for the same seed (splitmix64).
-struct Chance(u64);
+pub struct Chance(pub u64);
 
 impl Chance {
-    fn below(&mut self, end: u64) -> u64 {
+    pub fn below(&mut self, end: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -134,9 +151,15 @@ impl Chance {
     }
 }
 
+/// The seed that was asked for, or a new one.
+pub fn seed() -> u64 {
+    let now = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |t| t.as_nanos() as u64);
+    std::env::var("LITE2PG_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(now)
+}
+
 /// Holds what comes at the moment of this number. Rows that are read back come one a message, with nothing to lose
 /// among them: they are no moments.
-fn counting(stage: &Stage, number: u64) -> (Proxy, Arc<AtomicU64>) {
+pub fn counting(stage: &Stage, number: u64) -> (Proxy, Arc<AtomicU64>) {
     let moments = Arc::new(AtomicU64::new(0));
     let counted = moments.clone();
     let proxy = stage.proxy(move |m| {
@@ -148,8 +171,7 @@ fn counting(stage: &Stage, number: u64) -> (Proxy, Arc<AtomicU64>) {
 
 #[test]
 fn killed_at_random_moments_the_same_command_ends_as_if_it_had_not_been() {
-    let now = || std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |t| t.as_nanos() as u64);
-    let seed = std::env::var("LITE2PG_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(now);
+    let seed = seed();
     println!("LITE2PG_SEED={seed}");
     let mut chance = Chance(seed);
     let rows = if is_long() { 450_000 } else { 20_000 };
@@ -160,14 +182,14 @@ fn killed_at_random_moments_the_same_command_ends_as_if_it_had_not_been() {
          CREATE INDEX wide_t ON wide (t);"
     );
     let scenario = Scenario { sql, more: &["--jobs", "2"], schema: "public", as_owner: false };
-    let whole = scenario.stage();
-    let (proxy, moments) = counting(&whole, u64::MAX);
-    ended(whole.command(&whole.through(&proxy)).output().unwrap()).exits(0);
-    let (expected, moments) = (whole.state("public"), moments.load(Ordering::SeqCst));
+    let mut stage = scenario.stage();
+    let (proxy, moments) = counting(&stage, u64::MAX);
+    ended(stage.command(&stage.through(&proxy)).output().unwrap()).exits(0);
+    let (expected, moments) = (stage.state("public"), moments.load(Ordering::SeqCst));
     let mut told = String::new();
     for _ in 0..if is_long() { 200 } else { 20 } {
         // Killed, and the one that goes on killed too, now and then.
-        let stage = scenario.stage();
+        scenario.set(&mut stage);
         let mut killed = 0;
         while killed == 0 || chance.below(3) == 0 {
             let number = chance.below(moments);

@@ -64,6 +64,11 @@ impl Stage {
         Self { path, seen: session(&target), target, more: Vec::new(), user: None, _dir: dir }
     }
 
+    /// Makes the target as fresh as it was: cheaper than another database, of which a test would need hundreds.
+    pub fn renew(&self) {
+        self.seen.batch("DROP SCHEMA IF EXISTS public, app, lite2pg CASCADE; CREATE SCHEMA public").unwrap();
+    }
+
     pub fn with(mut self, more: &[&str]) -> Self {
         self.more.extend(more.iter().map(|&m| m.to_owned()));
         self
