@@ -118,7 +118,7 @@ impl Pool {
             tls: tls.clone(),
             failure: failure.clone(),
         };
-        let opening = opening_statements(settings);
+        let opening = opening_statements(settings, &target.keepalive);
         let manager = Manager::from_connect(
             Config::new(),
             connector.clone(),
@@ -218,7 +218,7 @@ impl Drop for Shared {
 }
 
 /// The statements that every session begins with, as one message; the last gives the server's version.
-fn opening_statements(settings: &PoolSettings) -> String {
+fn opening_statements(settings: &PoolSettings, keepalive: &Keepalive) -> String {
     let lock_ms = settings.lock_timeout.map_or(0, |t| t.as_millis().max(1));
     // Of the timeouts that end sessions, some are not known to every version. Lanes are idle in their
     // transactions while they read the source, and a COPY may take hours.
@@ -227,10 +227,25 @@ fn opening_statements(settings: &PoolSettings) -> String {
     format!(
         "SET client_min_messages = warning; SET standard_conforming_strings = on; SET TimeZone = 'UTC'; \
          SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'iso_8601'; SET extra_float_digits = 1; \
-         SET bytea_output = 'hex'; SET lock_timeout = {lock_ms}; SELECT pg_advisory_unlock_all(); \
+         SET bytea_output = 'hex'; SET lock_timeout = {lock_ms}; {} SELECT pg_advisory_unlock_all(); \
          SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN ({}); \
          SELECT current_setting('server_version_num')",
+        server_keepalive(keepalive),
         timeouts.join(", ")
+    )
+}
+
+// The server asks in its turn whether our machine is still there: ours may vanish too, and its sessions would keep the
+// run's locks for the two hours that systems wait. A unix socket takes the settings and has no use for them.
+fn server_keepalive(settings: &Keepalive) -> String {
+    if settings.off {
+        return String::new();
+    }
+    let idle = settings.idle.unwrap_or(KEEPALIVE_IDLE).as_secs();
+    let interval = settings.interval.unwrap_or(KEEPALIVE_INTERVAL).as_secs();
+    let count = settings.count.unwrap_or(KEEPALIVE_COUNT);
+    format!(
+        "SET tcp_keepalives_idle = {idle}; SET tcp_keepalives_interval = {interval}; SET tcp_keepalives_count = {count};"
     )
 }
 

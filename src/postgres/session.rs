@@ -261,15 +261,13 @@ impl Transaction<'_> {
                 self.is_open = false;
                 Ok(())
             }
-            Err(error) => {
-                Err(match error.kind() {
-                    Kind::Target => {
-                        self.session.give_up();
-                        error.state("the server may or may not have kept the transaction")
-                    }
-                    _ => error.state("the transaction was rolled back"),
-                })
-            }
+            Err(error) => Err(match error.kind() {
+                Kind::Target => {
+                    self.session.give_up();
+                    error.state("the server may or may not have kept the transaction")
+                }
+                _ => error.state("the transaction was rolled back"),
+            }),
         }
     }
 

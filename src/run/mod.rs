@@ -125,9 +125,7 @@ pub fn migrate(options: &Options, target: &Target, observer: &dyn Observer, stop
     let no_row = |e: Error| e.or_state("no row was written by this start");
     let mut parents = existing::parents(&control, options, &planned).map_err(no_row)?;
     let replica_role = !parents.is_empty() && existing::may_be_replica(&control);
-    if !replica_role
-        && existing::set_aside(&mut control, run.id, &planned.plan, &parents, observer).map_err(no_row)?
-    {
+    if !replica_role && existing::set_aside(&mut control, run.id, &planned.plan, &parents, observer).map_err(no_row)? {
         parents = existing::parents(&control, options, &planned).map_err(no_row)?;
     }
     let context = Context {

@@ -84,7 +84,10 @@ pub fn look(session: &mut Session, options: &Options, fingerprint: &str) -> Resu
     if !lock(session, &options.schema)? {
         return Err(Error::new(Kind::Blocked, format!("another lite2pg is at work on schema `{}`", options.schema))
             .state("this one has written nothing")
-            .hint("wait for it to end; `SELECT * FROM pg_stat_activity WHERE application_name = 'lite2pg'` shows it"));
+            .hint(
+                "wait for it to end; if its machine is gone, the server notices after two minutes. \
+                 `SELECT * FROM pg_stat_activity WHERE application_name = 'lite2pg'` shows it",
+            ));
     }
     control::end_workers(session, &options.schema)?;
     if !control::exists(session)? {

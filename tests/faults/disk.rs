@@ -90,7 +90,10 @@ fn is_complete(path: &Path, target: &Target) {
     same_rows(path, &seen, "public", "owner", &["name"]);
     let built = "SELECT count(*) FROM pg_index WHERE indrelid = 'big'::regclass AND indisvalid";
     assert_eq!(value(&seen, built), "2");
-    assert_eq!(value(&seen, "SELECT count(*) FROM pg_constraint WHERE conrelid = 'big'::regclass AND contype = 'f'"), "1");
+    assert_eq!(
+        value(&seen, "SELECT count(*) FROM pg_constraint WHERE conrelid = 'big'::regclass AND contype = 'f'"),
+        "1"
+    );
 }
 
 #[test]
@@ -113,7 +116,8 @@ fn a_disk_that_fills_up_in_mid_copy_or_in_an_index_build_is_1_and_the_same_comma
         "hint: make room on the server's disk, then run the same command again",
     ]);
     let seen = session(&target);
-    let told = "SELECT (SELECT count(*) FROM big) || ' ' || (SELECT sum(rows) FROM lite2pg.range WHERE table_name = 'big')";
+    let told =
+        "SELECT (SELECT count(*) FROM big) || ' ' || (SELECT sum(rows) FROM lite2pg.range WHERE table_name = 'big')";
     let there = value(&seen, told);
     let (rows, recorded) = there.split_once(' ').unwrap();
     assert!(rows == recorded && rows != "0" && rows != "450000", "{there}");

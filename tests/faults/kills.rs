@@ -1,9 +1,8 @@
 //! `kill -9` of the program: before and after each step that lasts, and at random moments.
 
-use super::stage::{Stage, SMALL, is_long, killed_when_reached};
+use super::stage::{SMALL, Stage, is_long, killed_when_reached};
 use crate::support::program::{Running, ended};
 use crate::support::proxy::{Act, From, Proxy};
-
 
 use std::fmt::Write as _;
 use std::sync::Arc;

@@ -55,9 +55,15 @@ fn commit_cut(is_done: bool) {
             // Only COMMITs after this count: those of the small table do not.
             copied.store(ranges.load(Ordering::SeqCst) + 1, Ordering::SeqCst);
         }
-        let is_commit = m.step.is_some() && m.sql.contains("COMMIT") && m.from == if is_done { From::Server } else { From::Program };
+        let is_commit = m.step.is_some()
+            && m.sql.contains("COMMIT")
+            && m.from == if is_done { From::Server } else { From::Program };
         let is_second = copied.load(Ordering::SeqCst) >= 2 && ranges.load(Ordering::SeqCst) >= 2;
-        if is_commit && is_second && ranges.load(Ordering::SeqCst) == copied.load(Ordering::SeqCst) { Act::Cut } else { Act::Pass }
+        if is_commit && is_second && ranges.load(Ordering::SeqCst) == copied.load(Ordering::SeqCst) {
+            Act::Cut
+        } else {
+            Act::Pass
+        }
     });
     running.end().exits(7).says(&[
         "error: `big` cannot be copied",
@@ -124,6 +130,12 @@ fn a_server_that_hangs_up_on_everyone_is_7_and_says_that_nothing_was_written() {
     assert!(killed_when_reached(running, &proxy).is_none_or(|ran| ran.code == 7));
     drop(proxy);
     let (_proxy, running) = by_tcp(&stage, |m| if m.from == From::Server { Act::Cut } else { Act::Pass });
-    running.end().exits(7).says(&["the connection was closed while it was being made", "nothing was written by this start"]);
-    assert_eq!(value(&stage.seen, "SELECT to_regnamespace('lite2pg') IS NULL AND to_regclass('owner') IS NULL"), "true");
+    running
+        .end()
+        .exits(7)
+        .says(&["the connection was closed while it was being made", "nothing was written by this start"]);
+    assert_eq!(
+        value(&stage.seen, "SELECT to_regnamespace('lite2pg') IS NULL AND to_regclass('owner') IS NULL"),
+        "true"
+    );
 }

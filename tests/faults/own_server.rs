@@ -86,9 +86,11 @@ fn stopped_when(
     running.end().exits(7).says(words).says(&["hint: the server's log says why"]);
     drop(proxy);
     let host = server.target().host();
-    ended(command(path, &host).output().unwrap())
-        .exits(7)
-        .says(&["no server listens at the socket", "nothing was written by this start", "hint: is the server running"]);
+    ended(command(path, &host).output().unwrap()).exits(7).says(&[
+        "no server listens at the socket",
+        "nothing was written by this start",
+        "hint: is the server running",
+    ]);
 
     server.start_again();
     let seen = session(&server.target());
@@ -114,7 +116,13 @@ fn a_server_that_crashes_in_mid_copy_in_an_index_build_or_in_the_comparison_is_7
             && m.sql.contains("\"big\"")
             && batches.fetch_add(1, Ordering::SeqCst) == 25
     };
-    stopped_when(&server, &path, "stop -m immediate", &["`big` cannot be copied", "this one was rolled back"], third_range);
+    stopped_when(
+        &server,
+        &path,
+        "stop -m immediate",
+        &["`big` cannot be copied", "this one was rolled back"],
+        third_range,
+    );
     let index = |m: &Message<'_>| m.from == From::Server && m.step.is_some() && m.sql.contains("\"big_owner\"");
     stopped_when(&server, &path, "stop -m immediate", &["all rows are on the target"], index);
     let comparison = |m: &Message<'_>| {

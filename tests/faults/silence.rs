@@ -3,6 +3,7 @@
 //!
 //! The bounds are those of a connection string, set low. Nothing here waits for a time of its own.
 
+use super::own_server::OwnServer;
 use super::stage::Stage;
 use crate::support::program::{Running, until, value};
 use crate::support::proxy::{Act, From, Message, Proxy};
@@ -67,7 +68,11 @@ fn a_server_that_falls_silent_for_everyone_in_mid_copy_is_lost_in_bounded_time()
         &stage,
         proxy,
         running,
-        &["the server stopped answering", "a second connection was not answered either", "finished ranges are on the target"],
+        &[
+            "the server stopped answering",
+            "a second connection was not answered either",
+            "finished ranges are on the target",
+        ],
     );
 }
 
@@ -89,9 +94,7 @@ fn a_connection_that_swallows_a_copy_is_lost_although_the_server_is_well() {
 #[test]
 fn an_answer_to_an_index_build_that_does_not_arrive_is_not_waited_for() {
     let stage = big();
-    let (proxy, running) = started(&stage, |m| {
-        if answers_index(m) { Act::Mute } else { Act::Pass }
-    });
+    let (proxy, running) = started(&stage, |m| if answers_index(m) { Act::Mute } else { Act::Pass });
     lost_then_resumed(
         &stage,
         proxy,
@@ -111,7 +114,11 @@ fn rows_that_stop_coming_in_the_comparison_are_not_waited_for() {
         &stage,
         proxy,
         running,
-        &["`big` cannot be read on the target", "the server stopped answering", "everything is on the target, and was not compared"],
+        &[
+            "`big` cannot be read on the target",
+            "the server stopped answering",
+            "everything is on the target, and was not compared",
+        ],
     );
 }
 
@@ -119,9 +126,7 @@ fn rows_that_stop_coming_in_the_comparison_are_not_waited_for() {
 fn a_session_that_is_over_on_the_server_without_a_word_is_lost() {
     let stage = big();
     // The server's goodbye is swallowed along with everything else.
-    let (proxy, running) = started(&stage, |m| {
-        if answers_index(m) { Act::Mute } else { Act::Pass }
-    });
+    let (proxy, running) = started(&stage, |m| if answers_index(m) { Act::Mute } else { Act::Pass });
     eventually("the answer is swallowed", || proxy.is_reached());
     let end = "SELECT count(pg_terminate_backend(pid)) > 0 FROM pg_stat_activity \
                WHERE datname = current_database() AND query LIKE 'CREATE%big_owner%'";
@@ -152,11 +157,32 @@ fn an_index_build_that_takes_many_times_as_long_as_the_patience_is_waited_for() 
 }
 
 #[test]
+fn a_look_that_meets_another_server_behind_the_same_address_proves_nothing() {
+    let stage = big();
+    let other = OwnServer::start();
+    let elsewhere = session(&other.target());
+    elsewhere.batch(&format!("CREATE DATABASE {}", stage.target.dbname())).unwrap();
+    let holder = session(&stage.target);
+    let (proxy, running) = started(&stage, |_| Act::Pass);
+    until(&stage.seen, "to_regclass('big') IS NOT NULL");
+    holder.batch("BEGIN; LOCK TABLE big IN ROW EXCLUSIVE MODE").unwrap();
+    until(&stage.seen, "EXISTS (SELECT FROM pg_locks WHERE relation = 'big'::regclass AND NOT granted)");
+    proxy.send_to(&other.target());
+    let before = proxy.connections();
+    eventually("ten looks", || proxy.connections() >= before + 10);
+    proxy.send_to(&stage.target);
+    // One that is under way may still meet the other.
+    let before = proxy.connections();
+    eventually("a look at the right one", || proxy.connections() > before);
+    holder.batch("ROLLBACK").unwrap();
+    running.end().exits(0);
+    stage.has_every_row_once("public", "big", &["t"]);
+}
+
+#[test]
 fn a_silence_that_ends_before_the_patience_does_is_no_fault() {
     let stage = big();
-    let (proxy, running) = started(&stage, |m| {
-        if answers_index(m) { Act::Hold } else { Act::Pass }
-    });
+    let (proxy, running) = started(&stage, |m| if answers_index(m) { Act::Hold } else { Act::Pass });
     eventually("the answer is held", || proxy.is_reached());
     let before = proxy.connections();
     eventually("a look", || proxy.connections() > before);

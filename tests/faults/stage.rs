@@ -140,11 +140,16 @@ pub fn killed_when_reached(mut running: Running, proxy: &Proxy) -> Option<Ran> {
 
 #[track_caller]
 pub fn same_rows(path: &Path, seen: &Session, schema: &str, table: &str, texts: &[&str]) {
-    let lengths = |function: &str| texts.iter().map(|c| format!("sum({function}(\"{c}\"))")).collect::<Vec<_>>().join(" || ' ' || ");
+    let lengths = |function: &str| {
+        texts.iter().map(|c| format!("sum({function}(\"{c}\"))")).collect::<Vec<_>>().join(" || ' ' || ")
+    };
     let here: String = Connection::open(path)
         .unwrap()
         .query_row(
-            &format!("SELECT count(*) || ' ' || count(DISTINCT id) || ' ' || sum(id) || ' ' || {} FROM \"{table}\"", lengths("length")),
+            &format!(
+                "SELECT count(*) || ' ' || count(DISTINCT id) || ' ' || sum(id) || ' ' || {} FROM \"{table}\"",
+                lengths("length")
+            ),
             [],
             |row| row.get(0),
         )
@@ -167,7 +172,9 @@ pub fn state(seen: &Session, schema: &str) -> String {
     );
     let mut lines = Vec::new();
     for name in value(seen, &relations).split(',').filter(|name| *name != "NULL") {
-        let rows = format!("SELECT count(*) || ' ' || md5(string_agg(r::text, '|' ORDER BY r::text)) FROM \"{schema}\".\"{name}\" r");
+        let rows = format!(
+            "SELECT count(*) || ' ' || md5(string_agg(r::text, '|' ORDER BY r::text)) FROM \"{schema}\".\"{name}\" r"
+        );
         lines.push(format!("rows of {name}: {}", value(seen, &rows)));
     }
     let of = format!("IN (SELECT oid FROM pg_class WHERE relnamespace = '{schema}'::regnamespace)");

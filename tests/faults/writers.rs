@@ -1,8 +1,9 @@
 //! Others at work on the source or on the target: writers that hammer, a second lite2pg, signals at random moments.
 
 use super::kills::{Chance, counting, seed};
-use super::stage::{SMALL, Stage, is_long};
+use super::stage::{SMALL, Stage, is_long, killed_when_reached};
 use crate::support::program::{Running, value};
+use crate::support::proxy::Act;
 use rusqlite::{Connection, ErrorCode};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -11,8 +12,9 @@ use std::time::Duration;
 /// Moves one unit a commit from left to right, with four others in the way, and never waits for a lock but asks again.
 fn hammer(path: &Path, stop: &AtomicBool, commits: &AtomicU64) {
     let conn = Connection::open(path).unwrap();
-    conn.busy_timeout(Duration::ZERO).unwrap();
+    conn.busy_timeout(Duration::from_secs(20)).unwrap();
     conn.execute_batch("PRAGMA synchronous = OFF").unwrap();
+    conn.busy_timeout(Duration::ZERO).unwrap();
     while !stop.load(Ordering::Relaxed) {
         let moved = conn.execute_batch(
             "BEGIN IMMEDIATE; UPDATE account SET amount = amount - 1 WHERE side = 'left';
@@ -63,7 +65,7 @@ fn a_source_that_writers_hammer_is_read_at_one_moment_in_every_mode() {
         assert_eq!(value(&stage.seen, moment), "1000000 0", "{journal} {snapshot}");
         let total: u64 = value(&stage.seen, "SELECT n FROM moved").parse().unwrap();
         assert!(total <= commits.load(Ordering::Relaxed), "{journal} {snapshot}");
-        stage.has_every_row_once("public", "item", &["t"]);
+        stage.has_every_row_once("public", "owner", &["name"]);
     }
 }
 
@@ -86,15 +88,37 @@ fn of_starts_at_one_time_one_does_the_work_and_the_others_are_refused_or_find_it
 }
 
 #[test]
+fn a_program_whose_machine_vanished_keeps_its_lock_until_the_server_notices_and_the_same_command_says_so() {
+    let stage = Stage::of(SMALL);
+    stage.run().exits(0);
+    let expected = stage.state("public");
+    stage.renew();
+    let proxy = stage.proxy(|m| if m.asks_for(2) { Act::Hold } else { Act::Pass });
+    let running = Running::start(&mut stage.command(&stage.through(&proxy)));
+    while !proxy.is_reached() {}
+    // Its end does not come through: the server believes that somebody is there.
+    proxy.hide_ends();
+    running.kill();
+    stage.run().exits(3).says(&[
+        "another lite2pg is at work on schema `public`",
+        "this one has written nothing",
+        "hint: wait for it to end; if its machine is gone",
+    ]);
+    drop(proxy);
+    stage.run().exits(0).says(&["going on with run"]);
+    assert_eq!(stage.state("public"), expected);
+}
+
+#[test]
 fn a_source_that_was_replaced_is_refused_and_its_faithful_copy_is_gone_on_with() {
     let stage = Stage::of(SMALL);
     stage.run().exits(0);
     let expected = stage.state("public");
     stage.renew();
     // Killed before the second COMMIT: the run is begun, and a table is not there yet.
-    let proxy = stage.proxy(|m| if m.asks_for(2) { crate::support::proxy::Act::Hold } else { crate::support::proxy::Act::Pass });
+    let proxy = stage.proxy(|m| if m.asks_for(2) { Act::Hold } else { Act::Pass });
     let running = Running::start(&mut stage.command(&stage.through(&proxy)));
-    assert!(super::stage::killed_when_reached(running, &proxy).is_none());
+    assert!(killed_when_reached(running, &proxy).is_none());
     drop(proxy);
 
     let (own, aside) = (std::fs::read(&stage.path).unwrap(), stage.path.with_extension("aside"));

@@ -72,13 +72,14 @@ pub struct Proxy {
 }
 
 struct Shared {
-    server: PathBuf,
+    server: Mutex<PathBuf>,
     rule: Rule,
     state: Mutex<State>,
     changed: Condvar,
 }
 
 #[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "what was told to a proxy, each independent of the others")]
 struct State {
     steps: u64,
     connections: u64,
@@ -86,6 +87,7 @@ struct State {
     is_reached: bool,
     may_go_on: bool,
     is_mute: bool,
+    hides_ends: bool,
     is_over: bool,
     ends: Vec<Weak<End>>,
     /// Those that nobody serves.
@@ -101,7 +103,7 @@ enum End {
 impl Proxy {
     /// Stands before the server of `target`, and asks `rule` about each message.
     pub fn before(target: &Target, rule: impl Fn(&Message<'_>) -> Act + Send + Sync + 'static) -> Self {
-        let server = Path::new(&target.host()).join(format!(".s.PGSQL.{}", target.port()));
+        let server = Mutex::new(socket_of(target));
         let shared =
             Arc::new(Shared { server, rule: Box::new(rule), state: Mutex::default(), changed: Condvar::new() });
         let dir = TempDir::new().expect("a directory for a socket");
@@ -145,19 +147,19 @@ impl Proxy {
         self.shared.changed.notify_all();
     }
 
-    /// Everything is silent from now on.
-    pub fn mute(&self) {
-        self.shared.lock().is_mute = true;
+    /// New connections go to this server from now on.
+    pub fn send_to(&self, target: &Target) {
+        *self.shared.server.lock().unwrap_or_else(PoisonError::into_inner) = socket_of(target);
+    }
+
+    /// Connections that the program ends stay open on the server's side.
+    pub fn hide_ends(&self) {
+        self.shared.lock().hides_ends = true;
     }
 
     /// Connections that were made.
     pub fn connections(&self) -> u64 {
         self.shared.lock().connections
-    }
-
-    /// Durable steps that were asked for.
-    pub fn steps(&self) -> u64 {
-        self.shared.lock().steps
     }
 }
 
@@ -205,7 +207,8 @@ impl Shared {
             return true;
         }
         // Dropped where there is no server: the program sees its connection end.
-        let Ok(server) = UnixStream::connect(&self.server) else { return true };
+        let place = self.server.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Ok(server) = UnixStream::connect(place) else { return true };
         let (program, server) = (Arc::new(program), Arc::new(End::Unix(server)));
         state.ends.extend([&program, &server].map(Arc::downgrade));
         drop(state);
@@ -218,6 +221,7 @@ impl Shared {
                     From::Server => (&*server, &*program),
                 };
                 shared.pass(&line, from, &mut BufReader::with_capacity(64 * 1024, source), &mut sink);
+                drop(shared.changed.wait_while(shared.lock(), |s| s.hides_ends && !s.is_over));
                 if !line.is_cut.load(Ordering::SeqCst) {
                     program.shut(Shutdown::Both);
                     server.shut(Shutdown::Both);
@@ -245,7 +249,7 @@ impl Shared {
             let act = {
                 let mut state = self.lock();
                 let step = match (from, kind) {
-                    (From::Program, b'Q' | b'E') => self.step(line, &mut state),
+                    (From::Program, b'Q' | b'E') => step_of(line, &mut state),
                     (From::Server, b'Z') => Some(line.step.swap(0, Ordering::SeqCst)).filter(|step| *step > 0),
                     _ => None,
                 };
@@ -286,21 +290,25 @@ impl Shared {
             }
         }
     }
+}
 
-    // A statement that makes something last, and is not inside a transaction or ends one.
-    fn step(&self, line: &Line, state: &mut State) -> Option<u64> {
-        let sql = line.sql.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_alone = line.status.load(Ordering::SeqCst) == b'I';
-        let reads = ["SELECT", "SHOW", "SET", "BEGIN", "START", "ROLLBACK", "RESET", "LOCK", "FETCH", "SAVEPOINT"];
-        let first = sql.trim_start().split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default();
-        let lasts = !reads.contains(&first) || sql.contains("setval");
-        if !(is_alone && lasts || sql.contains("COMMIT")) {
-            return None;
-        }
-        state.steps += 1;
-        line.step.store(state.steps, Ordering::SeqCst);
-        Some(state.steps)
+// A statement that makes something last, and is not inside a transaction or ends one.
+fn step_of(line: &Line, state: &mut State) -> Option<u64> {
+    let sql = line.sql.lock().unwrap_or_else(PoisonError::into_inner);
+    let is_alone = line.status.load(Ordering::SeqCst) == b'I';
+    let reads = ["SELECT", "SHOW", "SET", "BEGIN", "START", "ROLLBACK", "RESET", "LOCK", "FETCH", "SAVEPOINT"];
+    let first = sql.trim_start().split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default();
+    let lasts = !reads.contains(&first) || sql.contains("setval");
+    if !(is_alone && lasts || sql.contains("COMMIT")) {
+        return None;
     }
+    state.steps += 1;
+    line.step.store(state.steps, Ordering::SeqCst);
+    Some(state.steps)
+}
+
+fn socket_of(target: &Target) -> PathBuf {
+    Path::new(&target.host()).join(format!(".s.PGSQL.{}", target.port()))
 }
 
 // The next message with its head. The first of a program has no letter.
