@@ -5,6 +5,7 @@ use crate::support::program::{Running, ended};
 use crate::support::proxy::{Act, From, Proxy};
 
 use std::fmt::Write as _;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -18,6 +19,9 @@ enum Moment {
     After,
 }
 
+/// More steps than any run has.
+const MANY: u64 = 1000;
+
 /// A kind of run whose steps are gone through.
 struct Scenario {
     sql: String,
@@ -25,8 +29,10 @@ struct Scenario {
     more: &'static [&'static str],
     /// Where the tables are.
     schema: &'static str,
-    /// As another role, and into tables that a run before made.
+    /// As another role than the superuser.
     as_owner: bool,
+    /// Into tables that a run before made, and after these statements.
+    into: Option<&'static str>,
 }
 
 impl Scenario {
@@ -45,21 +51,26 @@ impl Scenario {
     /// A target as it is before the run.
     fn set(&self, stage: &mut Stage) {
         stage.renew();
-        if self.as_owner {
-            stage.more.retain(|m| m != "--data-only");
-            ended(stage.command(&stage.direct()).arg("--schema-only").output().unwrap()).exits(0);
-            stage.more.push("--data-only".to_owned());
+        if let Some(prepared) = self.into {
+            let schema = ["--schema", self.schema, "--schema-only"].map(str::to_owned).to_vec();
+            let more = std::mem::replace(&mut stage.more, schema);
+            stage.run().exits(0);
+            stage.more = more;
+            stage.seen.batch(prepared).unwrap();
         }
     }
 }
 
-/// Kills at durable steps in turn until there is none of that number, and goes on by the same command.
+/// Kills at durable steps in turn until there is none of that number, and goes on by the same command. The first of
+/// `steps` is the least that a run must have, the last the most that are gone through.
 #[track_caller]
-fn kill_at_each_step(scenario: &Scenario, least: u64, moment_of: impl Fn(u64) -> Moment) {
+fn kill_at_each_step(scenario: &Scenario, steps: RangeInclusive<u64>, moment_of: impl Fn(u64) -> Moment) {
     let mut stage = scenario.stage();
     stage.run().exits(0);
-    let expected = stage.state(scenario.schema);
-    for step in 1.. {
+    let (expected, runs) = (stage.state(scenario.schema), stage.runs());
+    // A run that ended is not gone on with where the same command is to do something once more.
+    let again = scenario.more.iter().any(|m| ["--truncate", "--on-conflict"].contains(m));
+    for step in 1..=*steps.end() {
         scenario.set(&mut stage);
         let moment = moment_of(step);
         let proxy = stage.proxy(move |m| match moment {
@@ -70,29 +81,31 @@ fn kill_at_each_step(scenario: &Scenario, least: u64, moment_of: impl Fn(u64) ->
         let running = Running::start(&mut stage.command(&stage.through(&proxy)));
         if let Some(ran) = killed_when_reached(running, &proxy) {
             ran.exits(0);
-            assert!(step > least, "only {} steps were met", step - 1);
+            assert!(steps.contains(&step), "only {} steps were met", step - 1);
             println!("killed at {} steps", step - 1);
             return;
         }
         drop(proxy);
         let ran = stage.run();
         assert_eq!(ran.code, 0, "{moment:?} step {step}: {}", ran.stderr);
-        assert!(ran.stdout.contains("verified: every cell"), "{moment:?} step {step}: {}", ran.stdout);
+        let is_verified = ran.stdout.contains("verified: every cell") || scenario.more.contains(&"--no-verify");
+        assert!(is_verified, "{moment:?} step {step}: {}", ran.stdout);
         assert_eq!(stage.state(scenario.schema), expected, "{moment:?} step {step}");
+        assert!(again || stage.runs() == runs, "{moment:?} step {step}: a run of its own was begun");
     }
 }
 
 /// Every second step before the server does it, the others after. In long runs, all steps both ways.
 #[track_caller]
-fn kill_at_each_step_in_turn(scenario: &Scenario, least: u64) {
-    kill_at_each_step(scenario, least, |step| if step % 2 == 0 { Moment::Before } else { Moment::After });
+fn kill_at_each_step_in_turn(scenario: &Scenario, steps: RangeInclusive<u64>) {
+    kill_at_each_step(scenario, steps.clone(), |step| if step % 2 == 0 { Moment::Before } else { Moment::After });
     if is_long() {
-        kill_at_each_step(scenario, least, |step| if step % 2 == 0 { Moment::After } else { Moment::Before });
+        kill_at_each_step(scenario, steps, |step| if step % 2 == 0 { Moment::After } else { Moment::Before });
     }
 }
 
 fn small() -> Scenario {
-    Scenario { sql: SMALL.to_owned(), more: &["--jobs", "2"], schema: "public", as_owner: false }
+    Scenario { sql: SMALL.to_owned(), more: &["--jobs", "2"], schema: "public", as_owner: false, into: None }
 }
 
 /// Two tables whose foreign keys point at each other: a role that may not switch them off sets them aside.
@@ -102,7 +115,13 @@ fn cycle() -> Scenario {
         CREATE TABLE b (id INTEGER PRIMARY KEY, a INTEGER REFERENCES a);
         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100) INSERT INTO a SELECT i, 101 - i FROM n;
         INSERT INTO b SELECT id, b FROM a;";
-    Scenario { sql: sql.to_owned(), more: &["--schema", "app", "--jobs", "2"], schema: "app", as_owner: true }
+    Scenario {
+        sql: sql.to_owned(),
+        more: &["--schema", "app", "--jobs", "2", "--data-only"],
+        schema: "app",
+        as_owner: true,
+        into: Some(""),
+    }
 }
 
 /// A table whose first plan its rows disprove between two places that the profile reads, and tables that stay as they are.
@@ -113,28 +132,39 @@ fn disproved() -> Scenario {
         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 70000)
             INSERT INTO odd SELECT i, CASE WHEN i = 35900 THEN 'no date' ELSE '2024-01-01' END FROM n;
         CREATE INDEX odd_v ON odd (v);";
-    Scenario { sql: sql.to_owned(), more: &["--jobs", "2"], schema: "public", as_owner: false }
+    Scenario { sql: sql.to_owned(), more: &["--jobs", "2"], schema: "public", as_owner: false, into: None }
 }
 
 #[test]
 fn killed_before_each_durable_step_the_same_command_ends_as_if_it_had_not_been() {
-    kill_at_each_step(&small(), 15, |_| Moment::Before);
+    kill_at_each_step(&small(), 15..=MANY, |_| Moment::Before);
 }
 
 #[test]
 fn killed_after_each_durable_step_the_same_command_ends_as_if_it_had_not_been() {
-    kill_at_each_step(&small(), 15, |_| Moment::After);
+    kill_at_each_step(&small(), 15..=MANY, |_| Moment::After);
 }
 
 #[test]
 fn killed_at_each_step_while_foreign_keys_are_aside_the_same_command_puts_them_back() {
-    kill_at_each_step_in_turn(&cycle(), 10);
+    kill_at_each_step_in_turn(&cycle(), 10..=MANY);
+}
+
+#[test]
+fn killed_at_each_step_into_tables_that_held_rows_the_same_command_empties_them_once_or_merges_into_them() {
+    let theirs = "INSERT INTO owner VALUES (1, 'theirs'), (5, 'five')";
+    let into = |more| Scenario { more, into: Some(theirs), ..small() };
+    kill_at_each_step_in_turn(&into(&["--data-only", "--truncate"]), 5..=MANY);
+    // Merged rows cannot be compared with the source's.
+    kill_at_each_step_in_turn(&into(&["--data-only", "--on-conflict", "update", "--no-verify"]), 5..=MANY);
+    kill_at_each_step_in_turn(&into(&["--data-only", "--on-conflict", "skip", "--no-verify"]), 5..=MANY);
 }
 
 #[test]
 fn killed_at_each_step_around_a_plan_that_its_rows_disprove_the_same_command_ends_with_the_wider_one() {
     disproved().stage().run().exits(0).says(&["`odd` is loaded again"]);
-    kill_at_each_step_in_turn(&disproved(), 8);
+    // The wider plan is the fourth step; from the seventh on it is like any other run.
+    kill_at_each_step_in_turn(&disproved(), 7..=if is_long() { MANY } else { 8 });
 }
 
 /// Numbers that look random and are the same for the same seed (splitmix64).
@@ -180,7 +210,7 @@ fn killed_at_random_moments_the_same_command_ends_as_if_it_had_not_been() {
              INSERT INTO wide SELECT i, i || hex(zeroblob(60)) FROM n;
          CREATE INDEX wide_t ON wide (t);"
     );
-    let scenario = Scenario { sql, more: &["--jobs", "2"], schema: "public", as_owner: false };
+    let scenario = Scenario { sql, more: &["--jobs", "2"], schema: "public", as_owner: false, into: None };
     let mut stage = scenario.stage();
     let (proxy, moments) = counting(&stage, u64::MAX);
     ended(stage.command(&stage.through(&proxy)).output().unwrap()).exits(0);

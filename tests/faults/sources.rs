@@ -210,9 +210,10 @@ fn a_damaged_page_anywhere_costs_no_row_in_silence() {
                 _ => damaged[start + 8..start + 40].iter_mut().enumerate().for_each(|(i, b)| *b ^= i as u8),
             }
             let path = file(&dir, "damaged.db", &damaged);
-            match judged_like_sqlite(&stage, &path, &format!("page {page}, damage {kind}")) {
-                true => arrived += 1,
-                false => refused += 1,
+            if judged_like_sqlite(&stage, &path, &format!("page {page}, damage {kind}")) {
+                arrived += 1;
+            } else {
+                refused += 1;
             }
         }
     }

@@ -104,7 +104,7 @@ impl Stage {
         Proxy::before(&self.target, rule)
     }
 
-    /// All that the runs of this source must leave behind, as text: rows, columns, constraints, indexes, views,
+    /// All that the last run of this source must leave behind, as text: rows, columns, constraints, indexes, views,
     /// sequences, and what the control schema says. Nothing in it depends on when or how often it was tried.
     #[track_caller]
     pub fn state(&self, schema: &str) -> String {
@@ -115,6 +115,11 @@ impl Stage {
     #[track_caller]
     pub fn has_every_row_once(&self, schema: &str, table: &str, texts: &[&str]) {
         same_rows(&self.path, &self.seen, schema, table, texts);
+    }
+
+    /// The runs that were begun.
+    pub fn runs(&self) -> String {
+        value(&self.seen, "SELECT count(*) FROM lite2pg.run")
     }
 
     /// The ranges that are on the target, with the time of it.
@@ -215,11 +220,12 @@ pub fn state(seen: &Session, schema: &str) -> String {
         ),
         (
             "control",
-            "SELECT (SELECT string_agg(state, ' ' ORDER BY id) FROM lite2pg.run) || ', originals ' || \
+            "SELECT (SELECT state FROM lite2pg.run ORDER BY id DESC LIMIT 1) || ', originals ' || \
              (SELECT coalesce(string_agg(concat_ws(' ', table_name, key, column_name, class, encode(bytes, 'hex')), ';' \
-             ORDER BY table_name, key), '-') FROM lite2pg.original) || ', rows ' || \
-             (SELECT string_agg(table_name || ' ' || rows, ' ' ORDER BY table_name) FROM \
-             (SELECT table_name, sum(rows) AS rows FROM lite2pg.range GROUP BY 1) r) || ', objects ' || \
+             ORDER BY table_name, key), '-') FROM lite2pg.original WHERE run = (SELECT id FROM lite2pg.run ORDER BY id DESC LIMIT 1)) \
+             || ', rows ' || (SELECT string_agg(table_name || ' ' || rows, ' ' ORDER BY table_name) FROM \
+             (SELECT table_name, sum(rows) AS rows FROM lite2pg.range \
+             WHERE run = (SELECT id FROM lite2pg.run ORDER BY id DESC LIMIT 1) GROUP BY 1) r) || ', objects ' || \
              (SELECT coalesce(string_agg(kind || ' ' || name, ' ' ORDER BY kind, name), '-') FROM lite2pg.object) || ', aside ' || \
              (SELECT count(*) FROM lite2pg.foreign_key)"
                 .to_owned(),
