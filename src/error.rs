@@ -16,6 +16,8 @@ pub enum Kind {
     Usage,
     /// The plan would lose or overwrite data, or cannot be carried out. Exit code 3.
     Blocked,
+    /// Everything is done, and rows were set aside. Exit code 4.
+    Rejected,
     /// Both sides were compared, and differ or were not compared whole. Exit code 5.
     Different,
     /// The SQLite file cannot be reached, read or trusted. Exit code 6.
@@ -38,6 +40,7 @@ impl Kind {
             Self::Failed | Self::Bug => 1,
             Self::Usage => 2,
             Self::Blocked => 3,
+            Self::Rejected => 4,
             Self::Different => 5,
             Self::Source => 6,
             Self::Target => 7,

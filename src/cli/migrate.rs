@@ -3,13 +3,15 @@
 use super::output;
 use super::proving::Proving;
 use super::reading::Reading;
+use super::ruling::Ruling;
 use super::server::{Server, no_target};
 use super::signals::stop_flag;
 use super::telling::Telling;
 use crate::error::Result;
 use crate::load::Conflict;
+use crate::model::event::Summary;
 use crate::postgres::EmbeddedOptions;
-use crate::report::{plan, summary, verification};
+use crate::report::{plan, rejected, summary, verification};
 use crate::run::{self, Options, Scope};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
@@ -56,6 +58,8 @@ pub struct Arguments {
     /// With `embedded`: leave the server running and print how to connect
     #[arg(long)]
     keep: bool,
+    #[command(flatten)]
+    ruling: Ruling,
     #[command(flatten)]
     proving: Proving,
     #[command(flatten)]
@@ -109,8 +113,16 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             "this run had finished before: the target was changed since, or is in use by now; `--restart` begins again",
         )),
         Some(error) => Err(error),
-        None => Ok(()),
+        None => unfinished_business(&summary, &options),
     }
+}
+
+// Rows that were set aside, and what a strict run does not take.
+fn unfinished_business(summary: &Summary, options: &Options) -> Result<()> {
+    if options.strict {
+        return run::strictly(summary).map_or(Ok(()), Err);
+    }
+    rejected::error(&summary.rejects, options.rejects.allowed).map_or(Ok(()), Err)
 }
 
 impl Arguments {
@@ -120,7 +132,7 @@ impl Arguments {
     }
 
     fn options(&self) -> Result<Options> {
-        Ok(Options {
+        self.ruling.apply(Options {
             scope: match (self.schema_only, self.data_only) {
                 (true, _) => Scope::SchemaOnly,
                 (_, true) => Scope::DataOnly,

@@ -6,6 +6,8 @@ mod migrate;
 mod output;
 mod proving;
 mod reading;
+mod rejects;
+mod ruling;
 mod server;
 mod signals;
 mod telling;
@@ -21,7 +23,7 @@ use std::process::ExitCode;
 #[derive(Debug, Parser)]
 #[command(name = "lite2pg", version, about, max_term_width = 100, disable_help_subcommand = true)]
 #[command(
-    after_help = "Exit codes: 0 done · 1 failed · 2 usage · 3 blocked, nothing written · 5 both sides differ · 6 source · 7 target · 8 interrupted, \
+    after_help = "Exit codes: 0 done · 1 failed · 2 usage · 3 blocked, nothing written · 4 rows were set aside · 5 both sides differ · 6 source · 7 target · 8 interrupted, \
     the same command resumes"
 )]
 struct Arguments {
@@ -35,6 +37,8 @@ enum Verb {
     Migrate(Box<migrate::Arguments>),
     /// Compare a SQLite database with what is in PostgreSQL, cell by cell
     Verify(Box<verify::Arguments>),
+    /// List rows that a migration has set aside, or try them again
+    Rejects(rejects::Arguments),
     /// Load a sample by several strategies and settings, and predict a migration
     Bench(Box<bench::Arguments>),
 }
@@ -44,6 +48,7 @@ impl Verb {
         match self {
             Self::Migrate(arguments) => migrate::run(arguments),
             Self::Verify(arguments) => verify::run(arguments),
+            Self::Rejects(arguments) => rejects::run(arguments),
             Self::Bench(arguments) => bench::run(arguments),
         }
     }
@@ -52,6 +57,7 @@ impl Verb {
         match self {
             Self::Migrate(arguments) => arguments.tells_events(),
             Self::Verify(arguments) => arguments.tells_events(),
+            Self::Rejects(arguments) => arguments.tells_events(),
             Self::Bench(arguments) => arguments.tells_events(),
         }
     }

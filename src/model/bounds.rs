@@ -158,6 +158,19 @@ pub const AGGREGATE_ROWS_MAX: u64 = 20_000;
 /// Rows of one table that a repair puts right: their keys are held, 16 bytes each.
 pub const REPAIR_ROWS_MAX: usize = 1_000_000;
 
+/// Rows that a run sets aside where nobody states a number: the places of all of them are held in memory, and a rule that
+/// most rows break is a wrong rule.
+pub const REJECTS_MAX: u64 = 100_000;
+
+/// Rows of one step of the search for those that the server refuses: at first, and at most where it refuses few.
+pub const SEARCH_ROWS: (usize, usize) = (512, 4096);
+
+/// Bytes of such a step, as the rows are encoded.
+pub const SEARCH_BYTES_MAX: usize = 1024 * 1024;
+
+/// Times that a range is tried again because another lane's rows were in the way of its own.
+pub const REFUSED_TRIES_MAX: u32 = 8;
+
 /// Places in a table, and rows from each, that PostgreSQL reads itself in a comparison that somebody asked for.
 pub const SAMPLE_SPOTS: (u64, u64) = (32, 32);
 

@@ -14,6 +14,7 @@ pub mod event;
 pub mod name;
 pub mod pg_type;
 pub mod plan;
+pub mod policy;
 pub mod profile;
 pub mod range;
 pub mod source;

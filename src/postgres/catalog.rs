@@ -31,6 +31,8 @@ pub struct ExistingColumn {
     pub pg_type: Option<PgType>,
     /// Its type as PostgreSQL prints it.
     pub type_text: String,
+    /// The labels of its enum, in their order.
+    pub labels: Option<Vec<String>>,
     /// NOT NULL
     pub not_null: bool,
     /// A value is there when none is given: a default, an identity.
@@ -130,7 +132,8 @@ fn columns(session: &Session, table: i64) -> Result<Vec<ExistingColumn>> {
     let sql = "SELECT a.attname::text, format_type(a.atttypid, a.atttypmod), a.attnotnull, \
                       a.atthasdef OR a.attidentity <> '', a.attgenerated <> '', \
                       b.typname::text, CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END, b.typtype::text, \
-                      n.nspname::text \
+                      n.nspname::text, \
+                      (SELECT array_agg(enumlabel::text ORDER BY enumsortorder) FROM pg_enum WHERE enumtypid = b.oid) \
                FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid \
                JOIN pg_type b ON b.oid = CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END \
                JOIN pg_namespace n ON n.oid = b.typnamespace \
@@ -146,6 +149,7 @@ fn columns(session: &Session, table: i64) -> Result<Vec<ExistingColumn>> {
                 name: row.get(0),
                 pg_type: pg_type(&name, modifier, &kind, in_catalog, &type_text),
                 type_text,
+                labels: row.get(9),
                 not_null: row.get(2),
                 has_default: row.get(3),
                 generated: row.get(4),

@@ -44,6 +44,19 @@ CREATE TABLE IF NOT EXISTS lite2pg.original (
 );
 CREATE INDEX IF NOT EXISTS original_run_table_name_key_idx ON lite2pg.original (run, table_name, key);
 
+-- Rows that were set aside: which, and why. Their values are in the source, and in the files that list them.
+CREATE TABLE IF NOT EXISTS lite2pg.reject (
+    run         uuid NOT NULL REFERENCES lite2pg.run ON DELETE CASCADE,
+    table_name  text NOT NULL,
+    key         bigint NOT NULL,
+    -- The row's number among those of its key; 0 wherever the key is a rowid.
+    nth         bigint NOT NULL,
+    column_name text,
+    reason      text NOT NULL,
+    sqlstate    text
+);
+CREATE INDEX IF NOT EXISTS reject_run_table_name_key_idx ON lite2pg.reject (run, table_name, key);
+
 -- Foreign keys of tables that were there, dropped while rows move; a row goes when its key is put back.
 CREATE TABLE IF NOT EXISTS lite2pg.foreign_key (
     run        uuid NOT NULL REFERENCES lite2pg.run ON DELETE CASCADE,

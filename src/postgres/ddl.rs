@@ -179,6 +179,15 @@ pub fn create_stage(schema: &str, table: &TablePlan) -> String {
     )
 }
 
+/// Empties the stage for other rows.
+#[must_use]
+pub fn empty_stage() -> String {
+    format!("TRUNCATE {STAGE}")
+}
+
+/// Constraints that wait for the end of a transaction are asked with each statement.
+pub const CHECK_AT_ONCE: &str = "SET CONSTRAINTS ALL IMMEDIATE";
+
 /// Moves the staged rows into the target. `key` is empty where the table has none.
 #[must_use]
 pub fn insert_from_stage(schema: &str, table: &TablePlan, key: &[String], update: bool) -> String {

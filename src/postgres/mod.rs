@@ -17,6 +17,7 @@ pub mod decode;
 mod embedded;
 pub mod encode;
 mod environment;
+pub mod fallback;
 mod passfile;
 mod programs;
 pub mod read;
@@ -35,8 +36,8 @@ pub use connect::{Pool, PoolSettings};
 pub use copy::{CopyIn, CopyOut};
 pub use embedded::{Embedded, EmbeddedOptions, Kept};
 pub use environment::Environment;
-pub use refusal::{is_answer, is_server_gone, refused_column};
-pub use session::{CancelHandle, ServerInfo, Session, Transaction};
+pub use refusal::{is_answer, is_server_gone, refused_column, refused_line};
+pub use session::{CancelHandle, Savepoint, ServerInfo, Session, Transaction};
 pub use target::{Endpoint, SslMode, Target};
 
 pub use tokio_postgres::Row;

@@ -39,6 +39,16 @@ pub fn refused_column(error: &Error) -> Option<String> {
     Some(column.split_once(':').map_or(column, |(name, _)| name).to_owned())
 }
 
+/// The line of a COPY, from 1, at which the server refused it, where it tells one: its context has `COPY t, line 3`.
+/// In the binary format a line is a row.
+#[must_use]
+pub fn refused_line(error: &Error) -> Option<usize> {
+    let place =
+        error.facts().iter().find_map(|f| f.split_once("COPY ")).filter(|(head, _)| head.starts_with("where: "));
+    let (_, line) = place?.1.rsplit_once(", line ")?;
+    line.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+}
+
 /// An error of a statement. `sql` is shown by its first line; it never holds values of rows.
 pub(super) fn refused(error: tokio_postgres::Error, sql: &str) -> Error {
     let Some(db) = error.as_db_error() else { return not_said_by_the_server(error, sql) };

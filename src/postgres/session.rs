@@ -277,6 +277,12 @@ impl Transaction<'_> {
         self.session.batch("ROLLBACK").inspect_err(|_| self.session.give_up())
     }
 
+    /// Marks a point to which the transaction can go back.
+    pub fn savepoint(&self, name: &'static str) -> Result<Savepoint<'_>> {
+        self.batch(&format!("SAVEPOINT {name}"))?;
+        Ok(Savepoint { session: self.session, name })
+    }
+
     /// Begins `COPY … FROM STDIN` in this transaction. Until it is finished or dropped, the transaction's other
     /// statements wait for ever: the connection is in the middle of the COPY.
     pub fn copy_in(&self, sql: &str) -> Result<CopyIn<'_>> {
@@ -286,6 +292,24 @@ impl Transaction<'_> {
     /// Begins `COPY … TO STDOUT` in this transaction.
     pub fn copy_out(&mut self, sql: &str) -> Result<CopyOut<'_>> {
         CopyOut::start(self.session, sql)
+    }
+}
+
+/// A point to which a transaction can go back. Left alone, what came after it stays.
+pub struct Savepoint<'a> {
+    session: &'a Session,
+    name: &'static str,
+}
+
+impl Savepoint<'_> {
+    /// Undoes what came after it.
+    pub fn back(self) -> Result<()> {
+        self.session.batch(&format!("ROLLBACK TO SAVEPOINT {0}; RELEASE SAVEPOINT {0}", self.name))
+    }
+
+    /// Keeps what came after it.
+    pub fn keep(self) -> Result<()> {
+        self.session.batch(&format!("RELEASE SAVEPOINT {}", self.name))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::figures::{bytes, count, duration, per_second, plural};
 use super::layout::{cut, wrapped};
-use super::verification;
+use super::{rejected, verification};
 use crate::model::event::{Phase, Summary};
 use crate::model::plan::Level;
 use comfy_table::{CellAlignment, Table, presets};
@@ -25,6 +25,7 @@ pub fn text(summary: &Summary) -> String {
         let _ = writeln!(out, "{}\n", tables(summary).trim_fmt());
     }
     ledger(summary, &mut out);
+    rejected::text(&summary.rejects, &mut out);
     phases(summary, &mut out);
     let verification = summary.verification.as_ref();
     let rows: u64 = summary.tables.iter().map(|t| t.rows).sum();

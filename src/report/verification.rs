@@ -80,6 +80,9 @@ fn tables(verification: &Verification) -> Table {
 
 fn word(table: &TableVerdict) -> String {
     match &table.outcome {
+        Outcome::Equal if table.unverified.is_empty() && table.rejected > 0 => {
+            format!("equal but for {} set aside", count(table.rejected))
+        }
         Outcome::Equal if table.unverified.is_empty() => "equal".to_owned(),
         Outcome::Equal => format!("equal but for {}", plural(table.unverified.len() as u64, "unverified column")),
         Outcome::Different(d) => totals(d),
@@ -195,7 +198,9 @@ fn word_on_all(verification: &Verification) -> String {
         return format!("not verified: {tables}, {} compared, see above\n", plural(rows, "row"));
     }
     let word = if verification.level == Level::Rows { "verified" } else { "compared" };
-    let text = format!("{word}: {what} of {} in {tables} agrees{}", plural(rows, "row"), besides(verification));
+    let rejected: u64 = verification.tables.iter().map(|t| t.rejected).sum();
+    let aside = if rejected == 0 { String::new() } else { format!("; {} set aside", plural(rejected, "row")) };
+    let text = format!("{word}: {what} of {} in {tables} agrees{aside}{}", plural(rows, "row"), besides(verification));
     wrapped("", &text, 2) + "\n"
 }
 

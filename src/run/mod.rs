@@ -12,14 +12,19 @@ mod options;
 mod oracles;
 mod probe;
 mod proof;
+mod rejects;
 mod repair;
+mod retry;
 mod rows;
 mod start;
+mod strict;
 mod verify;
 
 pub use bench::{BenchOptions, bench};
-pub use options::{Options, Scope, default_jobs};
+pub use options::{Options, RejectLimits, Scope, default_jobs};
 pub use proof::Wish;
+pub use retry::{Retried, Wanted, set_aside};
+pub use strict::after as strictly;
 pub use verify::verify;
 
 use crate::error::{Error, Kind, Result};
@@ -27,6 +32,7 @@ use crate::load::Conflict;
 use crate::model::digest::SetDigest;
 use crate::model::event::{Event, Observer, Phase, Summary};
 use crate::model::plan::{Plan, Remark, TablePlan};
+use crate::model::policy::Policy;
 use crate::model::source::Catalog;
 use crate::model::verdict::{Outcome, TableVerdict, Verification};
 use crate::plan::Draft;
@@ -112,7 +118,7 @@ pub fn migrate(options: &Options, target: &Target, observer: &dyn Observer, stop
         Start::Finished(run) => {
             return finished(*run, &opened, &pool, options, observer, stop, clock).map_err(untouched);
         }
-        Start::Resume(run) => resume(*run, &opened, &control, options, observer).map_err(untouched)?,
+        Start::Resume(run) => resume(*run, &opened, &mut control, options, observer).map_err(untouched)?,
         Start::Fresh => {
             let prepared = prepare(options, &mut opened, &control, observer, stop, &mut clock);
             let dropped = "what the earlier run created is dropped; nothing new was written";
@@ -124,7 +130,10 @@ pub fn migrate(options: &Options, target: &Target, observer: &dyn Observer, stop
     };
     let no_row = |e: Error| e.or_state("no row was written by this start");
     let mut parents = existing::parents(&control, options, &planned).map_err(no_row)?;
-    let replica_role = !parents.is_empty() && existing::may_be_replica(&control);
+    // Orphans can be set aside only where the server looks for them.
+    let sets_aside =
+        planned.plan.tables.iter().any(|t| parents.contains_key(&t.target) && t.on_refusal != Policy::Fail);
+    let replica_role = !parents.is_empty() && !sets_aside && existing::may_be_replica(&control);
     if !replica_role && existing::set_aside(&mut control, run.id, &planned.plan, &parents, observer).map_err(no_row)? {
         parents = existing::parents(&control, options, &planned).map_err(no_row)?;
     }
@@ -142,10 +151,14 @@ pub fn migrate(options: &Options, target: &Target, observer: &dyn Observer, stop
     if options.scope == Scope::SchemaOnly {
         clock.phase(Phase::Create, planned.plan.tables.len(), || create_all(&context, &planned.plan))?;
     } else {
-        clock.phase(Phase::Copy, planned.plan.tables.len(), || {
-            let copied = rows::copy(&context, &mut opened.readers, &mut planned);
-            copied.map_err(|e| e.or_state("finished ranges are on the target; half-done ones were rolled back"))
-        })?;
+        let copied = clock
+            .phase(Phase::Copy, planned.plan.tables.len(), || rows::copy(&context, &mut opened.readers, &mut planned));
+        // Listed even where the run ends here: what was set aside so far says what to do about the rest.
+        let listed = control::rejects(&control, run.id).and_then(|found| {
+            rejects::list(&options.rejects, &planned.plan, &opened.catalog, &opened.readers[0], &found)
+        });
+        copied.map_err(|e| e.or_state("finished ranges are on the target; half-done ones were rolled back"))?;
+        listed?;
     }
     // The readers hold locks on the source; nothing below needs it.
     opened.readers.clear();
@@ -224,7 +237,11 @@ fn prepare(
     let mut planned = plan_rows(draft, opened, observer, stop, clock)?;
     let mut session = control.another()?;
     clock.phase(Phase::Create, planned.plan.tables.len(), || probe::probe(&mut session, &mut planned.plan))?;
+    rejects::fallbacks(&mut session, &mut planned.plan)?;
     keyless(options, &mut planned.plan);
+    if options.strict {
+        strict::before(&planned)?;
+    }
     for remark in &planned.plan.remarks {
         observer.event(&Event::Remark(remark.clone()));
     }
@@ -289,7 +306,7 @@ fn begin(options: &Options, opened: &Opened, planned: &Planned, control: &mut Se
 fn resume(
     run: RunRecord,
     opened: &Opened,
-    control: &Session,
+    control: &mut Session,
     options: &Options,
     observer: &dyn Observer,
 ) -> Result<(Planned, RunRecord, bool)> {
@@ -299,7 +316,10 @@ fn resume(
     let existing = catalog::tables(control, &options.schema, &names)?;
     let taken = start::taken(control, &options.schema, Some(&run.plan))?;
     let draft = Draft::new(opened.catalog.clone(), options.plan_options(), &taken, &existing)?;
-    let planned = Planned { draft, profiles: run.profiles.clone(), plan: run.plan.clone() };
+    let mut planned = Planned { draft, profiles: run.profiles.clone(), plan: run.plan.clone() };
+    if rejects::change_policies(&mut planned.plan, &planned.draft, control)? {
+        control::change_plan(control, run.id, &planned.plan, &options.shape())?;
+    }
     Ok((planned, run, true))
 }
 
@@ -333,8 +353,10 @@ fn finished(
     }
     let tables = account::table_summaries(&run.plan, &done, &counts, &HashMap::new(), &run.plan.remarks);
     let ledger = control::ledger(&control, run.id)?;
-    let mut summary = account::summary(&context, run.plan.remarks, tables, ledger, opened.snapshot.clone(), clock);
+    let remarks = run.plan.remarks.clone();
+    let mut summary = account::summary(&context, remarks, tables, ledger, opened.snapshot.clone(), clock);
     summary.finished_before = true;
+    summary.rejects = rejects::summary(options, &run.plan, &control::rejects(&control, run.id)?);
     summary.verification = verification;
     Ok(summary)
 }
@@ -360,7 +382,9 @@ fn compare(
     context.pool.close_idle();
     let session = || context.reading_session();
     let hands = Hands { number: options.jobs, stop: context.stop, session: &session };
-    let proof = Proof { plan, wish: &options.wish, hands, observer: context.observer, is_thorough: false };
+    let rejected = rejects::places(context.control, context.run)?;
+    let observer = context.observer;
+    let proof = Proof { plan, wish: &options.wish, hands, observer, is_thorough: false, rejected: &rejected };
     let fingerprint = context.fingerprint;
     let reopen = || {
         let opened = open(options)?;
@@ -464,6 +488,7 @@ fn finish(context: &Context<'_>, plan: &Plan, snapshot: &str, resumed: bool, mut
     let ledger = control::ledger(context.control, context.run)?;
     let mut summary = account::summary(context, remarks, tables, ledger, snapshot.to_owned(), clock);
     summary.resumed = resumed;
+    summary.rejects = rejects::summary(context.options, plan, &control::rejects(context.control, context.run)?);
     summary.verification = verification;
     Ok(summary)
 }

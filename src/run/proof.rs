@@ -10,8 +10,9 @@ use crate::model::bounds::{DIFFERENCE_SAMPLES, DIFFERENCES_MAX, RANGE_BYTES_MAX}
 use crate::model::digest::SetDigest;
 use crate::model::event::{CopyTable, Event, Observer, Progress};
 use crate::model::plan::{Plan, TablePlan};
+use crate::model::policy::Place;
 use crate::model::range::Range;
-use crate::model::source::Catalog;
+use crate::model::source::{Catalog, RowKey};
 use crate::model::verdict::{Difference, Differences, Level, Outcome, TableVerdict, Verification};
 use crate::postgres::read::{self, Chunk, Moment};
 use crate::postgres::{Session, catalog};
@@ -21,7 +22,7 @@ use crate::verify::locate::{Key, Sides, Wanted, locate};
 use crate::verify::side::{SourceSide, TargetSide};
 use crate::verify::source::SourceDigest;
 use crate::verify::target;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -88,6 +89,16 @@ pub struct Proof<'a> {
     pub observer: &'a dyn Observer,
     /// Whether other opinions are asked for whatever they cost; else only where that is next to nothing.
     pub is_thorough: bool,
+    /// The rows that the run set aside, by table: they are to be on the source only.
+    pub rejected: &'a HashMap<String, HashSet<Place>>,
+}
+
+impl Proof<'_> {
+    /// How many rows of a table were set aside.
+    #[must_use]
+    pub fn rejected_of(&self, table: &TablePlan) -> u64 {
+        self.rejected.get(&table.target).map_or(0, |places| places.len() as u64)
+    }
 }
 
 /// The source, held still, from the moment on that somebody reads from it.
@@ -161,7 +172,9 @@ fn rows(proof: &Proof<'_>, moment: &Moment, subjects: Vec<Subject>, source: &mut
         } else {
             Outcome::Different(Differences { disputed, complete: true, ..Differences::default() })
         };
-        tables.push(verdict(&proof.plan.tables[t], (expect.rows, target.rows), outcome, subject.unverified));
+        let table = &proof.plan.tables[t];
+        let rejected = proof.rejected_of(table);
+        tables.push(verdict(table, (expect.rows, target.rows), rejected, outcome, subject.unverified));
     }
     Ok(Verification {
         planted,
@@ -184,7 +197,8 @@ fn figures(proof: &Proof<'_>, moment: &Moment, subjects: Vec<Subject>, source: &
             tables.push(uncompared(table, subject));
             continue;
         };
-        let (here, there) = figures.rows;
+        let rejected = proof.rejected_of(table);
+        let (here, there) = (figures.rows.0.saturating_sub(rejected), figures.rows.1);
         agreed += figures.agreed;
         let outcome = if here == there && figures.disputed.is_empty() {
             Outcome::Equal
@@ -193,7 +207,7 @@ fn figures(proof: &Proof<'_>, moment: &Moment, subjects: Vec<Subject>, source: &
             let (missing, extra) = (here.saturating_sub(there), there.saturating_sub(here));
             Outcome::Different(Differences { missing, extra, disputed: figures.disputed, ..Differences::default() })
         };
-        tables.push(verdict(table, figures.rows, outcome, subject.unverified));
+        tables.push(verdict(table, (here, there), rejected, outcome, subject.unverified));
     }
     Ok(Verification { figures: agreed, ..nothing(proof, tables) })
 }
@@ -212,12 +226,19 @@ fn nothing(proof: &Proof<'_>, tables: Vec<TableVerdict>) -> Verification {
     }
 }
 
-fn verdict(table: &TablePlan, rows: (u64, u64), outcome: Outcome, unverified: Vec<String>) -> TableVerdict {
+fn verdict(
+    table: &TablePlan,
+    rows: (u64, u64),
+    rejected: u64,
+    outcome: Outcome,
+    unverified: Vec<String>,
+) -> TableVerdict {
     TableVerdict {
         source: table.source.clone(),
         table: table.target.clone(),
-        source_rows: rows.0,
+        source_rows: rows.0 + rejected,
         target_rows: rows.1,
+        rejected,
         outcome,
         unverified,
     }
@@ -230,7 +251,7 @@ fn uncompared(table: &TablePlan, subject: Subject) -> TableVerdict {
         Known::Out(why) => (0, Outcome::Unverified { why }),
         Known::Digest(_) | Known::Unread => (0, Outcome::Unverified { why: "nobody read it".to_owned() }),
     };
-    verdict(table, (rows, 0), outcome, subject.unverified)
+    verdict(table, (rows, 0), 0, outcome, subject.unverified)
 }
 
 fn announce(proof: &Proof<'_>, subjects: &[Subject]) -> Arc<Progress> {
@@ -298,8 +319,10 @@ fn source_digests(
     let mut parts: Vec<(usize, TableScan, Range)> = Vec::new();
     for (t, _) in subjects.iter().enumerate().filter(|(_, s)| matches!(s.source, Known::Unread)) {
         let table = &proof.plan.tables[t];
-        // The load went from the first row to the last.
-        let scan = scan_of(&opened.catalog, table)?.backwards();
+        // The load went from the first row to the last. Only rowids say from which end a row was counted.
+        let scan = scan_of(&opened.catalog, table)?;
+        let is_counted = proof.rejected_of(table) > 0 && !matches!(table.row_key, RowKey::Rowid { .. });
+        let scan = if is_counted { scan } else { scan.backwards() };
         let number = table.bytes.div_ceil(RANGE_BYTES_MAX).clamp(1, 1024) as u32;
         let ranges = match opened.readers[0].key_bounds(&scan)? {
             Some((min, max)) => Range::ALL.split(min, max, number),
@@ -312,10 +335,13 @@ fn source_digests(
     let work = |reader: &Reader| -> Result<()> {
         loop {
             let Some((t, scan, range)) = lock(&next).next() else { return Ok(()) };
-            let mut digest = SourceDigest::new(&proof.plan.tables[*t])?;
+            let table = &proof.plan.tables[*t];
+            let mut digest = SourceDigest::new(table)?.without(proof.rejected.get(&table.target));
             let mut rows = 0;
-            reader.scan(scan, *range, None, |_, row| {
-                digest.add(row);
+            reader.scan(scan, *range, None, |key, row| {
+                if digest.takes(key) {
+                    digest.add(row);
+                }
                 rows += 1;
                 if rows % 4096 == 0 {
                     progress.add(*t, 4096, 0);
@@ -382,8 +408,8 @@ fn differences(proof: &Proof<'_>, opened: &mut Opened, moment: &Moment, t: usize
     let scan = scan_of(&opened.catalog, table)?;
     let mut session = (proof.hands.session)()?;
     let look = || go_on(proof.hands.stop);
-    let mut source =
-        SourceSide { reader: &opened.readers[0], scan: &scan, digest: SourceDigest::new(table)?, look: &look };
+    let digest = SourceDigest::new(table)?.without(proof.rejected.get(&table.target));
+    let mut source = SourceSide { reader: &opened.readers[0], scan: &scan, digest, look: &look };
     let mut target = TargetSide { session: &mut session, moment, schema: &proof.plan.schema, table, look: &look };
     let mut listing = Listing::new(&proof.wish.folder, &table.target);
     let mut samples = Vec::new();

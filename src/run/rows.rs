@@ -1,6 +1,6 @@
 //! The rows of all tables: rounds of lanes, until nothing disproves the plan any more.
 
-use super::{Context, clock::millis, crew, evidence, probe};
+use super::{Context, clock::millis, crew, evidence, probe, rejects};
 use crate::error::{Error, Kind, Result};
 use crate::load::queue::Item;
 use crate::load::{Disproof, Load, Order, interrupted};
@@ -61,7 +61,16 @@ fn round(context: &Context<'_>, readers: &mut [Reader], planned: &Planned) -> Re
     for level in levels(context, plan) {
         let items = items.iter().filter(|i| level.contains(&i.table)).copied().collect();
         let conflict = context.options.conflict.unwrap_or_default();
-        let order = Order { plan, scans: &scans, run: context.run, conflict, digests: context.options.verify };
+        // Counted anew for each level: the one before has added to them.
+        let set_aside = control::rejects(context.control, context.run)?.values().map(|r| r.len() as u64).sum();
+        let order = Order {
+            plan,
+            scans: &scans,
+            run: context.run,
+            conflict,
+            digests: context.options.verify,
+            rejects: (set_aside, context.options.rejects.most),
+        };
         let load = Load::new(order, &progress, context.stop, context.observer, items);
         lanes(context, readers, &load)?;
         disproofs.extend(load.into_disproofs());
@@ -259,7 +268,11 @@ fn replan(
     for disproof in disproofs {
         mark(planned, disproof);
     }
-    let mut plan = planned.draft.plan(&planned.profiles)?;
+    let mut plan = planned
+        .draft
+        .plan(&planned.profiles)
+        .map_err(|e| e.state("finished ranges are on the target; the command goes on with them once the rule holds"))?;
+    rejects::fallbacks(&mut context.session()?, &mut plan)?;
     keep_probed(&planned.plan, &mut plan);
     let changed: Vec<usize> =
         (0..plan.tables.len()).filter(|&t| !plan.tables[t].loads_like(&planned.plan.tables[t])).collect();

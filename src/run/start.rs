@@ -81,15 +81,7 @@ pub fn check_rights(session: &Session, options: &Options) -> Result<()> {
 
 /// Looks for a run to go on with. The session holds the schema's lock from here on.
 pub fn look(session: &mut Session, options: &Options, fingerprint: &str) -> Result<Start> {
-    if !lock(session, &options.schema)? {
-        return Err(Error::new(Kind::Blocked, format!("another lite2pg is at work on schema `{}`", options.schema))
-            .state("this one has written nothing")
-            .hint(
-                "wait for it to end; if its machine is gone, the server notices after two minutes. \
-                 `SELECT * FROM pg_stat_activity WHERE application_name = 'lite2pg'` shows it",
-            ));
-    }
-    control::end_workers(session, &options.schema)?;
+    hold(session, options)?;
     if !control::exists(session)? {
         return Ok(Start::Fresh);
     }
@@ -103,13 +95,26 @@ pub fn look(session: &mut Session, options: &Options, fingerprint: &str) -> Resu
         return Ok(Start::Fresh);
     }
     let Some(run) = control::latest(session, &options.schema)? else { return Ok(Start::Fresh) };
-    let same = run.fingerprint == fingerprint && run.options == options.shape() && run.format == control::FORMAT;
+    let same = run.fingerprint == fingerprint && options.goes_on_with(&run.options) && run.format == control::FORMAT;
     match (run.state, same) {
         (State::Done, true) if !options.truncate && options.conflict.is_none() => Ok(Start::Finished(Box::new(run))),
         (State::Done, _) => Ok(Start::Fresh),
         (_, true) => Ok(Start::Resume(Box::new(run))),
         (_, false) => Err(unfinished(&run, options, fingerprint)),
     }
+}
+
+/// Takes the schema for this session, as long as it lives, from whoever was killed at work on it.
+pub fn hold(session: &mut Session, options: &Options) -> Result<()> {
+    if !lock(session, &options.schema)? {
+        return Err(Error::new(Kind::Blocked, format!("another lite2pg is at work on schema `{}`", options.schema))
+            .state("this one has written nothing")
+            .hint(
+                "wait for it to end; if its machine is gone, the server notices after two minutes. \
+                 `SELECT * FROM pg_stat_activity WHERE application_name = 'lite2pg'` shows it",
+            ));
+    }
+    control::end_workers(session, &options.schema)
 }
 
 // The server needs a moment to notice that a killed client is gone.

@@ -3,11 +3,12 @@
 use super::clock::Clock;
 use super::crew::Hands;
 use super::proof::{self, Held, Known, Proof, Subject};
-use super::{Opened, evidence, open, repair, start};
+use super::{Opened, evidence, open, rejects, repair, start};
 use crate::error::{Error, Kind, Result};
 use crate::model::event::{Event, Observer, Phase};
 use crate::model::pg_type::PgType;
 use crate::model::plan::{Plan, Remark, TablePlan};
+use crate::model::policy::Policy;
 use crate::model::range::Range;
 use crate::model::source::{Catalog, Table};
 use crate::model::verdict::Verification;
@@ -18,6 +19,7 @@ use crate::postgres::control::{self, RunRecord, State};
 use crate::postgres::{Pool, PoolSettings, Session, Target, catalog};
 use crate::profile::Depth;
 use crate::sqlite::{Flow, Reader, TableScan};
+use std::collections::HashMap;
 use std::sync::atomic::AtomicBool;
 
 /// Compares a source with a target, cell by cell. A target that lite2pg loaded is compared by the plan of that run;
@@ -43,7 +45,9 @@ pub fn verify(
     };
     let session = || pool.lone_session();
     let hands = Hands { number: options.jobs, stop, session: &session };
-    let proof = Proof { plan: &plan, wish: &options.wish, hands, observer, is_thorough: true };
+    let rejected = id.map_or_else(|| Ok(HashMap::new()), |id| rejects::places(&control, id))?;
+    let wish = &options.wish;
+    let proof = Proof { plan: &plan, wish, hands, observer, is_thorough: true, rejected: &rejected };
     let mut source = Held { opened: Some(opened), open: &|| open(options) };
     let tables = plan.tables.len();
     let found = clock.phase(Phase::Verify, tables, || proof::compare(&proof, subjects.clone(), &mut source))?;
@@ -154,6 +158,7 @@ fn left_out(table: &Table) -> TablePlan {
         target: table.name.clone(),
         row_key: table.row_key.clone(),
         existing: true,
+        on_refusal: Policy::Fail,
         columns: Vec::new(),
         primary_key: None,
         indexes: Vec::new(),

@@ -77,7 +77,6 @@ impl Form {
     }
 
     /// Puts cells behind those that are there.
-    #[cfg(test)]
     pub(super) fn append(&mut self, cells: &[u8]) {
         self.bytes.extend_from_slice(cells);
     }

@@ -45,12 +45,15 @@ impl Side for SourceSide<'_> {
     fn each(&mut self, row: &mut EachRow<'_>) -> Result<()> {
         let (digest, look) = (&mut self.digest, self.look);
         let mut rows = 0_u64;
-        self.reader.scan(self.scan, Range::ALL, None, |_, cells| {
+        digest.restart();
+        self.reader.scan(self.scan, Range::ALL, None, |key, cells| {
             rows += 1;
             if rows.is_multiple_of(ROWS_PER_LOOK) {
                 look()?;
             }
-            row(digest.form(cells), &|i| raw(cells.cell(i)))?;
+            if digest.takes(key) {
+                row(digest.form(cells), &|i| raw(cells.cell(i)))?;
+            }
             Ok(Flow::Continue)
         })?;
         Ok(())
