@@ -68,6 +68,9 @@ fn kill_at_each_step(scenario: &Scenario, steps: RangeInclusive<u64>, moment_of:
     let mut stage = scenario.stage();
     stage.run().exits(0);
     let (expected, runs) = (stage.state(scenario.schema), stage.runs());
+    if !scenario.more.contains(&"--no-verify") {
+        stage.has_as_many_rows(scenario.schema);
+    }
     // A run that ended is not gone on with where the same command is to do something once more.
     let again = scenario.more.iter().any(|m| ["--truncate", "--on-conflict"].contains(m));
     for step in 1..=*steps.end() {

@@ -117,6 +117,21 @@ impl Stage {
         same_rows(&self.path, &self.seen, schema, table, texts);
     }
 
+    /// Each table has as many rows on both sides.
+    #[track_caller]
+    pub fn has_as_many_rows(&self, schema: &str) {
+        let source = Connection::open(&self.path).unwrap();
+        let mut names =
+            source.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'").unwrap();
+        let names: Vec<String> = names.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+        assert!(!names.is_empty());
+        for name in names {
+            let sql = |schema: &str| format!("SELECT count(*) FROM {schema}\"{name}\"");
+            let here: i64 = source.query_row(&sql(""), [], |row| row.get(0)).unwrap();
+            assert_eq!(value(&self.seen, &sql(&format!("\"{schema}\"."))), here.to_string(), "{name}");
+        }
+    }
+
     /// The runs that were begun.
     pub fn runs(&self) -> String {
         value(&self.seen, "SELECT count(*) FROM lite2pg.run")
