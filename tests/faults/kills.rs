@@ -160,7 +160,9 @@ fn killed_at_each_step_into_tables_that_held_rows_the_same_command_empties_them_
     kill_at_each_step_in_turn(&into(&["--data-only", "--truncate"]), 5..=MANY);
     // Merged rows cannot be compared with the source's.
     kill_at_each_step_in_turn(&into(&["--data-only", "--on-conflict", "update", "--no-verify"]), 5..=MANY);
-    kill_at_each_step_in_turn(&into(&["--data-only", "--on-conflict", "skip", "--no-verify"]), 5..=MANY);
+    if is_long() {
+        kill_at_each_step_in_turn(&into(&["--data-only", "--on-conflict", "skip", "--no-verify"]), 5..=MANY);
+    }
 }
 
 #[test]
