@@ -11,6 +11,7 @@ pub mod postgres;
 pub mod sqlite;
 
 pub mod load;
+pub mod pipeline;
 pub mod plan;
 pub mod profile;
 pub mod transform;

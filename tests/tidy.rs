@@ -20,6 +20,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("postgres", 1),
     ("dialect", 1),
     ("profile", 2),
+    ("pipeline", 1),
     ("plan", 2),
     ("transform", 2),
     ("load", 2),

@@ -4,11 +4,13 @@ mod allocator;
 mod bench;
 mod migrate;
 mod output;
+mod plan;
 mod proving;
 mod reading;
 mod rejects;
 mod ruling;
 mod server;
+mod sides;
 mod signals;
 mod telling;
 mod verify;
@@ -35,6 +37,8 @@ struct Arguments {
 enum Verb {
     /// Move a SQLite database into PostgreSQL
     Migrate(Box<migrate::Arguments>),
+    /// Say what a migration would do, and change nothing
+    Plan(Box<plan::Arguments>),
     /// Compare a SQLite database with what is in PostgreSQL, cell by cell
     Verify(Box<verify::Arguments>),
     /// List rows that a migration has set aside, or try them again
@@ -47,6 +51,7 @@ impl Verb {
     fn run(&self) -> Result<()> {
         match self {
             Self::Migrate(arguments) => migrate::run(arguments),
+            Self::Plan(arguments) => plan::run(arguments),
             Self::Verify(arguments) => verify::run(arguments),
             Self::Rejects(arguments) => rejects::run(arguments),
             Self::Bench(arguments) => bench::run(arguments),
@@ -56,6 +61,7 @@ impl Verb {
     fn tells_events(&self) -> bool {
         match self {
             Self::Migrate(arguments) => arguments.tells_events(),
+            Self::Plan(arguments) => arguments.tells_events(),
             Self::Verify(arguments) => arguments.tells_events(),
             Self::Rejects(arguments) => arguments.tells_events(),
             Self::Bench(arguments) => arguments.tells_events(),

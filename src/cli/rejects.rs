@@ -5,6 +5,7 @@ use super::proving::Proving;
 use super::reading::Reading;
 use super::ruling::Ruling;
 use super::server::{Server, no_target};
+use super::sides::{Given, Sides};
 use super::signals::stop_flag;
 use super::telling::Telling;
 use crate::error::{Error, Kind, Result};
@@ -12,7 +13,6 @@ use crate::postgres::EmbeddedOptions;
 use crate::report::{rejected, verification};
 use crate::run::{self, Options, Wanted};
 use clap::{Args, Subcommand};
-use std::path::PathBuf;
 
 /// The arguments of `lite2pg rejects`.
 #[derive(Debug, Args)]
@@ -32,11 +32,8 @@ enum What {
 /// Whose rows.
 #[derive(Debug, Args)]
 struct Of {
-    /// The SQLite file that was migrated
-    source: PathBuf,
-    /// The database that it was migrated into
-    #[arg(env = "DATABASE_URL", hide_env_values = true)]
-    target: Option<String>,
+    #[command(flatten)]
+    sides: Sides,
     /// Do not compare both sides afterwards
     #[arg(long)]
     no_verify: bool,
@@ -56,10 +53,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         What::Retry(of) => (of, Wanted::Retry),
         What::List(of) => (of, Wanted::List),
     };
-    let options = of.options()?;
+    let given = of.sides.given()?;
+    let options = of.options(&given)?;
     let stop = stop_flag()?;
     let teller = of.telling.teller();
-    let text = of.target.as_deref().ok_or_else(|| no_target("rejects"))?;
+    let text = given.target.as_deref().ok_or_else(|| no_target("rejects"))?;
     if text == "embedded" {
         return Err(Error::new(Kind::Usage, "`embedded` starts an empty server: nothing was set aside there"));
     }
@@ -88,12 +86,12 @@ impl Arguments {
 }
 
 impl Of {
-    fn options(&self) -> Result<Options> {
-        let options = self.ruling.apply(self.reading.options(&self.source)?)?;
+    fn options(&self, given: &Given) -> Result<Options> {
+        let options = self.ruling.apply(self.reading.options(&given.source)?)?;
         if !options.rules.types.is_empty() {
             return Err(Error::new(Kind::Usage, "`--type` is for `migrate`: here the target's columns are the rule")
                 .hint("ALTER TABLE … ALTER COLUMN … TYPE … changes them"));
         }
-        Ok(Options { verify: !self.no_verify, wish: self.proving.wish(), ..options })
+        given.shape(Options { verify: !self.no_verify, wish: self.proving.wish(), ..options })
     }
 }

@@ -4,6 +4,7 @@ use super::output;
 use super::proving::Proving;
 use super::reading::Reading;
 use super::server::{Server, no_target};
+use super::sides::{Given, Sides};
 use super::signals::stop_flag;
 use super::telling::Telling;
 use crate::error::{Error, Kind, Result};
@@ -13,7 +14,6 @@ use crate::report::verification;
 use crate::run::{self, Options, Wish};
 use clap::{Args, ValueEnum};
 use std::collections::HashMap;
-use std::path::PathBuf;
 
 /// The arguments of `lite2pg verify`.
 #[derive(Debug, Args)]
@@ -22,11 +22,8 @@ use std::path::PathBuf;
   lite2pg verify app.db postgres:///app --table orders --show-values
   lite2pg verify app.db postgres:///app --level counts --json")]
 pub struct Arguments {
-    /// The SQLite file: a path, or a `sqlite:` or `file:` URI
-    source: PathBuf,
-    /// The database to compare with: postgres://…, key=value pairs, or "" for the PG* variables
-    #[arg(env = "DATABASE_URL", hide_env_values = true)]
-    target: Option<String>,
+    #[command(flatten)]
+    sides: Sides,
     /// Compare only this table; may be repeated
     #[arg(long, value_name = "NAME")]
     table: Vec<String>,
@@ -59,10 +56,11 @@ enum Depth {
 
 /// Runs the verb.
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let options = arguments.options()?;
+    let given = arguments.sides.given()?;
+    let options = arguments.options(&given)?;
     let stop = stop_flag()?;
     let teller = arguments.telling.teller();
-    let text = arguments.target.as_deref().ok_or_else(|| no_target("verify"))?;
+    let text = given.target.as_deref().ok_or_else(|| no_target("verify"))?;
     if text == "embedded" {
         return Err(Error::new(Kind::Usage, "`embedded` starts an empty server: there is nothing to compare with")
             .hint("lite2pg migrate app.db embedded compares at its end"));
@@ -85,8 +83,8 @@ impl Arguments {
         self.telling.tells_events()
     }
 
-    fn options(&self) -> Result<Options> {
-        let mut options = self.reading.options(&self.source)?;
+    fn options(&self, given: &Given) -> Result<Options> {
+        let mut options = self.reading.options(&given.source)?;
         options.include.extend(self.table.iter().map(|name| literal(name)));
         options.wish = Wish {
             level: match self.level {
@@ -97,7 +95,7 @@ impl Arguments {
             keys: self.key.iter().cloned().collect::<HashMap<_, _>>(),
             ..self.proving.wish()
         };
-        Ok(options)
+        given.shape(options)
     }
 }
 

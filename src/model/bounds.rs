@@ -120,6 +120,10 @@ pub const PROGRESS_LINE_EVERY: Duration = Duration::from_secs(10);
 /// `maintenance_work_mem` of the sessions that build indexes, all of them together, in MB.
 pub const MAINTENANCE_MB_TOTAL: usize = 512;
 
+/// Bytes of a part of a table that is read to be compared while its keys are built: the lock that makes an index a key
+/// waits for the part's end. From PostgreSQL 14 on all parts are as short as this.
+pub const AHEAD_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
 /// Rows of both sides that the search for differences holds the hashes of at once: 48 bytes each.
 pub const LOCATE_ROWS_MAX: u64 = 300_000;
 
@@ -161,6 +165,9 @@ pub const REPAIR_ROWS_MAX: usize = 1_000_000;
 /// Rows that a run sets aside where nobody states a number: the places of all of them are held in memory, and a rule that
 /// most rows break is a wrong rule.
 pub const REJECTS_MAX: u64 = 100_000;
+
+/// Rows of the answer to a person's question at the end of a run: they are compared, and printed where they differ.
+pub const CHECK_ROWS_MAX: usize = 1000;
 
 /// Rows of one step of the search for those that the server refuses: at first, and at most where it refuses few.
 pub const SEARCH_ROWS: (usize, usize) = (512, 4096);

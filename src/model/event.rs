@@ -1,5 +1,6 @@
 //! What a run tells of itself while it goes on, and what it tells at the end.
 
+use super::check::Answer;
 use super::plan::Remark;
 use super::verdict::Verification;
 use serde::Serialize;
@@ -206,6 +207,8 @@ pub struct Summary {
     pub ledger: Vec<LedgerLine>,
     /// Tables of which rows were set aside.
     pub rejects: Vec<RejectedTable>,
+    /// A person's questions to both sides, with their answers.
+    pub checks: Vec<Answer>,
     /// Wall time of the whole run.
     pub ms: u64,
     /// What the comparison of both sides found; none where nobody wanted one.

@@ -190,6 +190,13 @@ pub fn latest(session: &Session, schema: &str) -> Result<Option<RunRecord>> {
     }))
 }
 
+/// The options of the latest run into a schema that was not abandoned.
+pub fn latest_options(session: &Session, schema: &str) -> Result<Option<String>> {
+    let sql =
+        "SELECT options FROM lite2pg.run WHERE target_schema = $1 AND state <> 'abandoned' ORDER BY id DESC LIMIT 1";
+    Ok(session.query_opt(sql, &[&schema])?.map(|row| row.get(0)))
+}
+
 /// Writes a new run.
 pub fn insert(session: &Session, run: &RunRecord) -> Result<()> {
     let (plan, profiles) = (json(&run.plan), json(&run.profiles));

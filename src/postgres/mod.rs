@@ -20,6 +20,7 @@ mod environment;
 pub mod fallback;
 mod passfile;
 mod programs;
+pub mod question;
 pub mod read;
 mod refusal;
 pub mod render;

@@ -3,6 +3,7 @@
 //! The only floor beside `cli` that prints. Knows nothing of either database.
 
 pub mod bench;
+pub mod checks;
 pub mod faces;
 pub mod figures;
 pub mod layout;

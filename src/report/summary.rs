@@ -2,7 +2,7 @@
 
 use super::figures::{bytes, count, duration, per_second, plural};
 use super::layout::{cut, wrapped};
-use super::{rejected, verification};
+use super::{checks, rejected, verification};
 use crate::model::event::{Phase, Summary};
 use crate::model::plan::Level;
 use comfy_table::{CellAlignment, Table, presets};
@@ -26,6 +26,7 @@ pub fn text(summary: &Summary) -> String {
     }
     ledger(summary, &mut out);
     rejected::text(&summary.rejects, &mut out);
+    checks::text(&summary.checks, &mut out);
     phases(summary, &mut out);
     let verification = summary.verification.as_ref();
     let rows: u64 = summary.tables.iter().map(|t| t.rows).sum();

@@ -92,6 +92,7 @@ pub fn summary(
         remarks,
         ledger,
         rejects: Vec::new(),
+        checks: Vec::new(),
         ms,
         verification: None,
         peak_memory_bytes: memory::peak_bytes(),

@@ -1,7 +1,10 @@
 //! A migration from the first look to the last count: the stages composed, in the order of [`migrate`].
 
 mod account;
+mod ahead;
 mod bench;
+mod checks;
+mod chores;
 mod clock;
 mod crew;
 mod evidence;
@@ -10,18 +13,20 @@ mod finish;
 mod memory;
 mod options;
 mod oracles;
+mod parts;
 mod probe;
 mod proof;
 mod rejects;
 mod repair;
 mod retry;
 mod rows;
+mod shape;
 mod start;
 mod strict;
 mod verify;
 
 pub use bench::{BenchOptions, bench};
-pub use options::{Options, RejectLimits, Scope, default_jobs};
+pub use options::{Options, RejectLimits, Scope, Scripts, default_jobs};
 pub use proof::Wish;
 pub use retry::{Retried, Wanted, set_aside};
 pub use strict::after as strictly;
@@ -29,12 +34,13 @@ pub use verify::verify;
 
 use crate::error::{Error, Kind, Result};
 use crate::load::Conflict;
+use crate::model::check::Answer;
 use crate::model::digest::SetDigest;
 use crate::model::event::{Event, Observer, Phase, Summary};
 use crate::model::plan::{Plan, Remark, TablePlan};
 use crate::model::policy::Policy;
 use crate::model::source::Catalog;
-use crate::model::verdict::{Outcome, TableVerdict, Verification};
+use crate::model::verdict::{Level, Outcome, TableVerdict, Verification};
 use crate::plan::Draft;
 use crate::plan::select::Selection;
 use crate::postgres::control::{self, DoneRange, RunRecord, State};
@@ -42,6 +48,8 @@ use crate::postgres::{Pool, PoolSettings, Session, Target, catalog, ddl};
 use crate::profile::Depth;
 use crate::sqlite::{Reader, Source};
 use crate::verify::source;
+use ahead::Ahead;
+use chores::Chores;
 use clock::Clock;
 use crew::Hands;
 use proof::{Held, Known, Proof, Subject};
@@ -209,6 +217,7 @@ fn open(options: &Options) -> Result<Opened> {
             .state("nothing was written")
             .hint(format!("`--exclude '{name}'` leaves its rows behind; `sqlite3 app.db .recover` may save them")));
     }
+    shape::apply(&mut catalog, &options.reshape, &snapshot.readers[0])?;
     if catalog.tables.is_empty() && all > 0 {
         return Err(Error::new(Kind::Usage, "no table is left of the source")
             .fact(format!("it has {all} tables, and none of those that were asked for"))
@@ -298,6 +307,7 @@ fn begin(options: &Options, opened: &Opened, planned: &Planned, control: &mut Se
                 .hint("tables outside this run refer to them; empty those first, or include them")
         })?;
     }
+    checks::run(&tx, &options.scripts.before, "before")?;
     control::insert(&tx, &run)?;
     tx.commit()?;
     Ok(run)
@@ -345,7 +355,7 @@ fn finished(
         parents: HashMap::new(),
     };
     let done = control::ranges(&control, run.id)?;
-    let verification = compare(&context, &run.plan, &done, &mut clock)?;
+    let verification = compare(&context, &run.plan, &done, None, &mut clock)?;
     let counts = rows_of(&context, &run.plan, verification.as_ref())?;
     if options.scope != Scope::SchemaOnly && verification.is_none() {
         account::check_ranges(&run.plan, &done)?;
@@ -356,6 +366,7 @@ fn finished(
     let remarks = run.plan.remarks.clone();
     let mut summary = account::summary(&context, remarks, tables, ledger, opened.snapshot.clone(), clock);
     summary.finished_before = true;
+    summary.checks = answers(&context)?;
     summary.rejects = rejects::summary(options, &run.plan, &control::rejects(&control, run.id)?);
     summary.verification = verification;
     Ok(summary)
@@ -366,6 +377,7 @@ fn compare(
     context: &Context<'_>,
     plan: &Plan,
     done: &HashMap<String, Vec<DoneRange>>,
+    ahead: Option<&Ahead<'_>>,
     clock: &mut Clock<'_>,
 ) -> Result<Option<Verification>> {
     let options = context.options;
@@ -380,7 +392,14 @@ fn compare(
     let subjects = plan.tables.iter().map(known).collect();
     // Readers have connections of their own; those of the lanes are not needed any more.
     context.pool.close_idle();
-    let session = || context.reading_session();
+    let session = || match (context.reading_session(), ahead) {
+        (Err(_), Some(ahead)) => {
+            // The server may have none left until those who read ahead are done.
+            ahead.wait();
+            context.reading_session()
+        }
+        (session, _) => session,
+    };
     let hands = Hands { number: options.jobs, stop: context.stop, session: &session };
     let rejected = rejects::places(context.control, context.run)?;
     let observer = context.observer;
@@ -396,7 +415,25 @@ fn compare(
             .hint("`--restart` begins again with the source as it is now"))
     };
     let mut source = Held { opened: None, open: &reopen };
-    clock.phase(Phase::Verify, plan.tables.len(), || proof::compare(&proof, subjects, &mut source)).map(Some)
+    clock.phase(Phase::Verify, plan.tables.len(), || proof::compare(&proof, subjects, &mut source, ahead)).map(Some)
+}
+
+// The answers to a person's questions.
+fn answers(context: &Context<'_>) -> Result<Vec<Answer>> {
+    let questions = &context.options.questions;
+    if questions.is_empty() {
+        return Ok(Vec::new());
+    }
+    let asks_source = questions.iter().any(|q| q.source.is_some());
+    let opened = if asks_source { Some(open(context.options)?) } else { None };
+    let mut session = context.pool.lone_session()?;
+    checks::ask(questions, opened.as_ref().map(|o| &o.readers[0]), &mut session)
+}
+
+/// The catalog of the source, with every table that it has: for who checks names against it.
+pub fn catalog_of(options: &Options) -> Result<Catalog> {
+    let source = Source::open(&options.source, options.snapshot)?;
+    source.snapshot(1)?.readers[0].catalog()
 }
 
 fn is_compared(options: &Options) -> bool {
@@ -412,10 +449,14 @@ fn rows_of(context: &Context<'_>, plan: &Plan, verification: Option<&Verificatio
     counted.map_or_else(|| finish::count(context, plan), Ok)
 }
 
+// Whether the table may hold rows that were there before.
+fn is_shared(options: &Options, table: &TablePlan) -> bool {
+    table.existing && options.conflict.is_some()
+}
+
 fn subject(options: &Options, table: &TablePlan, done: Option<&Vec<DoneRange>>) -> Subject {
     let digests = done.into_iter().flatten().map(|d| d.digest.as_deref().and_then(source::from_stored));
-    let shared = table.existing && options.conflict.is_some();
-    let source = if shared {
+    let source = if is_shared(options, table) {
         Known::Out("the table held rows of its own".to_owned())
     } else {
         let add = |mut sum: SetDigest, digest: SetDigest| {
@@ -447,14 +488,34 @@ fn create_all(context: &Context<'_>, plan: &Plan) -> Result<()> {
     Ok(())
 }
 
-// Everything after the rows.
-fn finish(context: &Context<'_>, plan: &Plan, snapshot: &str, resumed: bool, mut clock: Clock<'_>) -> Result<Summary> {
+// Everything after the rows. They do not change any more, so that the comparison begins to read them meanwhile.
+fn finish(context: &Context<'_>, plan: &Plan, snapshot: &str, resumed: bool, clock: Clock<'_>) -> Result<Summary> {
     control::set_state(context.control, context.run, State::Finishing)?;
+    // What a person's own SQL makes of the rows is compared too.
+    let changes = !context.options.scripts.after.is_empty();
+    if !is_compared(context.options) || changes || context.options.wish.level != Level::Rows {
+        return finish_beside(context, plan, None, snapshot, resumed, clock);
+    }
+    let is_compared = |t: &usize| !is_shared(context.options, &plan.tables[*t]);
+    let tables: Vec<usize> = (0..plan.tables.len()).filter(is_compared).collect();
+    ahead::beside(context, plan, &tables, |ahead| finish_beside(context, plan, ahead, snapshot, resumed, clock))
+}
+
+fn finish_beside(
+    context: &Context<'_>,
+    plan: &Plan,
+    ahead: Option<&Ahead<'_>>,
+    snapshot: &str,
+    resumed: bool,
+    mut clock: Clock<'_>,
+) -> Result<Summary> {
     let builds = plan.tables.iter().map(|t| t.indexes.len() + usize::from(t.primary_key.is_some())).sum();
-    let (index_ms, mut found) = clock.phase(Phase::Index, builds, || finish::indexes(context, plan))?;
+    // A comparison counts as it reads.
+    let chores = Chores::new(plan, !is_compared(context.options));
+    let (index_ms, mut found) = clock.phase(Phase::Index, builds, || finish::indexes(context, plan, Some(&chores)))?;
     let constraints = plan.tables.iter().map(|t| t.checks.len() + t.foreign_keys.len()).sum::<usize>();
     found.extend(clock.phase(Phase::Constrain, constraints + plan.views.len(), || {
-        let mut remarks = finish::constraints(context, plan)?;
+        let mut remarks = finish::constraints(context, plan, &chores)?;
         remarks.extend(finish::sequences(context, plan)?);
         remarks.extend(finish::views(context, plan)?);
         remarks.extend(finish::put_back(context, plan)?);
@@ -464,11 +525,7 @@ fn finish(context: &Context<'_>, plan: &Plan, snapshot: &str, resumed: bool, mut
     for remark in &found {
         context.observer.event(&Event::Remark(remark.clone()));
     }
-    let counts = clock.phase(Phase::Analyze, plan.tables.len(), || {
-        finish::analyze(context, plan)?;
-        // A comparison counts as it reads.
-        if is_compared(context.options) { Ok(None) } else { finish::count(context, plan).map(Some) }
-    })?;
+    let counts = clock.phase(Phase::Analyze, plan.tables.len(), || chores.finish(context))?;
     let done = control::ranges(context.control, context.run)?;
     if context.options.scope != Scope::SchemaOnly {
         account::check_ranges(plan, &done)?;
@@ -476,8 +533,13 @@ fn finish(context: &Context<'_>, plan: &Plan, snapshot: &str, resumed: bool, mut
             account::check_counts(plan, &done, counts, context.options)?;
         }
     }
-    control::set_state(context.control, context.run, State::Done)?;
-    let verification = compare(context, plan, &done, &mut clock)
+    let mut session = context.session()?;
+    let tx = session.transaction()?;
+    checks::run(&tx, &context.options.scripts.after, "after")?;
+    control::set_state(&tx, context.run, State::Done)?;
+    tx.commit()?;
+    drop(session);
+    let verification = compare(context, plan, &done, ahead, &mut clock)
         .map_err(|e| e.or_state("everything is on the target, and was not compared to the end"))?;
     let counts = match counts {
         Some(counts) => counts,
@@ -488,6 +550,7 @@ fn finish(context: &Context<'_>, plan: &Plan, snapshot: &str, resumed: bool, mut
     let ledger = control::ledger(context.control, context.run)?;
     let mut summary = account::summary(context, remarks, tables, ledger, snapshot.to_owned(), clock);
     summary.resumed = resumed;
+    summary.checks = answers(context)?;
     summary.rejects = rejects::summary(context.options, plan, &control::rejects(context.control, context.run)?);
     summary.verification = verification;
     Ok(summary)

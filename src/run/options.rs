@@ -4,8 +4,10 @@ use super::proof::Wish;
 use crate::load::Conflict;
 use crate::model::bounds::REJECTS_MAX;
 use crate::model::candidates::TypeOptions;
+use crate::model::check::Question;
 use crate::model::name::Spelling;
 use crate::model::policy::Rules;
+use crate::model::reshape::Reshape;
 use crate::plan::{PlanOptions, Purpose};
 use crate::sqlite::SnapshotChoice;
 use std::collections::BTreeSet;
@@ -44,10 +46,25 @@ pub struct Options {
     pub wish: Wish,
     /// Types and policies that a person states.
     pub rules: Rules,
+    /// Shapes of tables and columns that a person states.
+    pub reshape: Reshape,
+    /// SQL to run on the target before anything is created there, and once everything is.
+    pub scripts: Scripts,
+    /// Questions to both sides at the end.
+    pub questions: Vec<Question>,
     /// Rows that are set aside: where they are listed, and how many there may be.
     pub rejects: RejectLimits,
     /// Refuse whatever would be lost or rewritten.
     pub strict: bool,
+}
+
+/// SQL that a person wants run on the target.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Scripts {
+    /// Before anything is created, in the transaction that begins the run.
+    pub before: Vec<String>,
+    /// Once everything is there, in the transaction that ends it.
+    pub after: Vec<String>,
 }
 
 /// Bounds on rows that are set aside.
@@ -65,6 +82,15 @@ impl Default for RejectLimits {
     fn default() -> Self {
         Self { folder: PathBuf::from("rejects"), most: REJECTS_MAX, allowed: 0 }
     }
+}
+
+/// Where a run's shape says how it shapes tables.
+const RESHAPE: &str = "reshape";
+
+/// The shapes of tables that an earlier run was started with.
+pub fn reshape_of(earlier: &str) -> Reshape {
+    let shape = serde_json::from_str::<serde_json::Value>(earlier).unwrap_or_default();
+    serde_json::from_value(shape[RESHAPE].clone()).unwrap_or_default()
 }
 
 /// Where a run's shape says its policies.
@@ -103,6 +129,9 @@ impl Options {
             verify: true,
             wish: Wish::default(),
             rules: Rules::default(),
+            reshape: Reshape::default(),
+            scripts: Scripts::default(),
+            questions: Vec::new(),
             rejects: RejectLimits::default(),
             strict: false,
         }
@@ -133,6 +162,12 @@ impl Options {
         // Left out where there are none, so that runs of versions without them can be gone on with.
         if !self.rules.types.is_empty() {
             shape["types"] = serde_json::json!(self.rules.types);
+        }
+        if !self.reshape.tables.is_empty() {
+            shape[RESHAPE] = serde_json::json!(self.reshape);
+        }
+        if self.scripts != Scripts::default() {
+            shape["scripts"] = serde_json::json!(self.scripts);
         }
         if !self.rules.policies.is_empty() {
             shape[POLICIES] = serde_json::json!(self.rules.policies);

@@ -1,9 +1,10 @@
 //! The comparison of both sides: digests of all tables at one moment of the target, then the rows of what differs.
 
-use super::Opened;
+use super::ahead::Ahead;
 use super::clock::millis;
 use super::crew::Hands;
-use super::oracles;
+use super::parts::{self, Part};
+use super::{Opened, oracles};
 use crate::error::{Error, Kind, Result};
 use crate::load::interrupted;
 use crate::model::bounds::{DIFFERENCE_SAMPLES, DIFFERENCES_MAX, RANGE_BYTES_MAX};
@@ -14,14 +15,13 @@ use crate::model::policy::Place;
 use crate::model::range::Range;
 use crate::model::source::{Catalog, RowKey};
 use crate::model::verdict::{Difference, Differences, Level, Outcome, TableVerdict, Verification};
-use crate::postgres::read::{self, Chunk, Moment};
+use crate::postgres::read::{self, Moment};
 use crate::postgres::{Session, catalog};
 use crate::sqlite::{Flow, Reader, TableScan};
 use crate::verify::listing::Listing;
 use crate::verify::locate::{Key, Sides, Wanted, locate};
 use crate::verify::side::{SourceSide, TargetSide};
 use crate::verify::source::SourceDigest;
-use crate::verify::target;
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -119,34 +119,61 @@ impl Held<'_> {
     }
 }
 
-/// Compares. The source is opened only where rows have to be read from it.
-pub fn compare(proof: &Proof<'_>, subjects: Vec<Subject>, source: &mut Held<'_>) -> Result<Verification> {
+/// Compares. The source is opened only where rows have to be read from it. What was read ahead of the target is not
+/// read again.
+pub fn compare(
+    proof: &Proof<'_>,
+    subjects: Vec<Subject>,
+    source: &mut Held<'_>,
+    ahead: Option<&Ahead<'_>>,
+) -> Result<Verification> {
     let started = Instant::now();
     // A key that cannot be used is known now, not once something differs.
     for name in proof.wish.keys.keys() {
         let named = proof.plan.tables.iter().find(|t| t.source == *name || t.target == *name);
         key_of(proof, named.ok_or_else(|| no_such_table(name))?)?;
     }
-    let mut holder = (proof.hands.session)()?;
-    let moment_tx = holder.transaction_as(read::BEGIN)?;
-    let moment = Moment::of(&moment_tx)?;
-    let mut found = match proof.wish.level {
-        Level::Rows => rows(proof, &moment, subjects, source)?,
-        Level::Aggregates | Level::Counts => figures(proof, &moment, subjects, source)?,
+    let mut found = if let Some(ahead) = ahead.filter(|ahead| ahead.is_held()) {
+        at(proof, (ahead.moment, ahead.holder), subjects, source, Some(ahead))?
+    } else {
+        let mut holder = (proof.hands.session)()?;
+        let holder = holder.transaction_as(read::BEGIN)?;
+        at(proof, (&Moment::of(&holder)?, &holder), subjects, source, None)?
     };
-    found.sequences = sequences(proof, &moment_tx, &found.tables)?;
     found.ms = millis(started);
     Ok(found)
 }
 
+// At this moment, which this session holds.
+fn at(
+    proof: &Proof<'_>,
+    (moment, holder): (&Moment, &Session),
+    subjects: Vec<Subject>,
+    source: &mut Held<'_>,
+    ahead: Option<&Ahead<'_>>,
+) -> Result<Verification> {
+    let mut found = match proof.wish.level {
+        Level::Rows => rows(proof, moment, subjects, source, ahead)?,
+        Level::Aggregates | Level::Counts => figures(proof, moment, subjects, source)?,
+    };
+    found.sequences = sequences(proof, holder, &found.tables)?;
+    Ok(found)
+}
+
 // Every cell by its digest, and then what other oracles say.
-fn rows(proof: &Proof<'_>, moment: &Moment, subjects: Vec<Subject>, source: &mut Held<'_>) -> Result<Verification> {
+fn rows(
+    proof: &Proof<'_>,
+    moment: &Moment,
+    subjects: Vec<Subject>,
+    source: &mut Held<'_>,
+    ahead: Option<&Ahead<'_>>,
+) -> Result<Verification> {
     let progress = announce(proof, &subjects);
     let mut expected = HashMap::new();
     if subjects.iter().any(|s| matches!(s.source, Known::Unread)) {
         expected = source_digests(proof, source.get()?, &subjects, &progress)?;
     }
-    let found = target_digests(proof, moment, &subjects, &progress)?;
+    let found = target_digests(proof, moment, &subjects, &progress, ahead)?;
     let mut with_rows: Vec<usize> = found.iter().filter(|(_, digest)| digest.rows > 0).map(|(t, _)| *t).collect();
     with_rows.sort_unstable();
     let planted = oracles::planted(proof, moment, &with_rows)?;
@@ -280,31 +307,36 @@ fn target_digests(
     moment: &Moment,
     subjects: &[Subject],
     progress: &Progress,
+    ahead: Option<&Ahead<'_>>,
 ) -> Result<HashMap<usize, SetDigest>> {
-    let schema = &proof.plan.schema;
     let is_read = |t: &usize| matches!(subjects[*t].source, Known::Digest(_) | Known::Unread);
     let tables: Vec<usize> = (0..subjects.len()).filter(is_read).collect();
     let mut found: HashMap<usize, SetDigest> = tables.iter().map(|t| (*t, SetDigest::default())).collect();
-    // Even the size of a table is told only once nobody has it locked: hands can be stopped in that wait.
-    let chunks = proof.hands.each(&tables, |session, t| {
-        let tx = moment.begin(session)?;
-        let chunks = read::chunks(&tx, schema, &proof.plan.tables[*t].target)?;
-        Ok(chunks.into_iter().map(|chunk| (*t, chunk)).collect::<Vec<_>>())
-    })?;
-    let mut parts: Vec<(usize, Chunk)> = chunks.into_iter().flatten().collect();
-    parts.sort_by_key(|(_, chunk)| std::cmp::Reverse(chunk.bytes));
-    let digests = proof.hands.each(&parts, |session, (t, chunk)| {
-        let mut tx = moment.begin(session)?;
-        let table = &proof.plan.tables[*t];
-        let digest = target::digest(&mut tx, schema, table, *chunk, |rows, bytes| {
-            progress.add(*t, rows, bytes);
-            go_on(proof.hands.stop)
-        })
-        .map_err(|e| e.context(format!("`{}` cannot be read on the target", table.target)))?;
-        Ok((*t, digest))
-    })?;
-    for (t, digest) in digests {
-        found.entry(t).or_default().merge(&digest);
+    let listed;
+    let parts = match ahead.and_then(Ahead::parts) {
+        Some(parts) => parts,
+        None => {
+            listed = parts::list(&proof.hands, moment, proof.plan, &tables)?;
+            &listed
+        }
+    };
+    let parts: Vec<&Part> = parts.iter().filter(|part| found.contains_key(&part.table)).collect();
+    for part in &parts {
+        progress.add(part.table, part.digest().map_or(0, |digest| digest.rows), 0);
+    }
+    let read = |session: &mut Session, part: &&Part| {
+        let add = |rows, bytes| progress.add(part.table, rows, bytes);
+        part.read(session, moment, proof.plan, proof.hands.stop, add)
+    };
+    proof.hands.each(&parts, read)?;
+    if let Some(ahead) = ahead {
+        // What was under way is read by now, or nobody's again.
+        ahead.wait();
+        proof.hands.each(&parts, read)?;
+    }
+    for part in parts {
+        let digest = part.digest().expect("each part was read, or an error was met");
+        found.entry(part.table).or_default().merge(&digest);
     }
     Ok(found)
 }

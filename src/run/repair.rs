@@ -111,7 +111,7 @@ struct Seen<'a, 't> {
 
 impl Side for Seen<'_, '_> {
     fn each(&mut self, row: &mut EachRow<'_>) -> Result<()> {
-        let each = |form: &Form| row(form, &|_| String::new());
+        let each = |form: &mut Form| row(form, &|_| String::new());
         target::read(self.tx, self.schema, self.table, read::Chunk::WHOLE, each, |_, _| Ok(()))
     }
 }

@@ -16,7 +16,7 @@ use crate::model::event::{Observer, Phase, RejectedTable};
 use crate::model::name::qualified;
 use crate::model::pg_type::PgType;
 use crate::model::plan::{Plan, TablePlan};
-use crate::model::policy::{Place, Reject};
+use crate::model::policy::{Place, Reject, Rules};
 use crate::model::range::Range;
 use crate::model::source::RowKey;
 use crate::model::verdict::Verification;
@@ -61,11 +61,13 @@ pub fn set_aside(
     stop: &AtomicBool,
 ) -> Result<Retried> {
     let mut clock = Clock::new(observer);
-    let opened = clock.phase(Phase::Open, 1, || open(options))?;
     let pool = Pool::connect(target, 2, &PoolSettings::default())?;
     let mut control = pool.session()?;
     start::check_encoding(&control)?;
     start::hold(&mut control, options)?;
+    let shaped = verify::options_of_run(&control, options)?;
+    let options = shaped.as_ref().unwrap_or(options);
+    let opened = clock.phase(Phase::Open, 1, || open(options))?;
     let mut run = finished_run(&control, options, &opened)?;
     let mut found = control::rejects(&control, run.id)?;
     let mut taken = Vec::new();
@@ -128,7 +130,9 @@ fn adapt(run: &mut RunRecord, opened: &Opened, options: &Options, control: &mut 
         }
     }
     let existing = catalog::tables(control, &options.schema, &names)?;
-    let plan_options = PlanOptions { purpose: Purpose::Compare, ..options.plan_options() };
+    // The types are the target's by now.
+    let rules = Rules { types: Vec::new(), ..options.rules.clone() };
+    let plan_options = PlanOptions { purpose: Purpose::Compare, rules, ..options.plan_options() };
     let draft = Draft::new(opened.catalog.clone(), plan_options, &[], &existing)?;
     changed |= rejects::change_policies(&mut run.plan, &draft, control)?;
     if changed {

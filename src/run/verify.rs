@@ -2,6 +2,7 @@
 
 use super::clock::Clock;
 use super::crew::Hands;
+use super::options::reshape_of;
 use super::proof::{self, Held, Known, Proof, Subject};
 use super::{Opened, evidence, open, rejects, repair, start};
 use crate::error::{Error, Kind, Result};
@@ -33,10 +34,12 @@ pub fn verify(
     stop: &AtomicBool,
 ) -> Result<Verification> {
     let mut clock = Clock::new(observer);
-    let mut opened = clock.phase(Phase::Open, 1, || open(options))?;
     let pool = Pool::connect(target, 1, &PoolSettings::default())?;
     let control = pool.session()?;
     start::check_encoding(&control)?;
+    let shaped = options_of_run(&control, options)?;
+    let options = shaped.as_ref().unwrap_or(options);
+    let mut opened = clock.phase(Phase::Open, 1, || open(options))?;
     let run = run_of(&control, options, &opened)?;
     let id = run.as_ref().map(|run| run.id);
     let (plan, subjects) = match run {
@@ -50,13 +53,22 @@ pub fn verify(
     let proof = Proof { plan: &plan, wish, hands, observer, is_thorough: true, rejected: &rejected };
     let mut source = Held { opened: Some(opened), open: &|| open(options) };
     let tables = plan.tables.len();
-    let found = clock.phase(Phase::Verify, tables, || proof::compare(&proof, subjects.clone(), &mut source))?;
+    let found = clock.phase(Phase::Verify, tables, || proof::compare(&proof, subjects.clone(), &mut source, None))?;
     if !repairs || !found.is_different() {
         return Ok(found);
     }
     let repaired = clock.phase(Phase::Verify, tables, || repair::repair(&proof, source.get()?, &found, id))?;
-    let again = clock.phase(Phase::Verify, tables, || proof::compare(&proof, subjects, &mut source))?;
+    let again = clock.phase(Phase::Verify, tables, || proof::compare(&proof, subjects, &mut source, None))?;
     Ok(Verification { repaired: Some(repaired), ..again })
+}
+
+/// The options with the shapes that the latest run into the schema gave its tables; none where it gave them none.
+pub fn options_of_run(session: &Session, options: &super::Options) -> Result<Option<super::Options>> {
+    if !options.reshape.tables.is_empty() || !control::exists(session)? {
+        return Ok(None);
+    }
+    let reshape = control::latest_options(session, &options.schema)?.map(|earlier| reshape_of(&earlier));
+    Ok(reshape.filter(|r| !r.tables.is_empty()).map(|reshape| super::Options { reshape, ..options.clone() }))
 }
 
 // The latest run into the schema, if it loaded this source.

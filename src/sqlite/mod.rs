@@ -4,9 +4,11 @@
 //! out [`Catalog`](crate::model::source::Catalog)s and borrowed [`Cell`](crate::model::cell::Cell)s.
 
 pub mod aggregate;
+mod answer;
 mod catalog;
 mod connection;
 mod copy;
+pub mod derive;
 mod fingerprint;
 mod hold;
 mod kept;

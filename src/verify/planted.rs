@@ -225,7 +225,7 @@ impl Recorded {
     fn of(scratch: &mut dyn Scratch) -> Result<Self> {
         let (mut rows, mut adder) = (Vec::new(), Adder::default());
         scratch.each(&mut |form| {
-            adder.add(form);
+            adder.add(&mut form.clone());
             rows.push(form.clone());
             Ok(())
         })?;
@@ -249,7 +249,7 @@ pub struct OnServer<'a, 'b> {
 
 impl Scratch for OnServer<'_, '_> {
     fn each(&mut self, row: &mut dyn FnMut(&Form) -> Result<()>) -> Result<()> {
-        target::read(self.tx, scratch::SCHEMA, self.table, Chunk::WHOLE, row, |_, _| Ok(()))
+        target::read(self.tx, scratch::SCHEMA, self.table, Chunk::WHOLE, |form| row(form), |_, _| Ok(()))
     }
 
     fn plant(&mut self, change: Change) -> Result<bool> {

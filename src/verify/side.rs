@@ -63,7 +63,8 @@ impl Side for SourceSide<'_> {
 impl Side for TargetSide<'_> {
     fn each(&mut self, row: &mut EachRow<'_>) -> Result<()> {
         let mut tx = self.moment.begin(self.session)?;
-        let each = |form: &Form| row(form, &|i| form::cells(form.bytes()).nth(i).map(show::cell).unwrap_or_default());
+        let each =
+            |form: &mut Form| row(form, &|i| form::cells(form.bytes()).nth(i).map(show::cell).unwrap_or_default());
         target::read(&mut tx, self.schema, self.table, Chunk::WHOLE, each, |_, _| (self.look)())
     }
 }

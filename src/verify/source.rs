@@ -61,7 +61,7 @@ impl SourceDigest {
     #[inline]
     pub fn add(&mut self, row: &RowRef<'_>) {
         self.form(row);
-        self.rows.add(&self.form);
+        self.rows.add(&mut self.form);
     }
 
     /// The form of a row.
