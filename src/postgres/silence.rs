@@ -33,6 +33,18 @@ impl Backend {
         Some(Self { pid: text(0)?.parse().ok()?, started: text(1)?, server_started: text(2)? })
     }
 
+    // It would hold its locks for as long as the server does not notice, and other sessions of the run may need them.
+    fn farewell(&self) -> String {
+        format!(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = {} \
+             AND extract(epoch FROM backend_start)::text = {} \
+             AND extract(epoch FROM pg_postmaster_start_time())::text = {}",
+            self.pid,
+            literal(&self.started),
+            literal(&self.server_started)
+        )
+    }
+
     fn question(&self) -> String {
         format!(
             "SELECT extract(epoch FROM pg_postmaster_start_time()), a.pid, a.state, a.wait_event_type, a.wait_event \
@@ -99,10 +111,27 @@ pub(super) async fn lost(shared: &Shared, backend: Option<&Backend>) -> Error {
         times = if sight == last { times + 1 } else { 1 };
         last = sight;
         if times >= sight.patience() {
+            if matches!(sight, Sight::Listens | Sight::Sends) {
+                Box::pin(end(&shared.connector, backend)).await;
+            }
             return Error::new(Kind::Target, "the server stopped answering")
                 .fact(format!("nothing came for {} s, and {}", began.elapsed().as_secs(), sight.words()))
                 .hint(AGAIN);
         }
+    }
+}
+
+// What can be done about a session that waits for nobody; whether it helps, the server decides.
+async fn end(connector: &Connector, backend: &Backend) {
+    let patience = connector.target.connect_timeout.unwrap_or(CONNECT_TIMEOUT);
+    for number in 0..connector.target.endpoints.len() {
+        let ended = async {
+            let (client, driver) = connector.server(number).await?;
+            let told = client.simple_query(&backend.farewell()).await;
+            driver.abort();
+            told
+        };
+        drop(tokio::time::timeout(patience, ended).await);
     }
 }
 
