@@ -483,6 +483,64 @@ mod tls {
         assert_eq!(session(&target).server_info().unwrap().user, "postgres");
     }
 
+    /// A server without a certificate, or with one of its own: gives its port.
+    fn other_server(certificate: Option<(String, String)>) -> (Embedded, u16) {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let ssl = if certificate.is_some() { "on" } else { "off" };
+        let settings = [("listen_addresses", "127.0.0.1"), ("port", &port.to_string()), ("ssl", ssl)];
+        let files = certificate
+            .into_iter()
+            .flat_map(|(certificate, key)| [("server.crt".to_owned(), certificate), ("server.key".to_owned(), key)]);
+        let server = Embedded::start(&EmbeddedOptions {
+            settings: settings.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
+            hba: vec!["host all postgres 127.0.0.1/32 trust".to_owned()],
+            files: files.collect(),
+            ..EmbeddedOptions::default()
+        });
+        (server.unwrap(), port)
+    }
+
+    #[test]
+    fn an_expired_certificate_is_refused_wherever_certificates_are_looked_at() {
+        let (issuer, ca_pem) = authority();
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        params.not_before = rcgen::date_time_ymd(2001, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2002, 1, 1);
+        let certificate = params.signed_by(&key, &issuer).unwrap().pem();
+        // And one that is not valid yet.
+        params.not_before = rcgen::date_time_ymd(3001, 1, 1);
+        params.not_after = rcgen::date_time_ymd(3002, 1, 1);
+        let early = params.signed_by(&key, &issuer).unwrap().pem();
+        let dir = tempfile::tempdir().unwrap();
+        private_file(&dir.path().join("ca.crt"), &ca_pem);
+        for (certificate, word) in [(certificate, "has expired"), (early, "is not valid yet")] {
+            let (_server, port) = other_server(Some((certificate, key.serialize_pem())));
+            let root = format!("port={port} user=postgres sslrootcert={}/ca.crt", dir.path().display());
+            for mode in ["require", "verify-ca", "verify-full"] {
+                let error = connect(&format!("{root} sslmode={mode}")).expect_err(mode);
+                assert!(error.kind() == Kind::Target && error.message().contains(word), "{mode}: {error:?}");
+            }
+            // Without an authority to ask, nothing is looked at, as in libpq.
+            assert!(connect(&format!("port={port} user=postgres sslmode=require")).unwrap());
+        }
+    }
+
+    #[test]
+    fn a_server_without_tls_is_refused_where_tls_is_asked_for() {
+        let (_server, port) = other_server(None);
+        for mode in ["disable", "allow", "prefer"] {
+            assert!(!connect(&format!("port={port} user=postgres sslmode={mode}")).unwrap(), "{mode}");
+        }
+        let ca = format!("port={port} user=postgres sslrootcert=DIR/ca.crt");
+        for mode in ["require", "verify-ca", "verify-full"] {
+            let error = connect(&format!("{ca} sslmode={mode}")).expect_err(mode);
+            let message = format!("the server at `localhost:{port}` does not speak TLS");
+            assert_eq!((error.kind(), error.message()), (Kind::Target, message.as_str()));
+            assert!(error.facts().iter().any(|f| f == &format!("sslmode={mode} asks for it")), "{error:?}");
+        }
+    }
+
     #[test]
     fn a_self_signed_certificate_that_is_named_as_trusted_is_trusted() {
         let (issuer, pem) = authority();

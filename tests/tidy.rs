@@ -15,6 +15,7 @@ use std::process::Command;
 /// The modules of the crate and the floor that each stands on. A module sees the floors below its own.
 const FLOORS: &[(&str, u8)] = &[
     ("error", 0),
+    ("files", 0),
     ("model", 0),
     ("sqlite", 1),
     ("postgres", 1),

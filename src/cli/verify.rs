@@ -8,6 +8,7 @@ use super::sides::{Given, Sides};
 use super::signals::stop_flag;
 use super::telling::Telling;
 use crate::error::{Error, Kind, Result};
+use crate::model::name::as_glob;
 use crate::model::verdict::Level;
 use crate::postgres::EmbeddedOptions;
 use crate::report::verification;
@@ -83,9 +84,14 @@ impl Arguments {
         self.telling.tells_events()
     }
 
+    /// Whether values of rows may be told.
+    pub fn shows_values(&self) -> bool {
+        self.proving.shows_values()
+    }
+
     fn options(&self, given: &Given) -> Result<Options> {
         let mut options = self.reading.options(&given.source)?;
-        options.include.extend(self.table.iter().map(|name| literal(name)));
+        options.include.extend(self.table.iter().map(|name| as_glob(name)));
         options.wish = Wish {
             level: match self.level {
                 Depth::Counts => Level::Counts,
@@ -97,11 +103,6 @@ impl Arguments {
         };
         given.shape(options)
     }
-}
-
-// A glob that matches this name and no other.
-fn literal(name: &str) -> String {
-    name.chars().map(|c| if "*?[]{}!\\".contains(c) { format!("[{c}]") } else { c.to_string() }).collect()
 }
 
 fn key(text: &str) -> Result<(String, Vec<String>), String> {

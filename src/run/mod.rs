@@ -37,6 +37,7 @@ use crate::load::Conflict;
 use crate::model::check::Answer;
 use crate::model::digest::SetDigest;
 use crate::model::event::{Event, Observer, Phase, Summary};
+use crate::model::name::exclude;
 use crate::model::plan::{Plan, Remark, TablePlan};
 use crate::model::policy::Policy;
 use crate::model::source::Catalog;
@@ -124,7 +125,7 @@ pub fn migrate(options: &Options, target: &Target, observer: &dyn Observer, stop
     let found = start::look(&mut control, options, &opened.fingerprint).map_err(untouched)?;
     let (mut planned, run, resumed) = match found {
         Start::Finished(run) => {
-            return finished(*run, &opened, &pool, options, observer, stop, clock).map_err(untouched);
+            return finished(&run, &opened, &pool, options, observer, stop, clock).map_err(untouched);
         }
         Start::Resume(run) => resume(*run, &opened, &mut control, options, observer).map_err(untouched)?,
         Start::Fresh => {
@@ -215,7 +216,7 @@ fn open(options: &Options) -> Result<Opened> {
         return Err(Error::new(Kind::Blocked, format!("the rows of `{name}` cannot be read"))
             .fact("SQLite does not understand the table's CREATE statement")
             .state("nothing was written")
-            .hint(format!("`--exclude '{name}'` leaves its rows behind; `sqlite3 app.db .recover` may save them")));
+            .hint(format!("`{}` leaves its rows behind; `sqlite3 app.db .recover` may save them", exclude(name))));
     }
     shape::apply(&mut catalog, &options.reshape, &snapshot.readers[0])?;
     if catalog.tables.is_empty() && all > 0 {
@@ -334,7 +335,7 @@ fn resume(
 }
 
 fn finished(
-    run: RunRecord,
+    run: &RunRecord,
     opened: &Opened,
     pool: &Pool,
     options: &Options,

@@ -1,6 +1,7 @@
 //! What the tests share: a server per test binary, a database per test, and patience with a limit.
 #![allow(dead_code, unused_imports, reason = "each test binary uses a part")]
 
+pub mod budget;
 pub mod cells;
 pub mod compared;
 pub mod oracle;
