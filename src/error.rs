@@ -119,6 +119,12 @@ impl Error {
         self
     }
 
+    /// States what the data looks like now, unless somebody nearer to it did.
+    #[must_use]
+    pub fn or_state(self, state: &str) -> Self {
+        if self.0.state.is_none() { self.state(state) } else { self }
+    }
+
     /// Names the way out. The last call wins.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {

@@ -222,11 +222,13 @@ fn the_psql_command_can_be_pasted_into_a_shell() {
 /// A server that takes passwords over TLS only, and the certificates around it.
 mod tls {
     use super::{env, private_file, told};
-    use crate::support::session;
+    use crate::support::{eventually, session};
     use lite2pg::postgres::{Embedded, EmbeddedOptions, Pool, PoolSettings, Target};
     use lite2pg::{Error, Kind};
     use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+    use std::fs;
     use std::net::TcpListener;
+    use std::path::Path;
     use std::sync::OnceLock;
     use tempfile::TempDir;
 
@@ -413,6 +415,41 @@ mod tls {
         let error = connect("host=nowhere.invalid hostaddr=''").unwrap_err();
         let message = format!("no machine is known by the name of `nowhere.invalid:{}`", guarded().port);
         assert_eq!((error.kind(), error.message()), (Kind::Target, message.as_str()));
+    }
+
+    #[test]
+    fn both_ends_ask_by_tcp_whether_the_other_is_still_there() {
+        // Of the kernel's timers, 02 is the one that asks an idle peer, and 00 is none.
+        for (settings, server, timer) in [
+            ("", "60 10 6", "02:"),
+            ("keepalives_idle=30 keepalives_interval=5 keepalives_count=3", "30 5 3", "02:"),
+            ("keepalives=0 options='-c tcp_keepalives_idle=77'", "77 ", "00:"),
+        ] {
+            let port = guarded().port;
+            let text = format!(
+                "host=127.0.0.1 port={port} dbname=postgres user=plain password=plain sslmode=disable {settings}"
+            );
+            let pool = Pool::connect(&Target::parse(&text, &env()).unwrap(), 1, &PoolSettings::default()).unwrap();
+            let session = pool.session().unwrap();
+            let sql = "SELECT concat_ws(' ', current_setting('tcp_keepalives_idle'), \
+                       current_setting('tcp_keepalives_interval'), current_setting('tcp_keepalives_count')), \
+                       inet_client_port()";
+            let row = session.query_one(sql, &[]).unwrap();
+            let told: String = row.get(0);
+            assert!(told.starts_with(server), "{settings}: {told}");
+            let sockets = Path::new("/proc/net/tcp");
+            if !sockets.exists() {
+                println!("skipped: this system does not tell the timers of its sockets");
+                return;
+            }
+            let ends = format!(" 0100007F:{:04X} 0100007F:{port:04X} ", row.get::<_, i32>(1));
+            // What was sent last may have to be acknowledged first.
+            eventually("the timer of our end", || {
+                let listed = fs::read_to_string(sockets).unwrap();
+                let ours = listed.lines().find(|line| line.contains(&ends)).unwrap_or_default();
+                ours.split_whitespace().nth(5).is_some_and(|told| told.starts_with(timer))
+            });
+        }
     }
 
     #[test]

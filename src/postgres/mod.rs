@@ -29,6 +29,7 @@ pub mod sample;
 pub mod scratch;
 mod service;
 mod session;
+mod silence;
 mod target;
 mod tls;
 

@@ -13,7 +13,7 @@ use tokio_postgres::error::{DbError, ErrorPosition};
 const STATEMENT_CHARS_MAX: usize = 100;
 
 /// What to do when a connection is gone.
-const AGAIN: &str = "the server's log says why; when it takes connections again, run the same command again";
+pub(super) const AGAIN: &str = "the server's log says why; when it takes connections again, run the same command again";
 
 /// Whether the error says that the server stopped answering, so that a new connection may help.
 #[must_use]
@@ -62,6 +62,8 @@ pub(super) fn refused(error: tokio_postgres::Error, sql: &str) -> Error {
         out = out.withheld(words);
     }
     match db.hint().filter(|_| !is_of_a_function(db)) {
+        // The server's own hint is to check.
+        _ if code == "53100" => out.hint("make room on the server's disk, then run the same command again"),
         Some(hint) => out.hint(hint),
         None if kind == Kind::Target => out.hint(AGAIN),
         None => out,

@@ -122,7 +122,10 @@ pub fn hold(session: &mut Session, options: &Options) -> Result<()> {
     if !lock(session, &options.schema)? {
         return Err(Error::new(Kind::Blocked, format!("another lite2pg is at work on schema `{}`", options.schema))
             .state("this one has written nothing")
-            .hint("wait for it to end; `SELECT * FROM pg_stat_activity WHERE application_name = 'lite2pg'` shows it"));
+            .hint(
+                "wait for it to end; if its machine is gone, the server notices after two minutes. \
+                 `SELECT * FROM pg_stat_activity WHERE application_name = 'lite2pg'` shows it",
+            ));
     }
     control::end_workers(session, &options.schema)
 }
@@ -285,13 +288,17 @@ pub fn or_absent(known: Known, relations: &[String], table: &TablePlan) -> Known
 pub fn taken(session: &Session, schema: &str, resumed: Option<&Plan>) -> Result<Vec<String>> {
     let mut relations = catalog::relations(session, schema)?;
     if let Some(plan) = resumed {
-        let mut ours: HashSet<&str> = plan.views.iter().map(|v| v.target.as_str()).collect();
+        let mut ours: HashSet<String> = plan.views.iter().map(|v| v.target.clone()).collect();
         for table in plan.tables.iter().filter(|t| !t.existing) {
-            ours.insert(&table.target);
-            ours.extend(table.primary_key.iter().map(|k| k.name.as_str()));
-            ours.extend(table.indexes.iter().map(|i| i.name.as_str()));
+            ours.insert(table.target.clone());
+            ours.extend(table.primary_key.iter().map(|k| k.name.clone()));
+            ours.extend(table.indexes.iter().map(|i| i.name.clone()));
+            ours.extend(table.columns.iter().filter_map(|column| {
+                let own = column.identity.as_ref()?.sequence.clone();
+                Some(own.unwrap_or_else(|| format!("{}_{}_seq", table.target, column.target)))
+            }));
         }
-        relations.retain(|r| !ours.contains(r.as_str()));
+        relations.retain(|r| !ours.contains(r));
     }
     Ok(relations)
 }
