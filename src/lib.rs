@@ -4,6 +4,7 @@
 //! run, then what a person sees. A module looks down, never up, never sideways (see ARCHITECTURE.md).
 
 pub mod error;
+pub mod files;
 pub mod model;
 
 pub mod dialect;

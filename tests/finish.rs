@@ -1,7 +1,5 @@
 //! What has to be done after the rows is done once for each table, whichever session finds the time for it.
 
-#![expect(clippy::unwrap_used, reason = "a helper that unwraps fails its test with the place")]
-
 mod support;
 
 use lite2pg::run::Options;

@@ -20,7 +20,7 @@ fn parsed(text: &str) -> lite2pg::Result<Pipeline> {
 }
 
 fn refused(text: &str) -> String {
-    message::error(&parsed(text).map(|_| ()).expect_err("mistakes"))
+    message::error(&parsed(text).map(|_| ()).expect_err("mistakes"), false)
 }
 
 #[test]

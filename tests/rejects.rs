@@ -297,9 +297,9 @@ fn rows_are_tried_again_once_their_rule_was_changed() {
     assert_eq!(same.rejects.iter().map(|r| r.rows).sum::<u64>(), 5);
     // A wider column lets a parent in, and its child with it.
     stage.seen.batch("ALTER TABLE p ALTER name TYPE varchar(20); ALTER TABLE t ALTER qty TYPE bigint").unwrap();
-    let some = stage.retry(&[]);
-    assert_eq!(some.taken, [("p".to_owned(), 1), ("t".to_owned(), 2)]);
-    assert!(some.verification.unwrap().is_equal());
+    let wider = stage.retry(&[]);
+    assert_eq!(wider.taken, [("p".to_owned(), 1), ("t".to_owned(), 2)]);
+    assert!(wider.verification.unwrap().is_equal());
     assert_eq!(stage.listed("t"), ["2", "3"]);
     assert!(!stage.folder.path().join("p.csv").exists(), "an empty list is no list");
     // Another policy takes the text, and keeps it.

@@ -133,6 +133,11 @@ impl Arguments {
         self.telling.tells_events()
     }
 
+    /// Whether values of rows may be told.
+    pub fn shows_values(&self) -> bool {
+        self.proving.shows_values()
+    }
+
     fn options(&self, given: &Given) -> Result<Options> {
         given.shape(self.ruling.apply(Options {
             scope: match (self.schema_only, self.data_only) {

@@ -1,7 +1,9 @@
 //! The command line: arguments become options, results become text and exit codes.
 
 mod allocator;
+mod arguments;
 mod bench;
+mod fault;
 mod migrate;
 mod output;
 mod plan;
@@ -15,9 +17,11 @@ mod signals;
 mod telling;
 mod verify;
 
-use crate::error::{Error, Kind, Result};
-use crate::report::message;
+use crate::error::{Kind, Result};
+use crate::report::{message, stderr};
 use clap::{Parser, Subcommand};
+use fault::Manner;
+use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 
 /// Moves a SQLite database into PostgreSQL and proves that it arrived: types decided by the rows, parallel
@@ -67,34 +71,43 @@ impl Verb {
             Self::Bench(arguments) => arguments.tells_events(),
         }
     }
+
+    fn shows_values(&self) -> bool {
+        match self {
+            Self::Migrate(arguments) => arguments.shows_values(),
+            Self::Verify(arguments) => arguments.shows_values(),
+            Self::Rejects(arguments) => arguments.shows_values(),
+            Self::Plan(_) | Self::Bench(_) => false,
+        }
+    }
 }
 
 /// Runs the program: parses the process's arguments, prints, and gives the exit code.
 #[must_use]
 pub fn main() -> ExitCode {
     allocator::return_large_buffers();
-    std::panic::set_hook(Box::new(|panic| {
-        let place = panic.location().map_or_else(String::new, |l| format!(" at {}:{}", l.file(), l.line()));
-        eprintln!("error: lite2pg broke one of its own rules{place}");
-        eprintln!(
-            "  this is a fault of lite2pg, not of your data; finished ranges are on the target, others rolled back"
-        );
-        eprintln!("\nhint: please report it with the command that you ran; the same command resumes");
-    }));
-    let verb = Arguments::parse().verb;
-    // The payload of a panic may quote a row's value; the hook has said what can be said.
-    match std::panic::catch_unwind(|| verb.run()) {
-        Ok(Ok(())) => ExitCode::SUCCESS,
-        Ok(Err(error)) => fail(&error, verb.tells_events()),
-        Err(_) => ExitCode::from(Kind::Bug.exit_code()),
-    }
+    fault::guarded(Manner::default(), || match Arguments::try_parse() {
+        Ok(Arguments { verb }) => {
+            let manner = Manner { as_event: verb.tells_events(), values: verb.shows_values() };
+            fault::guarded(manner, AssertUnwindSafe(|| finish(verb.run(), manner)))
+        }
+        Err(e) if !e.use_stderr() => e.exit(),
+        Err(e) => match arguments::told(&e) {
+            Ok(text) => {
+                stderr::text(&text);
+                ExitCode::from(Kind::Usage.exit_code())
+            }
+            Err(error) => finish(Err(error), Manner::default()),
+        },
+    })
 }
 
-fn fail(error: &Error, as_event: bool) -> ExitCode {
-    if as_event {
-        eprintln!("{}", message::error_json(error));
+fn finish(result: Result<()>, manner: Manner) -> ExitCode {
+    let Err(error) = result else { return ExitCode::SUCCESS };
+    if manner.as_event {
+        stderr::line(&message::error_json(&error, manner.values));
     } else {
-        eprint!("{}", message::error(error));
+        stderr::text(&message::error(&error, manner.values));
     }
     ExitCode::from(error.kind().exit_code())
 }

@@ -77,6 +77,13 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 }
 
 impl Arguments {
+    /// Whether values of rows may be told.
+    pub fn shows_values(&self) -> bool {
+        match &self.what {
+            What::Retry(of) | What::List(of) => of.proving.shows_values(),
+        }
+    }
+
     /// Whether stderr is read by a program.
     pub fn tells_events(&self) -> bool {
         match &self.what {

@@ -8,6 +8,7 @@ use super::sides::{Given, Sides};
 use super::signals::stop_flag;
 use super::telling::Telling;
 use crate::error::{Error, Kind, Result};
+use crate::model::name::as_glob;
 use crate::model::verdict::{Level, Sample, SampleSize};
 use crate::postgres::EmbeddedOptions;
 use crate::report::verification;
@@ -95,6 +96,11 @@ impl Arguments {
         self.telling.tells_events()
     }
 
+    /// Whether values of rows may be told.
+    pub fn shows_values(&self) -> bool {
+        self.proving.shows_values()
+    }
+
     fn options(&self, given: &Given) -> Result<Options> {
         if self.level != Depth::Rows && self.record_hash {
             return Err(Error::new(Kind::Usage, "`--record-hash` goes with `--level rows` only")
@@ -107,7 +113,7 @@ impl Arguments {
             ));
         }
         let mut options = self.reading.options(&given.source)?;
-        options.include.extend(self.table.iter().map(|name| literal(name)));
+        options.include.extend(self.table.iter().map(|name| as_glob(name)));
         let wish = self.proving.wish();
         options.wish = Wish {
             level: match self.level {
@@ -124,11 +130,6 @@ impl Arguments {
         };
         given.shape(options)
     }
-}
-
-// A glob that matches this name and no other.
-fn literal(name: &str) -> String {
-    name.chars().map(|c| if "*?[]{}!\\".contains(c) { format!("[{c}]") } else { c.to_string() }).collect()
 }
 
 fn sample_size(text: &str) -> Result<SampleSize, String> {

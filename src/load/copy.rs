@@ -4,7 +4,7 @@ use super::writer::{Misfitting, RowWriter, Written};
 use super::{Conflict, Disproof, Load, queue::Item, search};
 use crate::error::{Error, Kind, Result};
 use crate::model::bounds::{BATCH_BYTES, ORIGINALS_BYTES_MAX, RANGE_BYTES_MAX, REFUSED_TRIES_MAX};
-use crate::model::name::qualified;
+use crate::model::name::{exclude, qualified, reject};
 use crate::model::plan::TablePlan;
 use crate::model::policy::{Place, Policy, Reject};
 use crate::model::range::Range;
@@ -335,6 +335,7 @@ impl Stream<'_, '_> {
 }
 
 /// A row that a column's policy sets aside.
+#[must_use]
 pub fn rejected(table: &TablePlan, place: Place, found: Misfitting) -> Reject {
     let reason = found.misfit.map_or("text that holds NUL or is no UTF-8", |misfit| misfit.phrase());
     let column = table.columns[position(table, found.column)].source.clone();
@@ -387,10 +388,10 @@ fn refusal(table: &TablePlan, item: Item, error: Error) -> Result<Outcome> {
         .context(format!("the server refused rows of `{}`", table.target))
         .state("this range was rolled back; finished ranges are kept");
     if !too_big {
-        let hint = format!("`--on-error '{}=reject'` sets such rows aside, and the same run goes on", table.source);
+        let hint = format!("`{}` sets such rows aside, and the same run goes on", reject(&table.source));
         return Err(if about_rows { error.hint(hint) } else { error });
     }
     Err(error
         .fact("a row of PostgreSQL has to fit a page of 8 kB; only long texts and blobs are moved out")
-        .hint(format!("`--exclude '{}'` leaves the table out; split it in SQLite to move it", table.source)))
+        .hint(format!("`{}` leaves the table out; split it in SQLite to move it", exclude(&table.source))))
 }

@@ -79,6 +79,27 @@ pub const NUMERIC_FRACTION_DIGITS_MAX: usize = 16_383;
 /// How long a connection attempt may take where the target does not say (`connect_timeout`).
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// How long a connection says nothing before TCP asks whether the server's machine is still there, where the target
+/// does not say (`keepalives_idle`). Systems wait two hours, which is longer than a maintenance window.
+pub const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
+
+/// How often TCP asks again (`keepalives_interval`).
+pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Questions without an answer after which TCP gives the connection up (`keepalives_count`): two minutes in all.
+pub const KEEPALIVE_COUNT: u32 = 6;
+
+/// How long an answer may take before lite2pg looks by a second connection whether one can still come, where the target
+/// does not say (`tcp_user_timeout`). Each look costs the server a connection.
+pub const SILENCE: Duration = Duration::from_secs(60);
+
+/// Looks in a row that see no more than the last one before a connection counts as lost: what is on its way may be slow.
+/// A COPY's message of 1 MB has three minutes to arrive.
+pub const SILENT_LOOKS_MAX: u32 = 3;
+
+/// The same where the server has an answer for us: a row of 1 GB comes as one, and has twenty minutes.
+pub const SILENT_LOOKS_SENDING_MAX: u32 = 20;
+
 /// How long a start waits for the lock of a run before it: a server takes a moment to notice a killed client.
 pub const DEAD_CLIENT_PATIENCE: Duration = Duration::from_secs(1);
 

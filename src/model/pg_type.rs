@@ -103,8 +103,7 @@ impl PgType {
             ("numeric" | "decimal", &[p, s]) if (1..=1000).contains(&p) && s <= p => {
                 Self::Numeric(Some((p as u16, s as u16)))
             }
-            ("text", []) => Self::Text,
-            ("varchar" | "character varying", []) => Self::Text,
+            ("text" | "varchar" | "character varying", []) => Self::Text,
             ("varchar" | "character varying", &[n]) if length(n) => Self::Varchar(n),
             ("char" | "character", []) => Self::Char(1),
             ("char" | "character", &[n]) if length(n) => Self::Char(n),

@@ -80,6 +80,9 @@ impl Place {
     }
 }
 
+/// Rows that were set aside, by their places.
+pub type Places = std::collections::HashSet<Place>;
+
 /// A row that was set aside.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reject {

@@ -138,8 +138,8 @@ impl Checker<'_> {
         }
         let is_new = source.is_some() && known.is_none();
         if is_new && column.sql.is_none() && column.value.is_none() {
-            let names = source.into_iter().flat_map(|s| s.columns.iter().map(|c| c.name.as_str()));
-            let near = nearest(name, names).map(str::to_owned);
+            let all = source.into_iter().flat_map(|s| s.columns.iter().map(|c| c.name.as_str()));
+            let near = nearest(name, all).map(str::to_owned);
             let at = [way[0], way[1], way[2], Step::Name(name)];
             let mistake = Mistake::of(self.root, &at, format!("`{table}` has no column `{name}`"));
             self.mistakes.add(match near {

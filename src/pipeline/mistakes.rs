@@ -105,8 +105,10 @@ impl<'a> Mistakes<'a> {
         let path = self.path.display().to_string();
         let end = self.text.len();
         // An empty place, such as the end of a file, is shown by its last character.
-        let start = self.text.floor_char_boundary(mistake.span.start.min(end.saturating_sub(1)));
-        let span = start..self.text.ceil_char_boundary(mistake.span.end.clamp(start, end).max((start + 1).min(end)));
+        let is_between = |at: &usize| self.text.is_char_boundary(*at);
+        let start = (0..=mistake.span.start.min(end.saturating_sub(1))).rev().find(is_between).unwrap_or(0);
+        let least = mistake.span.end.clamp(start, end).max((start + 1).min(end));
+        let span = start..(least..=end).find(is_between).unwrap_or(end);
         let snippet = Snippet::source(self.text).path(path.as_str()).annotation(AnnotationKind::Primary.span(span));
         let mut group = Level::ERROR.primary_title(mistake.message.as_str()).element(snippet);
         if let Some(help) = &mistake.help {

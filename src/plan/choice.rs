@@ -5,6 +5,7 @@ use crate::error::{Error, Kind, Result};
 use crate::model::candidates::{Hint, TypeOptions};
 use crate::model::cell::Class;
 use crate::model::conversion::{Conversion, MomentForm, Naive, UuidSpelling};
+use crate::model::name::{exclude, reject};
 use crate::model::pg_type::PgType;
 use crate::model::policy::Policy;
 use crate::model::profile::{ColumnProfile, TableProfile, Trial};
@@ -106,7 +107,8 @@ pub fn null_refused(table: &str, column: &str, nulls: u64, is_whole: bool) -> Er
 }
 
 fn way_out(table: &str, column: &str) -> String {
-    format!("`--on-error '{table}.{column}=reject'` sets such rows aside, in rejects/{table}.csv")
+    let reject = reject(&format!("{table}.{column}"));
+    format!("`{reject}` sets such rows aside; `{}` leaves the table out", exclude(table))
 }
 
 /// Chooses for a column that is only compared: the rule that took every cell, else the one that went furthest. What

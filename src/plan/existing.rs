@@ -6,7 +6,7 @@ use super::rules;
 use super::{Purpose, check_null, without_null};
 use crate::error::{Error, Kind, Result};
 use crate::model::cell::Class;
-use crate::model::name::Spelling;
+use crate::model::name::{Spelling, exclude};
 use crate::model::pg_type::PgType;
 use crate::model::plan::{ColumnPlan, KeyPlan, Remark, TablePlan};
 use crate::model::policy::Policy;
@@ -118,7 +118,7 @@ fn matched_column(table: &Table, source: &str, target: &ExistingColumn) -> Resul
             format!("`{}.{source}` cannot be loaded into type {}", table.name, target.type_text),
         )
         .state("nothing was written")
-        .hint(format!("leave the table out with `--exclude '{}'`, or change the target column's type", table.name)));
+        .hint(format!("leave the table out with `{}`, or change the target column's type", exclude(&table.name))));
     };
     Ok(MatchedColumn { name: target.name.clone(), pg_type, labels: target.labels.clone(), not_null: target.not_null })
 }

@@ -19,7 +19,7 @@ use crate::model::bounds::PG_COLUMNS_MAX;
 use crate::model::candidates::{TypeOptions, for_new_column, for_stated_type};
 use crate::model::cell::Class;
 use crate::model::conversion::Conversion;
-use crate::model::name::{Namespace, Spelling};
+use crate::model::name::{Namespace, Spelling, exclude, for_shell, reject};
 use crate::model::pg_type::PgType;
 use crate::model::plan::{ColumnPlan, Identity, Plan, Remark, TablePlan};
 use crate::model::policy::{Policy, Rules};
@@ -449,7 +449,7 @@ fn is_uniform(conversion: &Conversion) -> bool {
 // A policy that one column was given has to be one that it can follow, and a stated type one that lite2pg makes.
 fn check_rules(catalog: &Catalog, rules: &rules::Matched, matched: &[Option<Matched>], groups: &Groups) -> Result<()> {
     let name = |(t, c): groups::ColumnId| format!("{}.{}", catalog.tables[t].name, catalog.tables[t].columns[c].name);
-    for at in rules.typed().filter(|at| matched[at.0].is_some()) {
+    if let Some(at) = rules.typed().find(|at| matched[at.0].is_some()) {
         return Err(Error::new(Kind::Usage, format!("`--type` names `{}`, whose table is on the target", name(at)))
             .fact("tables that are there keep their types")
             .state("nothing was written")
@@ -469,7 +469,7 @@ pub fn no_rule(column: &str) -> Error {
     Error::new(Kind::Usage, format!("`--on-error` names `{column}`, which has no rule to keep"))
         .fact("the column's type is decided by its rows, so that every value fits it")
         .state("nothing was written")
-        .hint(format!("--type '{column}=TYPE' makes a type the rule"))
+        .hint(format!("--type {} makes a type the rule", for_shell(&format!("{column}=TYPE"))))
 }
 
 /// Refuses `null` where it was stated for a column that takes no NULL.
@@ -479,7 +479,7 @@ fn check_null(table: &str, column: &str, not_null: bool, policy: Policy, is_own:
     }
     Err(Error::new(Kind::Usage, format!("`--on-error {table}.{column}=null`: the column is NOT NULL"))
         .state("nothing was written")
-        .hint(format!("--on-error '{table}.{column}=reject' sets such rows aside")))
+        .hint(format!("{} sets such rows aside", reject(&format!("{table}.{column}")))))
 }
 
 /// A table's or a run's `null` cannot be followed by a column that takes no NULL.
@@ -500,5 +500,5 @@ fn check_width(table: &Table, matched: Option<&Matched>) -> Result<()> {
         ),
     )
     .state("nothing was written")
-    .hint(format!("leave it out with `--exclude '{}'`, or split it in SQLite first", table.name)))
+    .hint(format!("leave it out with `{}`, or split it in SQLite first", exclude(&table.name))))
 }

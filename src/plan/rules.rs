@@ -2,6 +2,7 @@
 
 use super::groups::{ColumnId, Groups};
 use crate::error::{Error, Kind, Result};
+use crate::model::name::for_shell;
 use crate::model::pg_type::PgType;
 use crate::model::policy::{Policy, Rules};
 use crate::model::source::Catalog;
@@ -31,7 +32,7 @@ impl Matched {
                 Object::Column(at) => matched.types.insert(at, pg_type.clone()),
                 Object::Table(_) => {
                     return Err(Error::new(Kind::Usage, format!("`--type {name}=…` names a table, not a column"))
-                        .hint(format!("--type '{name}.COLUMN={pg_type}'")));
+                        .hint(format!("--type {}", for_shell(&format!("{name}.COLUMN={pg_type}")))));
                 }
             };
         }

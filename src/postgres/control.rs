@@ -20,6 +20,9 @@ pub const FORMAT: i32 = 2;
 
 const DDL: &str = include_str!("control.sql");
 
+const SCHEMA: &str = "CREATE SCHEMA lite2pg; COMMENT ON SCHEMA lite2pg IS \
+    'Runs of lite2pg: plans, checkpoints, originals. May be dropped when no way back is wanted.'";
+
 /// Where a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
@@ -100,7 +103,9 @@ pub fn create(tx: &Transaction<'_>) -> Result<()> {
     if exists(tx)? {
         return upgrade(tx);
     }
-    tx.batch(DDL).map_err(|e| {
+    let there = "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = 'lite2pg')";
+    let schema = if tx.query_one(there, &[])?.get(0) { Ok(()) } else { tx.batch(SCHEMA) };
+    schema.and_then(|()| tx.batch(DDL)).map_err(|e| {
         e.context("the control schema `lite2pg` cannot be created on the target")
             .state("nothing was written")
             .hint("the role needs CREATE on the database: GRANT CREATE ON DATABASE … TO …")

@@ -1,7 +1,5 @@
 -- What lite2pg keeps in the target about its runs. Every statement can be run again.
-CREATE SCHEMA IF NOT EXISTS lite2pg;
-COMMENT ON SCHEMA lite2pg IS 'Runs of lite2pg: plans, checkpoints, originals. May be dropped when no way back is wanted.';
-
+-- The schema itself is there: by the program, or by whoever made it for a role that may create none.
 CREATE TABLE IF NOT EXISTS lite2pg.run (
     id            uuid PRIMARY KEY,
     format        integer NOT NULL,

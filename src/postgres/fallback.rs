@@ -3,7 +3,7 @@
 use super::decode::Rows;
 use super::session::Session;
 use crate::error::{Error, Kind, Result};
-use crate::model::name::qualified;
+use crate::model::name::{for_shell, qualified};
 use crate::model::plan::{ColumnPlan, TablePlan};
 
 /// The default of a column as a field of a binary COPY; none where it is NULL or there is none.
@@ -53,5 +53,5 @@ fn changing(name: &str) -> Error {
     Error::new(Kind::Blocked, format!("the default of `{name}` gives another value each time"))
         .fact("`--on-error …=default` would put one of them into every row that breaks the rule")
         .state("nothing was written")
-        .hint(format!("--on-error '{name}=null', or reject"))
+        .hint(format!("--on-error {}, or reject", for_shell(&format!("{name}=null"))))
 }

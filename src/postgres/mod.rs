@@ -31,6 +31,7 @@ pub mod sample;
 pub mod scratch;
 mod service;
 mod session;
+mod silence;
 mod target;
 mod tls;
 

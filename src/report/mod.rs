@@ -12,5 +12,6 @@ pub mod plan;
 pub mod plot;
 pub mod progress;
 pub mod rejected;
+pub mod stderr;
 pub mod summary;
 pub mod verification;

@@ -1,7 +1,7 @@
 //! The result of a run: a table for people, JSON for programs.
 
 use super::figures::{bytes, count, duration, per_second, plural};
-use super::layout::{cut, wrapped};
+use super::layout::{cut, escaped, wrapped};
 use super::{checks, rejected, verification};
 use crate::model::event::{Phase, Summary};
 use crate::model::plan::Level;
@@ -60,7 +60,7 @@ pub fn text(summary: &Summary) -> String {
 /// The summary as one JSON object.
 #[must_use]
 pub fn json(summary: &Summary) -> String {
-    serde_json::to_string_pretty(summary).expect("a summary has string keys only")
+    escaped(&serde_json::to_string_pretty(summary).expect("a summary has string keys only"))
 }
 
 fn tables(summary: &Summary) -> Table {

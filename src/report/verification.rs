@@ -1,7 +1,7 @@
 //! What a comparison found: a table for people, JSON for programs.
 
 use super::figures::{count, plural};
-use super::layout::{clean, cut, wrapped};
+use super::layout::{clean, cut, escaped, wrapped};
 use crate::error::{Error, Kind};
 use crate::model::verdict::{Difference, Differences, Kind as Difference_, Level, Outcome, TableVerdict, Verification};
 use comfy_table::{CellAlignment, Table, presets};
@@ -37,7 +37,7 @@ pub fn json(verification: &Verification) -> String {
     let mut object = serde_json::to_value(verification).expect("a verdict has string keys only");
     object["equal"] = verification.is_equal().into();
     object["verdict"] = one_word(verification).into();
-    serde_json::to_string_pretty(&object).expect("a value can be written")
+    escaped(&serde_json::to_string_pretty(&object).expect("a value can be written"))
 }
 
 /// The error that a comparison ends with where not everything is equal.

@@ -60,7 +60,9 @@ pub fn indexes(context: &Context<'_>, plan: &Plan, chores: Option<&Chores<'_>>) 
     }
     builds.sort_by_key(|build| std::cmp::Reverse(build.table.rows));
     let left: Vec<AtomicUsize> = plan.tables.iter().map(|_| AtomicUsize::new(0)).collect();
-    builds.iter().for_each(|build| _ = left[build.t].fetch_add(1, Ordering::Relaxed));
+    for build in &builds {
+        left[build.t].fetch_add(1, Ordering::Relaxed);
+    }
     // Keys whose index is built, by table.
     let keys: Vec<Mutex<Vec<usize>>> = plan.tables.iter().map(|_| Mutex::default()).collect();
     let memory = MAINTENANCE_MB_TOTAL / context.options.jobs.max(1);

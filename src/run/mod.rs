@@ -39,6 +39,7 @@ use crate::load::Conflict;
 use crate::model::check::Answer;
 use crate::model::digest::SetDigest;
 use crate::model::event::{Event, Observer, Phase, Summary};
+use crate::model::name::exclude;
 use crate::model::plan::{Plan, Remark, TablePlan};
 use crate::model::policy::Policy;
 use crate::model::source::Catalog;
@@ -116,31 +117,36 @@ struct Opened {
 /// [`Kind::Interrupted`], and the same call goes on with it.
 pub fn migrate(options: &Options, target: &Target, observer: &dyn Observer, stop: &AtomicBool) -> Result<Summary> {
     let mut clock = Clock::new(observer);
-    let mut opened = clock.phase(Phase::Open, 1, || open(options))?;
+    let untouched = |e: Error| e.or_state("nothing was written by this start");
+    let mut opened = clock.phase(Phase::Open, 1, || open(options).map_err(untouched))?;
     observer.event(&Event::Info { text: format!("source: {}", opened.snapshot) });
-    let pool = Pool::connect(target, options.jobs + 2, &PoolSettings::default())?;
-    let mut control = pool.session()?;
-    start::check_server(&control)?;
-    start::check_rights(&control, options)?;
-    let found = start::look(&mut control, options, &opened.fingerprint)?;
+    let pool = Pool::connect(target, options.jobs + 2, &PoolSettings::default()).map_err(untouched)?;
+    let mut control = pool.session().map_err(untouched)?;
+    start::check_server(&control).map_err(untouched)?;
+    start::check_rights(&control, options).map_err(untouched)?;
+    let found = start::look(&mut control, options, &opened.fingerprint).map_err(untouched)?;
     let (mut planned, run, resumed) = match found {
-        Start::Finished(run) => return finished(*run, &opened, &pool, options, observer, stop, clock),
-        Start::Resume(run) => resume(*run, &opened, &mut control, options, observer)?,
+        Start::Finished(run) => {
+            return finished(&run, &opened, &pool, options, observer, stop, clock).map_err(untouched);
+        }
+        Start::Resume(run) => resume(*run, &opened, &mut control, options, observer).map_err(untouched)?,
         Start::Fresh => {
             let prepared = prepare(options, &mut opened, &control, observer, stop, &mut clock);
             let dropped = "what the earlier run created is dropped; nothing new was written";
-            let planned = prepared.map_err(|e| if options.restart { e.state(dropped) } else { e })?;
-            let run = begin(options, &opened, &planned, &mut control)?;
+            let planned = prepared.map_err(|e| if options.restart { e.state(dropped) } else { untouched(e) })?;
+            let begun = begin(options, &opened, &planned, &mut control);
+            let run = begun.map_err(|e| if options.restart { e.or_state(dropped) } else { untouched(e) })?;
             (planned, run, false)
         }
     };
-    let mut parents = existing::parents(&control, options, &planned)?;
+    let no_row = |e: Error| e.or_state("no row was written by this start");
+    let mut parents = existing::parents(&control, options, &planned).map_err(no_row)?;
     // Orphans can be set aside only where the server looks for them.
     let sets_aside =
         planned.plan.tables.iter().any(|t| parents.contains_key(&t.target) && t.on_refusal != Policy::Fail);
     let replica_role = !parents.is_empty() && !sets_aside && existing::may_be_replica(&control);
-    if !replica_role && existing::set_aside(&mut control, run.id, &planned.plan, &parents, observer)? {
-        parents = existing::parents(&control, options, &planned)?;
+    if !replica_role && existing::set_aside(&mut control, run.id, &planned.plan, &parents, observer).map_err(no_row)? {
+        parents = existing::parents(&control, options, &planned).map_err(no_row)?;
     }
     let context = Context {
         options,
@@ -162,12 +168,18 @@ pub fn migrate(options: &Options, target: &Target, observer: &dyn Observer, stop
         let listed = control::rejects(&control, run.id).and_then(|found| {
             rejects::list(&options.rejects, &planned.plan, &opened.catalog, &opened.readers[0], &found)
         });
-        copied?;
+        copied.map_err(|e| e.or_state("finished ranges are on the target; half-done ones were rolled back"))?;
         listed?;
     }
     // The readers hold locks on the source; nothing below needs it.
     opened.readers.clear();
-    finish(&context, &planned.plan, &opened.snapshot, resumed, clock)
+    let there = match options.scope {
+        Scope::SchemaOnly => "all tables",
+        _ => "all rows",
+    };
+    finish(&context, &planned.plan, &opened.snapshot, resumed, clock).map_err(|e| {
+        e.or_state(&format!("{there} are on the target; of keys, indexes, constraints and views, what was finished"))
+    })
 }
 
 /// Makes the plan and asks the server about it, without leaving anything behind. Without a target, or where the
@@ -206,7 +218,7 @@ fn open(options: &Options) -> Result<Opened> {
         return Err(Error::new(Kind::Blocked, format!("the rows of `{name}` cannot be read"))
             .fact("SQLite does not understand the table's CREATE statement")
             .state("nothing was written")
-            .hint(format!("`--exclude '{name}'` leaves its rows behind; `sqlite3 app.db .recover` may save them")));
+            .hint(format!("`{}` leaves its rows behind; `sqlite3 app.db .recover` may save them", exclude(name))));
     }
     shape::apply(&mut catalog, &options.reshape, &snapshot.readers[0])?;
     if catalog.tables.is_empty() && all > 0 {
@@ -325,7 +337,7 @@ fn resume(
 }
 
 fn finished(
-    run: RunRecord,
+    run: &RunRecord,
     opened: &Opened,
     pool: &Pool,
     options: &Options,
@@ -530,7 +542,8 @@ fn finish_beside(
     control::set_state(&tx, context.run, State::Done)?;
     tx.commit()?;
     drop(session);
-    let verification = compare(context, plan, &done, ahead, &mut clock)?;
+    let verification = compare(context, plan, &done, ahead, &mut clock)
+        .map_err(|e| e.or_state("everything is on the target, and was not compared to the end"))?;
     let counts = match counts {
         Some(counts) => counts,
         None => rows_of(context, plan, verification.as_ref())?,

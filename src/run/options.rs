@@ -15,6 +15,7 @@ use std::path::PathBuf;
 
 /// Everything that shapes a migration besides its source and target.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one flag of the command line")]
 pub struct Options {
     /// The SQLite file, as typed.
     pub source: PathBuf,

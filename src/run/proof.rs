@@ -350,12 +350,11 @@ fn target_digests(
     let tables: Vec<usize> = (0..subjects.len()).filter(is_read).collect();
     let mut found: HashMap<usize, SetDigest> = tables.iter().map(|t| (*t, SetDigest::default())).collect();
     let listed;
-    let parts = match ahead.and_then(Ahead::parts) {
-        Some(parts) => parts,
-        None => {
-            listed = parts::list(&proof.hands, moment, proof.plan, &tables)?;
-            &listed
-        }
+    let parts = if let Some(parts) = ahead.and_then(Ahead::parts) {
+        parts
+    } else {
+        listed = parts::list(&proof.hands, moment, proof.plan, &tables)?;
+        &listed
     };
     let parts: Vec<&Part> = parts.iter().filter(|part| found.contains_key(&part.table)).collect();
     for part in &parts {

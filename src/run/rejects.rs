@@ -3,6 +3,7 @@
 use super::options::{Options, RejectLimits};
 use crate::error::{Error, Kind, Result};
 use crate::model::event::{RejectedTable, Rejection};
+use crate::model::name::reject;
 use crate::model::plan::{Plan, TablePlan};
 use crate::model::policy::{Place, Policy, Reject};
 use crate::model::range::Range;
@@ -29,7 +30,7 @@ pub fn fallbacks(session: &mut Session, plan: &mut Plan) -> Result<()> {
                 return Err(Error::new(Kind::Blocked, format!("`{name}` is NOT NULL and has no default"))
                     .fact("`--on-error …=default` has nothing to put in the place of a value that does not fit")
                     .state("nothing was written")
-                    .hint(format!("--on-error '{name}=reject' sets such rows aside")));
+                    .hint(format!("{} sets such rows aside", reject(&name))));
             }
             table.columns[i].fallback = field;
         }

@@ -301,7 +301,7 @@ impl Rows<'_> {
             place = place.next(key);
             let told_by = if self.scan.has_key() { key } else { place.nth };
             if wanted.contains(&place) {
-                row(place, told_by, cells)?
+                row(place, told_by, cells)?;
             }
             Ok(Flow::Continue)
         })?;

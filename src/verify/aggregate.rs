@@ -26,13 +26,12 @@ pub fn measures(column: &ColumnPlan, is_utf16: bool) -> Vec<Measure> {
         }),
         Conversion::Bytea { all_classes } if !(is_utf16 && *all_classes) => all.push(Measure::Bytes),
         // Only within one spelling is the order of texts that of uuids.
-        Conversion::Uuid(UuidSpelling::Any) => {}
-        Conversion::Uuid(_) => all.extend(ends(Measure::Uuid)),
+        Conversion::Uuid(spelling) if *spelling != UuidSpelling::Any => all.extend(ends(Measure::Uuid)),
         Conversion::Jsonb { .. } => all.push(Measure::Objects),
         Conversion::Date => all.extend(ends(Measure::Date)),
         Conversion::Time => all.extend(ends(Measure::Time)),
         Conversion::Moment { form, naive, target_has_zone, .. } => all.extend(moments(*form, naive, *target_has_zone)),
-        Conversion::Bytea { .. } => {}
+        Conversion::Bytea { .. } | Conversion::Uuid(_) => {}
     }
     all
 }

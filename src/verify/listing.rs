@@ -2,10 +2,11 @@
 //! them.
 
 use crate::error::{Error, Kind, Result};
+use crate::files;
 use crate::model::cell::Cell;
 use crate::model::verdict::Difference;
 use std::fmt::Write as _;
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -121,23 +122,11 @@ fn digits(bytes: &[u8]) -> String {
 }
 
 fn open(path: &Path) -> io::Result<File> {
-    let mut folder = DirBuilder::new();
-    let mut file = OpenOptions::new();
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-        folder.mode(0o700);
-        file.mode(0o600);
-    }
-    if let Some(parent) = path.parent() {
-        folder.recursive(true).create(parent)?;
+    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        files::folder(parent)?;
     }
     // A file of an earlier run may be open to others; a new one is not.
-    match std::fs::remove_file(path) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-        _ => {}
-    }
-    file.write(true).create_new(true).open(path)
+    files::replace(path)
 }
 
 fn cannot_write(path: &Path, argument: &str, cause: io::Error) -> Error {

@@ -9,11 +9,10 @@ use crate::model::bounds::{SAMPLE_BYTES_MAX, SAMPLE_CELL_BYTES_MAX, SAMPLE_COLUM
 use crate::model::cell::Cell;
 use crate::model::conversion::{Conversion, MomentForm, Naive};
 use crate::model::plan::{ColumnPlan, TablePlan};
-use crate::model::policy::Place;
+use crate::model::policy::{Place, Places};
 use crate::model::source::RowKey;
 use crate::postgres::sample::{self, BLOB, NULL, NUMBER, SKIPPED, TEXT};
 use crate::sqlite::{Flow, Reader, TableScan};
-use std::collections::HashSet;
 use std::fmt::Write as _;
 
 /// Raw rows of a table.
@@ -36,7 +35,7 @@ pub fn gather<'a>(
     scan: &TableScan,
     table: &'a TablePlan,
     (spots, rows_per_spot): (u64, u64),
-    rejected: Option<&HashSet<Place>>,
+    rejected: Option<&Places>,
 ) -> Result<Option<Gathered<'a>>> {
     let Some(key) = &table.primary_key else { return Ok(None) };
     // A sample does not know the number of a row among those before it.
