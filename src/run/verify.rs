@@ -37,11 +37,11 @@ pub fn verify(
     let pool = Pool::connect(target, 1, &PoolSettings::default())?;
     let control = pool.session()?;
     start::check_encoding(&control)?;
+    let uses = if repairs { start::Use::Repair } else { start::Use::Compare };
+    start::check_reading_rights(&control, options, uses)?;
     let shaped = options_of_run(&control, options)?;
     let options = shaped.as_ref().unwrap_or(options);
     let mut opened = clock.phase(Phase::Open, 1, || open(options))?;
-    let uses = if repairs { start::Use::Repair } else { start::Use::Compare };
-    start::check_reading_rights(&control, options, uses)?;
     start::check_table_rights(&control, options, &start::namesakes(&control, options, &opened.catalog)?, uses)?;
     let run = run_of(&control, options, &opened)?;
     let id = run.as_ref().map(|run| run.id);
