@@ -19,7 +19,7 @@ use crate::postgres::catalog::ExistingColumn;
 use crate::postgres::control::{self, RunRecord, State};
 use crate::postgres::{Pool, PoolSettings, Session, Target, catalog};
 use crate::profile::Depth;
-use crate::sqlite::{Flow, Reader, TableScan};
+use crate::sqlite::{Flow, Reader, Source, TableScan};
 use std::collections::HashMap;
 use std::sync::atomic::AtomicBool;
 
@@ -34,6 +34,8 @@ pub fn verify(
     stop: &AtomicBool,
 ) -> Result<Verification> {
     let mut clock = Clock::new(observer);
+    // A source that is none is told before anybody is connected to; it is read once its shape is known.
+    drop(Source::open(&options.source, options.snapshot)?);
     let pool = Pool::connect(target, 1, &PoolSettings::default())?;
     let control = pool.session()?;
     start::check_encoding(&control)?;
