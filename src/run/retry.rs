@@ -24,7 +24,7 @@ use crate::plan::{Draft, PlanOptions, Purpose};
 use crate::postgres::catalog::{self, ExistingColumn};
 use crate::postgres::control::{self, RunRecord, State};
 use crate::postgres::{Pool, PoolSettings, Session, Target, Transaction, ddl};
-use crate::sqlite::{Flow, Reader, RowRef, TableScan};
+use crate::sqlite::{Flow, Reader, RowRef, Source, TableScan};
 use crate::verify::source::{SourceDigest, from_stored, to_stored};
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -61,6 +61,8 @@ pub fn set_aside(
     stop: &AtomicBool,
 ) -> Result<Retried> {
     let mut clock = Clock::new(observer);
+    // A source that is none is told before anybody is connected to; it is read once its shape is known.
+    drop(Source::open(&options.source, options.snapshot)?);
     let pool = Pool::connect(target, 2, &PoolSettings::default())?;
     let mut control = pool.session()?;
     start::check_encoding(&control)?;

@@ -19,7 +19,7 @@ use crate::postgres::catalog::ExistingColumn;
 use crate::postgres::control::{self, RunRecord, State};
 use crate::postgres::{Pool, PoolSettings, Session, Target, catalog};
 use crate::profile::Depth;
-use crate::sqlite::{Flow, Reader, TableScan};
+use crate::sqlite::{Flow, Reader, Source, TableScan};
 use std::collections::HashMap;
 use std::sync::atomic::AtomicBool;
 
@@ -34,9 +34,13 @@ pub fn verify(
     stop: &AtomicBool,
 ) -> Result<Verification> {
     let mut clock = Clock::new(observer);
+    // A source that is none is told before anybody is connected to; it is read once its shape is known.
+    drop(Source::open(&options.source, options.snapshot)?);
     let pool = Pool::connect(target, 1, &PoolSettings::default())?;
     let mut control = pool.session()?;
     start::check_encoding(&control)?;
+    let uses = if repairs { start::Use::Repair } else { start::Use::Compare };
+    start::check_reading_rights(&control, options, uses)?;
     if options.wish.records_hash {
         hashed::prepare(&mut control)?;
     }
@@ -44,8 +48,6 @@ pub fn verify(
     let options = shaped.as_ref().unwrap_or(options);
     let mut opened = clock.phase(Phase::Open, 1, || open(options))?;
     let fingerprint = opened.fingerprint.clone();
-    let uses = if repairs { start::Use::Repair } else { start::Use::Compare };
-    start::check_reading_rights(&control, options, uses)?;
     start::check_table_rights(&control, options, &start::namesakes(&control, options, &opened.catalog)?, uses)?;
     let run = run_of(&control, options, &opened)?;
     let id = run.as_ref().map(|run| run.id);
