@@ -13,6 +13,7 @@ pub mod sqlite;
 pub mod load;
 pub mod plan;
 pub mod profile;
+pub mod rollback;
 pub mod transform;
 pub mod verify;
 

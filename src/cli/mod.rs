@@ -6,6 +6,7 @@ mod migrate;
 mod output;
 mod proving;
 mod reading;
+mod rollback;
 mod server;
 mod signals;
 mod telling;
@@ -35,6 +36,8 @@ enum Verb {
     Migrate(Box<migrate::Arguments>),
     /// Compare a SQLite database with what is in PostgreSQL, cell by cell
     Verify(Box<verify::Arguments>),
+    /// Bring PostgreSQL's state back into a SQLite file
+    Rollback(Box<rollback::Arguments>),
     /// Load a sample by several strategies and settings, and predict a migration
     Bench(Box<bench::Arguments>),
 }
@@ -44,6 +47,7 @@ impl Verb {
         match self {
             Self::Migrate(arguments) => migrate::run(arguments),
             Self::Verify(arguments) => verify::run(arguments),
+            Self::Rollback(arguments) => rollback::run(arguments),
             Self::Bench(arguments) => bench::run(arguments),
         }
     }
@@ -52,6 +56,7 @@ impl Verb {
         match self {
             Self::Migrate(arguments) => arguments.tells_events(),
             Self::Verify(arguments) => arguments.tells_events(),
+            Self::Rollback(arguments) => arguments.tells_events(),
             Self::Bench(arguments) => arguments.tells_events(),
         }
     }

@@ -27,6 +27,8 @@ pub enum Phase {
     Analyze,
     /// Comparing both sides.
     Verify,
+    /// Writing back into SQLite what was changed in PostgreSQL.
+    Restore,
 }
 
 impl Phase {
@@ -43,6 +45,7 @@ impl Phase {
             Self::Constrain => "constrain",
             Self::Analyze => "analyze",
             Self::Verify => "verify",
+            Self::Restore => "restore",
         }
     }
 }

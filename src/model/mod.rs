@@ -16,5 +16,6 @@ pub mod pg_type;
 pub mod plan;
 pub mod profile;
 pub mod range;
+pub mod restored;
 pub mod source;
 pub mod verdict;

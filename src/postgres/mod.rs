@@ -17,6 +17,7 @@ pub mod decode;
 mod embedded;
 pub mod encode;
 mod environment;
+pub mod fence;
 mod passfile;
 mod programs;
 pub mod read;
@@ -27,6 +28,7 @@ pub mod sample;
 pub mod scratch;
 mod service;
 mod session;
+pub mod stranger;
 mod target;
 mod tls;
 

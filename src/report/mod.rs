@@ -10,5 +10,6 @@ pub mod message;
 pub mod plan;
 pub mod plot;
 pub mod progress;
+pub mod restored;
 pub mod summary;
 pub mod verification;

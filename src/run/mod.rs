@@ -13,6 +13,7 @@ mod oracles;
 mod probe;
 mod proof;
 mod repair;
+mod rollback;
 mod rows;
 mod start;
 mod verify;
@@ -20,6 +21,7 @@ mod verify;
 pub use bench::{BenchOptions, bench};
 pub use options::{Options, Scope, default_jobs};
 pub use proof::Wish;
+pub use rollback::{Fence, RollbackOptions, lift_fence, rollback};
 pub use verify::verify;
 
 use crate::error::{Error, Kind, Result};

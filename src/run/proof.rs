@@ -233,7 +233,8 @@ fn uncompared(table: &TablePlan, subject: Subject) -> TableVerdict {
     verdict(table, (rows, 0), outcome, subject.unverified)
 }
 
-fn announce(proof: &Proof<'_>, subjects: &[Subject]) -> Arc<Progress> {
+/// Tells what will be read, and gives the counters.
+pub fn announce(proof: &Proof<'_>, subjects: &[Subject]) -> Arc<Progress> {
     let progress = Arc::new(Progress::new(proof.plan.tables.len()));
     let of = |(table, subject): (&TablePlan, &Subject)| {
         let sides = match subject.source {
@@ -254,7 +255,8 @@ pub fn go_on(stop: &AtomicBool) -> Result<()> {
     if stop.load(Ordering::Relaxed) { Err(interrupted()) } else { Ok(()) }
 }
 
-fn target_digests(
+/// The digests of the target's tables at a moment.
+pub fn target_digests(
     proof: &Proof<'_>,
     moment: &Moment,
     subjects: &[Subject],
@@ -288,8 +290,8 @@ fn target_digests(
     Ok(found)
 }
 
-// The source once more, as many tables and ranges at once as there are readers.
-fn source_digests(
+/// The source once more, as many tables and ranges at once as there are readers.
+pub fn source_digests(
     proof: &Proof<'_>,
     opened: &mut Opened,
     subjects: &[Subject],

@@ -81,11 +81,7 @@ pub fn check_rights(session: &Session, options: &Options) -> Result<()> {
 
 /// Looks for a run to go on with. The session holds the schema's lock from here on.
 pub fn look(session: &mut Session, options: &Options, fingerprint: &str) -> Result<Start> {
-    if !lock(session, &options.schema)? {
-        return Err(Error::new(Kind::Blocked, format!("another lite2pg is at work on schema `{}`", options.schema))
-            .state("this one has written nothing")
-            .hint("wait for it to end; `SELECT * FROM pg_stat_activity WHERE application_name = 'lite2pg'` shows it"));
-    }
+    take_lock(session, &options.schema)?;
     control::end_workers(session, &options.schema)?;
     if !control::exists(session)? {
         return Ok(Start::Fresh);
@@ -107,6 +103,16 @@ pub fn look(session: &mut Session, options: &Options, fingerprint: &str) -> Resu
         (_, true) => Ok(Start::Resume(Box::new(run))),
         (_, false) => Err(unfinished(&run, options, fingerprint)),
     }
+}
+
+/// Takes the schema's lock for as long as the session lives, or refuses.
+pub fn take_lock(session: &Session, schema: &str) -> Result<()> {
+    if lock(session, schema)? {
+        return Ok(());
+    }
+    Err(Error::new(Kind::Blocked, format!("another lite2pg is at work on schema `{schema}`"))
+        .state("this one has written nothing")
+        .hint("wait for it to end; `SELECT * FROM pg_stat_activity WHERE application_name = 'lite2pg'` shows it"))
 }
 
 // The server needs a moment to notice that a killed client is gone.

@@ -8,7 +8,7 @@ use super::open::{Source, side_file};
 use super::refused;
 use super::snapshot::{Reader, Snapshot, SnapshotKind, may_not_write, reader};
 use crate::error::{Error, Kind, Result};
-use crate::model::bounds::{BACKUP_PAGES_STEP, SOURCE_COPY_TRIES};
+use crate::model::bounds::{BACKUP_PAGES_STEP, SOURCE_COPY_TRIES, SQLITE_BUSY};
 use rusqlite::Connection;
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::config::DbConfig;
@@ -35,24 +35,7 @@ impl Source {
     }
 
     fn back_up(&self, from: &Connection, copy: &Path) -> Result<()> {
-        let refused = |e| refused(e, format!("cannot back up `{}` to `{}`", self.path.display(), copy.display()));
-        let mut to = Connection::open(copy).map_err(refused)?;
-        // A crash leaves nothing that anybody reads, so that there is nothing to make durable.
-        to.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF").map_err(refused)?;
-        let backup = Backup::new(from, &mut to).map_err(refused)?;
-        let mut patience = Instant::now() + self.busy;
-        loop {
-            match backup.step(i32::from(BACKUP_PAGES_STEP)).map_err(refused)? {
-                StepResult::Done => return Ok(()),
-                StepResult::More => patience = Instant::now() + self.busy,
-                _ if Instant::now() < patience => std::thread::sleep(Duration::from_millis(20)),
-                _ => {
-                    let message =
-                        format!("cannot back up `{}`: it stays locked by another program", self.path.display());
-                    return Err(Error::new(Kind::Source, message).hint("stop the program that has it open"));
-                }
-            }
-        }
+        back_up(from, copy, self.busy, &self.path)
     }
 
     /// Readers of a copy of a source that cannot be read in its place.
@@ -162,11 +145,36 @@ impl Source {
     }
 }
 
+/// Copies the moment that `from` sees, page by page.
+pub(super) fn back_up_to(from: &Connection, copy: &Path) -> Result<()> {
+    back_up(from, copy, SQLITE_BUSY, Path::new(from.path().unwrap_or_default()))
+}
+
+fn back_up(from: &Connection, copy: &Path, busy: Duration, source: &Path) -> Result<()> {
+    let refused = |e| refused(e, format!("cannot back up `{}` to `{}`", source.display(), copy.display()));
+    let mut to = Connection::open(copy).map_err(refused)?;
+    // A crash leaves nothing that anybody reads, so that there is nothing to make durable.
+    to.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF").map_err(refused)?;
+    let backup = Backup::new(from, &mut to).map_err(refused)?;
+    let mut patience = Instant::now() + busy;
+    loop {
+        match backup.step(i32::from(BACKUP_PAGES_STEP)).map_err(refused)? {
+            StepResult::Done => return Ok(()),
+            StepResult::More => patience = Instant::now() + busy,
+            _ if Instant::now() < patience => std::thread::sleep(Duration::from_millis(20)),
+            _ => {
+                let message = format!("cannot back up `{}`: it stays locked by another program", source.display());
+                return Err(Error::new(Kind::Source, message).hint("stop the program that has it open"));
+            }
+        }
+    }
+}
+
 // The name of the private copy within its directory.
 const COPY_NAME: &str = "source.db";
 
-// A new, empty file that only this user may read.
-fn create(path: &Path) -> io::Result<File> {
+/// A new, empty file that only this user may read.
+pub(super) fn create(path: &Path) -> io::Result<File> {
     let mut options = fs::OpenOptions::new();
     options.write(true).create(true).truncate(true);
     #[cfg(unix)]

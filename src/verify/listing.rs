@@ -16,13 +16,7 @@ impl Listing {
     /// The file of a table in this folder.
     #[must_use]
     pub fn new(folder: &Path, table: &str) -> Self {
-        // A table may be named after a path, and no two tables share a file.
-        let escaped = |c: char| match c {
-            '/' | '\\' | '%' | '\0'..='\x1f' => format!("%{:02X}", u32::from(c)),
-            c => c.to_string(),
-        };
-        let name: String = table.chars().map(escaped).collect();
-        Self { path: folder.join(format!("{name}.csv")), file: None }
+        Self { path: path(folder, table), file: None }
     }
 
     /// Adds the cells of one row.
@@ -52,7 +46,20 @@ impl Listing {
     }
 }
 
-fn open(path: &Path) -> io::Result<File> {
+/// The file of a table in a folder.
+#[must_use]
+pub fn path(folder: &Path, table: &str) -> PathBuf {
+    // A table may be named after a path, and no two tables share a file.
+    let escaped = |c: char| match c {
+        '/' | '\\' | '%' | '\0'..='\x1f' => format!("%{:02X}", u32::from(c)),
+        c => c.to_string(),
+    };
+    let name: String = table.chars().map(escaped).collect();
+    folder.join(format!("{name}.csv"))
+}
+
+/// A new file that only its owner may read, in place of an earlier one; its folder is made where it is missing.
+pub fn open(path: &Path) -> io::Result<File> {
     let mut folder = DirBuilder::new();
     let mut file = OpenOptions::new();
     #[cfg(unix)]

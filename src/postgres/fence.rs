@@ -1,0 +1,114 @@
+//! A fence: writers of a schema's tables are refused until it is lifted.
+//!
+//! Triggers that raise, so that it outlives the session that put it up. They fire for every role and under every
+//! `session_replication_role`. The fence of a command that was killed is told from one that was left on purpose by
+//! its name.
+
+use super::session::Session;
+use crate::error::{Error, Kind, Result};
+use crate::model::name::{qualified, quoted};
+use std::time::Duration;
+
+/// The triggers of a command that is at work, or was killed.
+const RAISED: &str = "lite2pg_fence";
+
+/// The triggers of a fence that was left on purpose.
+const KEPT: &str = "lite2pg_fence_kept";
+
+const FUNCTION: &str = "CREATE OR REPLACE FUNCTION lite2pg.fence() RETURNS trigger LANGUAGE plpgsql AS $$ \
+    BEGIN \
+        RAISE EXCEPTION 'lite2pg: %.% is fenced: its rows are on their way back into SQLite', \
+            quote_ident(TG_TABLE_SCHEMA), quote_ident(TG_TABLE_NAME) \
+            USING ERRCODE = 'object_not_in_prerequisite_state', \
+                  HINT = 'lite2pg rollback --fence=lift SOURCE TARGET lifts the fence'; \
+    END $$";
+
+/// The tables of a schema that have a fence.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Fenced {
+    /// Of a command that is at work, or was killed.
+    pub raised: Vec<String>,
+    /// Left on purpose.
+    pub kept: Vec<String>,
+}
+
+impl Fenced {
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.raised.is_empty() && self.kept.is_empty()
+    }
+}
+
+/// What is fenced in a schema.
+pub fn look(session: &Session, schema: &str) -> Result<Fenced> {
+    let sql = "SELECT c.relname::text, t.tgname::text FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid \
+               JOIN pg_namespace n ON n.oid = c.relnamespace \
+               WHERE n.nspname = $1 AND t.tgname = ANY ($2) AND NOT t.tgisinternal ORDER BY 1";
+    let mut fenced = Fenced::default();
+    for row in session.query(sql, &[&schema, &vec![RAISED, KEPT]])? {
+        let list = if row.get::<_, String>(1) == KEPT { &mut fenced.kept } else { &mut fenced.raised };
+        list.push(row.get(0));
+    }
+    Ok(fenced)
+}
+
+/// Waits for writers of these tables to end, at most this long, and refuses all that come after.
+pub fn raise(session: &mut Session, schema: &str, tables: &[String], patience: Duration) -> Result<()> {
+    if tables.is_empty() {
+        return Ok(());
+    }
+    let tx = session.transaction()?;
+    tx.batch(&format!("SET LOCAL lock_timeout = {}; {FUNCTION}", patience.as_millis()))?;
+    let all: Vec<String> = tables.iter().map(|t| qualified(schema, t)).collect();
+    // The lock that a trigger needs, at once: a weaker one first would let two of us wait for each other.
+    let locked = tx.batch(&format!("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", all.join(", ")));
+    locked.map_err(|e| {
+        let e = e.context("writers cannot be stopped").state("no fence is up; nothing was restored");
+        e.hint("a transaction that wrote to these tables is still open: pg_stat_activity shows it")
+    })?;
+    for table in &all {
+        tx.batch(&format!(
+            "DROP TRIGGER IF EXISTS {RAISED} ON {table}; \
+             CREATE TRIGGER {RAISED} BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON {table} \
+                 FOR EACH STATEMENT EXECUTE FUNCTION lite2pg.fence(); \
+             ALTER TABLE {table} ENABLE ALWAYS TRIGGER {RAISED}"
+        ))?;
+    }
+    tx.commit()
+}
+
+/// Leaves a fence up for good.
+pub fn keep(session: &mut Session, schema: &str) -> Result<()> {
+    let fenced = look(session, schema)?;
+    let tx = session.transaction()?;
+    for table in &fenced.raised {
+        let relation = qualified(schema, table);
+        tx.batch(&format!(
+            "DROP TRIGGER IF EXISTS {KEPT} ON {relation}; ALTER TRIGGER {RAISED} ON {relation} RENAME TO {KEPT}"
+        ))?;
+    }
+    tx.commit()
+}
+
+/// Lifts a fence: that of a command that is at work or was killed, and also one that was left on purpose where
+/// `also_kept`. Gives the tables that writers may write to again.
+pub fn lift(session: &mut Session, schema: &str, also_kept: bool) -> Result<Vec<String>> {
+    let fenced = look(session, schema)?;
+    let tx = session.transaction()?;
+    let kept = if also_kept { &fenced.kept[..] } else { &[] };
+    for (table, name) in fenced.raised.iter().map(|t| (t, RAISED)).chain(kept.iter().map(|t| (t, KEPT))) {
+        tx.batch(&format!("DROP TRIGGER IF EXISTS {} ON {}", quoted(name), qualified(schema, table)))?;
+    }
+    tx.commit().map_err(|e| {
+        Error::new(Kind::Failed, "the fence cannot be lifted")
+            .fact(format!("in schema `{schema}`"))
+            .hint("lite2pg rollback --fence=lift SOURCE TARGET tries again")
+            .cause(e)
+    })?;
+    let mut lifted = fenced.raised;
+    lifted.extend(kept.iter().cloned());
+    lifted.sort();
+    lifted.dedup();
+    Ok(lifted)
+}
