@@ -3,6 +3,7 @@
 
 pub mod cells;
 pub mod compared;
+pub mod contents;
 pub mod oracle;
 pub mod program;
 pub mod scenario;
