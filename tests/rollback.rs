@@ -11,8 +11,7 @@ use lite2pg::model::restored::{Ending, Restored, TableRestored};
 use lite2pg::postgres::Target;
 use lite2pg::report::restored;
 use lite2pg::run::{self, Options, RollbackOptions};
-use rusqlite::Connection;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use support::contents::{contents, same, same_lines};
 use support::program::value;
@@ -438,4 +437,295 @@ fn new_cells_look_like_those_that_are_there() {
         "INSERT INTO t VALUES (4, 'Yes', '2025-01-01 00:00:00.000000', 1700000000500, 2460341.5, '01:02', '{0a0b0c0d-0000-4000-8000-00000000000d}', 77, 9.75, 'd');
          UPDATE t SET flag = 'Yes', \"any\" = 8 WHERE id = 2",
     );
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// What cannot go back
+// ---------------------------------------------------------------------------------------------------------
+
+/// Makes a table, changes PostgreSQL, and looks why it is refused.
+#[track_caller]
+fn refuses(sqlite: &str, pg: &str, expect: &[&str]) {
+    let stage = Stage::sql(sqlite);
+    stage.pg(pg);
+    let why = stage.refused();
+    let lines: Vec<&str> = why.lines().collect();
+    assert_eq!(lines.len(), expect.len(), "{why}");
+    for word in expect {
+        assert!(why.contains(word), "`{word}` is not among the reasons:\n{why}");
+    }
+}
+
+#[test]
+fn values_that_no_cell_stands_for_are_refused() {
+    refuses(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, at DATETIME, d DATE, tm TIME, x REAL, n DECIMAL(30,2), e TIMESTAMP);
+         INSERT INTO t VALUES (1, '2024-01-31 12:00:00', '2024-01-31', '12:00:00', 1.5, 1.25, 1700000000)",
+        "INSERT INTO t (id, at) VALUES (2, 'infinity'); INSERT INTO t (id, d) VALUES (3, '-infinity'); INSERT INTO t (id, at) VALUES (4, '10000-01-01');
+         INSERT INTO t (id, tm) VALUES (5, '24:00'); INSERT INTO t (id, x) VALUES (6, 'NaN'), (7, '-0');
+         INSERT INTO t (id, n) VALUES (8, 1234567890123456789012.25), (9, 'NaN'); INSERT INTO t (id, e) VALUES (10, 'infinity');
+         UPDATE t SET at = '-infinity', x = 'NaN' WHERE id = 1",
+        &[
+            "t.at 2: an infinite time [id=1; id=2]",
+            "t.at 1: a time outside the years 1 to 9999",
+            "t.d 1: an infinite time [id=3]",
+            "t.tm 1: a time outside",
+            "t.x 2: NaN, which SQLite stores as NULL [id=1; id=6]",
+            "t.x 1: a value that the column's declared type changes into another [id=7]",
+            "t.n 1: a number that a cell of this column cannot hold exactly [id=8]",
+            "t.n 1: NaN",
+            "t.e 1: an infinite time",
+        ],
+    );
+}
+
+#[test]
+fn rows_that_sqlite_refuses_are_refused_in_its_words() {
+    refuses(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT NOT NULL, n INTEGER CHECK (n < 100), u TEXT UNIQUE COLLATE NOCASE);
+         CREATE TABLE s (id INTEGER PRIMARY KEY, v INT, b BLOB) STRICT;
+         CREATE TABLE k (a TEXT PRIMARY KEY COLLATE NOCASE) WITHOUT ROWID;
+         INSERT INTO t VALUES (1, 'a', 1, 'x'), (2, 'b', 2, 'y'); INSERT INTO s VALUES (1, 5, x'00'); INSERT INTO k VALUES ('a')",
+        "ALTER TABLE t ALTER v DROP NOT NULL, DROP CONSTRAINT t_n_check; UPDATE t SET v = NULL WHERE id = 1; UPDATE t SET n = 100 WHERE id = 2;
+         DROP INDEX t_u_key; INSERT INTO t VALUES (3, 'c', 3, 'X');
+         DROP INDEX k_pkey_fold; INSERT INTO k VALUES ('A')",
+        &[
+            "t 1: SQLite refuses the row: NOT NULL constraint failed: t.v [id=1]",
+            "t 1: SQLite refuses the row: CHECK constraint failed: n < 100 [id=2]",
+            "t 1: SQLite refuses the row: UNIQUE constraint failed: t.u [id=3]",
+            "k 1: SQLite refuses the row: UNIQUE constraint failed: k.a",
+        ],
+    );
+}
+
+#[test]
+fn a_text_that_its_column_would_change_is_refused() {
+    refuses(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, v NUMERIC); INSERT INTO t VALUES (1, 'a'), (2, 'b')",
+        "UPDATE t SET v = '1e3' WHERE id = 1; UPDATE t SET v = '12' WHERE id = 2",
+        &["t.v 1: a value that the column's declared type changes into another [id=1]"],
+    );
+}
+
+#[test]
+fn a_key_of_times_has_one_spelling() {
+    refuses(
+        "CREATE TABLE t (at DATETIME PRIMARY KEY, v TEXT); INSERT INTO t VALUES ('2024-01-31 12:00', 'a'), ('2024-01-31 13:00', 'b')",
+        "INSERT INTO t VALUES ('2024-01-31 14:00:01Z', 'c'), ('2024-01-31 15:00Z', 'd')",
+        &["t.at 1: a time that cannot be said in the one spelling of the column"],
+    );
+}
+
+#[test]
+fn a_generated_column_that_postgres_fills_otherwise_is_refused() {
+    refuses(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER, b TEXT AS (printf('%05d', a)) STORED); INSERT INTO t (id, a) VALUES (1, 5), (2, 6)",
+        "UPDATE t SET b = 'other' WHERE id = 1; INSERT INTO t VALUES (3, 7, '00007')",
+        &["t.b 1: SQLite computes the column, and comes to another value [id=1]"],
+    );
+}
+
+#[test]
+fn what_sqlite_never_had_is_refused_where_it_holds_anything() {
+    let stage = Stage::sql("CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT); INSERT INTO t VALUES (1, 'a'), (2, 'b')");
+    stage.pg(
+        "CREATE TABLE more (id int PRIMARY KEY, v text); CREATE TABLE none (id int); ALTER TABLE t ADD c text, ADD e text;
+         INSERT INTO more VALUES (1, 'x'), (2, 'y'); UPDATE t SET c = 'new' WHERE id = 2",
+    );
+    let why = stage.refused();
+    assert_eq!(
+        why,
+        "more 2: SQLite never had the table, and PostgreSQL has rows in it []\n\
+         t.c 1: SQLite never had the column, and PostgreSQL has values in it []"
+    );
+    // Left behind, as asked.
+    let leave = |names: &[&str]| RollbackOptions {
+        leave: names.iter().map(|n| (*n).to_owned()).collect(),
+        ..stage.options()
+    };
+    assert_eq!(stage.with_options(&leave(&["more", "t.c"])).ending, Ending::Published);
+    same(&stage.to(), &stage.source.path);
+    let error = stage.try_with(&leave(&["more", "t.c", "nosuch"])).expect_err("no such name");
+    assert_eq!(error.kind(), Kind::Usage, "{}", told(&error));
+    // Or kept in files.
+    let folder = stage.source.path.with_file_name("unmappable");
+    let done = stage.with_options(&RollbackOptions { export: Some(folder.clone()), ..stage.options() });
+    assert_eq!(done.ending, Ending::Published);
+    assert_eq!(restored::error(&done).unwrap().kind(), Kind::Different);
+    assert_eq!(std::fs::read_to_string(folder.join("more.csv")).unwrap(), "id,v\n1,x\n2,y\n");
+    assert_eq!(std::fs::read_to_string(folder.join("t.c.csv")).unwrap(), "id,c\n2,new\n");
+    assert_eq!(mode(&folder.join("more.csv")), 0o600);
+}
+
+fn mode(path: &std::path::Path) -> u32 {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[test]
+fn what_is_put_into_files_is_missing_in_the_restored_file_and_nothing_else_is() {
+    let stage = Stage::sql(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT, x REAL, u TEXT UNIQUE COLLATE NOCASE);
+         INSERT INTO t VALUES (1, 'a', 1.5, 'p'), (2, 'b', 2.5, 'q'), (3, 'c', 3.5, 'r')",
+    );
+    stage.pg(
+        "DROP INDEX t_u_key; UPDATE t SET x = 'NaN', v = 'changed' WHERE id = 1; UPDATE t SET u = 'Q' WHERE id = 3;
+         INSERT INTO t VALUES (4, 'new', 'NaN', 's'), (5, 'fine', 5.5, 'five')",
+    );
+    let folder = stage.source.path.with_file_name("unmappable");
+    let done = stage.with_options(&RollbackOptions { export: Some(folder.clone()), ..stage.options() });
+    let table = &done.tables[0];
+    assert_eq!((table.unchanged, table.updated, table.inserted, table.unfit), (1, 0, 1, 3), "{}", restored::text(&done));
+    same(
+        &stage.to(),
+        &stage.mirror("UPDATE t SET v = 'changed' WHERE id = 1; INSERT INTO t VALUES (5, 'fine', 5.5, 'five')").path,
+    );
+    let csv = std::fs::read_to_string(folder.join("t.csv")).unwrap();
+    for line in [
+        "key,column,is_null,value,reason",
+        "id=1,x,false,NaN,\"NaN, which SQLite stores as NULL\"",
+        "id=3,u,false,Q,SQLite refuses the row: UNIQUE constraint failed: t.u",
+        "id=4,v,false,new,\"left out with its row, of which `x` cannot go back\"",
+        "id=4,x,false,NaN,\"NaN, which SQLite stores as NULL\"",
+    ] {
+        assert!(csv.lines().any(|l| l == line), "no line `{line}` in\n{csv}");
+    }
+}
+
+#[test]
+fn what_the_target_dropped_stays_as_the_source_has_it_and_is_said() {
+    let stage = Stage::sql(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT, w TEXT DEFAULT 'dflt'); INSERT INTO t VALUES (1, 'a', 'p'), (2, 'b', 'q');
+         CREATE TABLE gone (id INTEGER PRIMARY KEY); INSERT INTO gone VALUES (1)",
+    );
+    stage.pg("DROP TABLE gone; ALTER TABLE t DROP w; UPDATE t SET v = 'c' WHERE id = 1; INSERT INTO t VALUES (3, 'new')");
+    let done = stage.back();
+    let said: Vec<String> = done.remarks.iter().map(|r| format!("{}: {}", r.object, r.text)).collect();
+    assert_eq!(said, [
+        "t.w: the target has no such column any more: its cells stay as the source has them",
+        "gone: the target has no such table any more: its rows stay as the source has them",
+    ]);
+    same(&stage.to(), &stage.mirror("UPDATE t SET v = 'c' WHERE id = 1; INSERT INTO t (id, v) VALUES (3, 'new')").path);
+}
+
+#[test]
+fn a_column_of_another_type_is_refused_unless_it_is_left() {
+    let stage = Stage::sql("CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT, n INTEGER); INSERT INTO t VALUES (1, '7', 1), (2, NULL, 2)");
+    stage.pg("ALTER TABLE t ALTER v TYPE inet USING '::1'::inet; UPDATE t SET n = 5 WHERE id = 2");
+    let why = stage.refused();
+    assert!(why.starts_with("t.v 2: "), "{why}");
+    let done = stage.with_options(&RollbackOptions { leave: vec!["t.v".to_owned()], ..stage.options() });
+    assert_eq!(done.ending, Ending::Published);
+    same(&stage.to(), &stage.mirror("UPDATE t SET n = 5 WHERE id = 2").path);
+}
+
+#[test]
+fn a_wider_type_on_the_target_has_a_way_back() {
+    let source = Source::sql("CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER, v TEXT); INSERT INTO t VALUES (1, 1, 'a')");
+    let stage = Stage::with(source, |o| o.types.narrow_integers = true);
+    stage.pg("ALTER TABLE t ALTER n TYPE bigint, ALTER v TYPE varchar(50); UPDATE t SET n = 5000000000");
+    stage.back();
+    same(&stage.to(), &stage.mirror("UPDATE t SET n = 5000000000").path);
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// Where the file goes
+// ---------------------------------------------------------------------------------------------------------
+
+#[test]
+fn a_dry_run_says_the_same_and_leaves_nothing() {
+    let stage = Stage::sql(SHOP);
+    stage.pg("UPDATE customer SET name = 'x' WHERE id = 1; DELETE FROM line; INSERT INTO heap VALUES (9, 'n')");
+    let dry = stage.with_options(&RollbackOptions { dry_run: true, ..stage.options() });
+    assert_eq!(dry.ending, Ending::DryRun);
+    assert!(!stage.to().exists());
+    assert_eq!(dry.tables, stage.back().tables);
+}
+
+#[test]
+fn a_file_that_is_there_is_replaced_only_where_that_was_asked_for() {
+    let stage = Stage::sql("CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1)");
+    std::fs::write(stage.to(), "precious").unwrap();
+    let plain = RollbackOptions { force: false, ..stage.options() };
+    let error = stage.try_with(&plain).expect_err("it is there");
+    assert_eq!(error.kind(), Kind::Blocked, "{}", told(&error));
+    assert_eq!(std::fs::read_to_string(stage.to()).unwrap(), "precious");
+    stage.back();
+    assert_eq!(mode(&stage.to()), 0o600);
+    same(&stage.to(), &stage.source.path);
+    let itself = RollbackOptions { to: stage.source.path.clone(), ..stage.options() };
+    assert_eq!(stage.try_with(&itself).expect_err("the source").kind(), Kind::Usage);
+    let journal = stage.source.path.with_file_name("other.db-journal");
+    std::fs::write(&journal, "x").unwrap();
+    let beside = RollbackOptions { to: stage.source.path.with_file_name("other.db"), ..stage.options() };
+    assert_eq!(stage.try_with(&beside).expect_err("a journal is there").kind(), Kind::Blocked);
+    let nowhere = RollbackOptions { to: stage.source.path.with_file_name("no").join("such.db"), ..stage.options() };
+    assert_eq!(stage.try_with(&nowhere).expect_err("no such folder").kind(), Kind::Usage);
+}
+
+#[test]
+fn without_a_finished_run_there_is_no_way_back() {
+    let source = Source::sql("CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1)");
+    let bytes = std::fs::read(&source.path).unwrap();
+    let stage = Stage { source, target: database(), bytes };
+    let error = stage.try_with(&stage.options()).expect_err("no run");
+    assert_eq!(error.kind(), Kind::Blocked);
+    let stage = Stage::sql("CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1)");
+    stage.pg("UPDATE lite2pg.run SET state = 'finishing'");
+    let error = stage.try_with(&stage.options()).expect_err("an unfinished run");
+    assert!(told(&error).contains("has not ended"), "{}", told(&error));
+    stage.pg("UPDATE lite2pg.run SET state = 'done', options = jsonb_set(options::jsonb, '{scope}', '\"schema_only\"')::text");
+    let error = stage.try_with(&stage.options()).expect_err("a run without rows");
+    assert!(told(&error).contains("no rows"), "{}", told(&error));
+}
+
+#[test]
+fn rows_that_were_added_to_others_have_no_way_back() {
+    let source = Source::sql("CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT); INSERT INTO t VALUES (1, 'a')");
+    let target = database();
+    session(&target).batch("CREATE TABLE t (id bigint PRIMARY KEY, v text); INSERT INTO t VALUES (5, 'theirs')").unwrap();
+    let mut options = Options::new(&source.path);
+    options.conflict = Some(lite2pg::load::Conflict::Fail);
+    let _ = run::migrate(&options, &target, &Listener::default(), &AtomicBool::new(false));
+    let bytes = std::fs::read(&source.path).unwrap();
+    let stage = Stage { source, target, bytes };
+    let error = stage.try_with(&stage.options()).expect_err("shared tables");
+    assert!(told(&error).contains("added its rows"), "{}", told(&error));
+}
+
+#[test]
+fn virtual_tables_are_said_to_be_stale_once_rows_were_written() {
+    let stage = Stage::sql(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT); CREATE VIRTUAL TABLE f USING fts5(v, content='t', content_rowid='id');
+         CREATE TRIGGER tf AFTER UPDATE ON t BEGIN INSERT INTO f(f, rowid, v) VALUES ('delete', old.id, old.v); INSERT INTO f(rowid, v) VALUES (new.id, new.v); END;
+         INSERT INTO t VALUES (1, 'a'); INSERT INTO f(rowid, v) VALUES (1, 'a')",
+    );
+    assert!(stage.back().remarks.iter().all(|r| r.object != "f"));
+    stage.pg("UPDATE t SET v = 'b'");
+    let done = stage.back();
+    let remark = done.remarks.iter().find(|r| r.object == "f").unwrap();
+    assert_eq!(remark.sql.as_deref(), Some("INSERT INTO \"f\" (\"f\") VALUES ('rebuild')"));
+}
+
+#[test]
+fn new_orphans_are_said_and_old_ones_are_not() {
+    let stage = Stage::sql(
+        "PRAGMA foreign_keys = OFF; CREATE TABLE p (id INTEGER PRIMARY KEY); CREATE TABLE c (id INTEGER PRIMARY KEY, p INTEGER REFERENCES p);
+         INSERT INTO p VALUES (1); INSERT INTO c VALUES (1, 1), (2, 99)",
+    );
+    stage.pg("ALTER TABLE c DROP CONSTRAINT c_p_fkey; UPDATE c SET id = 3 WHERE id = 1");
+    assert!(stage.back().remarks.is_empty());
+    stage.pg("INSERT INTO c VALUES (4, 98)");
+    let done = stage.back();
+    assert_eq!(done.remarks[0].text, "2 rows refer to no row of `p`, 1 of them did in the source");
+}
+
+#[test]
+fn tables_that_cannot_be_reached_or_written_here_are_named() {
+    let stage = Stage::sql("CREATE TABLE t (rowid TEXT, _rowid_ TEXT, oid TEXT); INSERT INTO t VALUES ('a', 'b', 'c')");
+    stage.back();
+    stage.pg("INSERT INTO t VALUES ('d', 'e', 'f')");
+    let error = stage.try_with(&stage.options()).expect_err("no rowid can be had");
+    assert_eq!(error.kind(), Kind::Blocked);
+    assert!(told(&error).contains("--leave 't'"), "{}", told(&error));
 }

@@ -5,6 +5,7 @@ use super::layout::{clean, cut, wrapped};
 use super::verification;
 use crate::error::{Error, Kind};
 use crate::model::restored::{Ending, Restored, TableRestored, Unfit};
+use crate::model::verdict::Verification;
 use comfy_table::{CellAlignment, Table, presets};
 use std::fmt::Write as _;
 
@@ -120,6 +121,30 @@ fn unfit(unfit: &Unfit, out: &mut String) {
     }
 }
 
+// How the file compares with PostgreSQL.
+fn compared(verification: &Verification, restored: &Restored) -> String {
+    if verification.is_equal() {
+        return verification::short(verification);
+    }
+    let mut out = String::new();
+    let mut but = Vec::new();
+    for table in verification.tables.iter().filter(|t| !t.unverified.is_empty()) {
+        for column in &table.unverified {
+            let text = format!("`{}` has an unverified column: {column}", table.table);
+            let _ = writeln!(out, "{}", wrapped("", &text, 2));
+        }
+        but = vec!["these columns"];
+    }
+    if restored.tables.iter().any(|t| t.unfit > 0) {
+        but.push("what cannot go back");
+    }
+    let rows: u64 = verification.tables.iter().map(|t| t.target_rows).sum();
+    let tables = plural(verification.tables.len() as u64, "table");
+    let text =
+        format!("compared: every cell of {} in {tables} agrees, but for {}", plural(rows, "row"), but.join(" and "));
+    out + &wrapped("", &text, 2) + "\n"
+}
+
 fn last_lines(restored: &Restored) -> String {
     let sum = |of: fn(&TableRestored) -> u64| restored.tables.iter().map(of).sum::<u64>();
     let (same, updated) = (sum(|t| t.unchanged), sum(|t| t.updated));
@@ -134,7 +159,7 @@ fn last_lines(restored: &Restored) -> String {
     );
     let mut out = String::new();
     if let Some(verification) = &restored.verification {
-        out.push_str(&verification::short(verification));
+        out.push_str(&compared(verification, restored));
     }
     let lead = match (restored.ending, &restored.file) {
         (Ending::Published, Some(file)) => format!("restored: {}: ", clean(file)),

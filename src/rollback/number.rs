@@ -53,9 +53,12 @@ pub fn decimal(number: Decimal<'_>, scale: usize, preferred: Option<Class>, affi
     order.into_iter().filter_map(of).collect()
 }
 
-/// What a double may be as a cell.
+/// What a double may be as a cell. SQLite has no NaN.
 #[must_use]
 pub fn double(x: f64, preferred: Option<Class>) -> Vec<Owned> {
+    if x.is_nan() {
+        return Vec::new();
+    }
     let whole = Owned::Integer(x as i64);
     let real = Owned::Real(x);
     if preferred == Some(Class::Integer) { vec![whole, real] } else { vec![real, whole] }

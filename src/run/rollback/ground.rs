@@ -4,6 +4,7 @@ use super::super::verify::reads_like;
 use super::place::AS_IT_WAS;
 use crate::error::{Error, Kind, Result};
 use crate::model::conversion::Conversion;
+use crate::model::pg_type::PgType;
 use crate::model::plan::{Plan, Remark, TablePlan};
 use crate::model::source::Catalog;
 use crate::postgres::catalog::{self, ExistingColumn};
@@ -103,6 +104,7 @@ impl Ground {
                     }
                     Some(c) => {
                         column.pg_type = c.pg_type.clone().unwrap_or_else(|| column.pg_type.clone());
+                        as_wide(&mut column.conversion, &column.pg_type);
                         // A new text that looks like a number becomes one in such a column, as it would have there.
                         if affinity(table, &column.declared).is_number()
                             && let Conversion::Text { numbers, .. } = &mut column.conversion
@@ -136,6 +138,21 @@ impl Ground {
 
     fn is_stranger(&self, table: &str, column: &str) -> bool {
         self.strangers.iter().any(|s| s.table == table && s.column.as_deref() == Some(column))
+    }
+}
+
+// The rule's limits are those of the type as it is now: somebody may have made it wider.
+fn as_wide(conversion: &mut Conversion, now: &PgType) {
+    match (&mut *conversion, now) {
+        (Conversion::Int { bytes }, PgType::Int2) => *bytes = 2,
+        (Conversion::Int { bytes }, PgType::Int4) => *bytes = 4,
+        (Conversion::Int { bytes }, PgType::Int8) => *bytes = 8,
+        (Conversion::Float4, PgType::Float8) => *conversion = Conversion::Float8,
+        (Conversion::Float8, PgType::Float4) => *conversion = Conversion::Float4,
+        (Conversion::Numeric { limit, .. }, PgType::Numeric(now)) => *limit = *now,
+        (Conversion::Text { chars_max, .. }, PgType::Varchar(n) | PgType::Char(n)) => *chars_max = Some(*n),
+        (Conversion::Text { chars_max, .. }, PgType::Text | PgType::TextLike(_)) => *chars_max = None,
+        _ => {}
     }
 }
 

@@ -61,8 +61,7 @@ impl Proving<'_> {
             let outcome = if copy == target {
                 Outcome::Equal
             } else {
-                let disputed = vec![format!("{unfit} rows that cannot go back as they are")];
-                Outcome::Different(Differences { disputed, complete: true, ..Differences::default() })
+                Outcome::Different(Differences { changed: unfit, complete: true, ..Differences::default() })
             };
             tables.push(TableVerdict {
                 source: table.source.clone(),
