@@ -334,7 +334,9 @@ fn a_truncated_table_is_empty() {
 
 #[test]
 fn rows_without_a_key_count_as_often_as_they_are_there() {
-    let stage = Stage::sql("CREATE TABLE heap (a INTEGER, b TEXT); INSERT INTO heap VALUES (1, 'x'), (1, 'x'), (1, 'x'), (2, 'y')");
+    let stage = Stage::sql(
+        "CREATE TABLE heap (a INTEGER, b TEXT); INSERT INTO heap VALUES (1, 'x'), (1, 'x'), (1, 'x'), (2, 'y')",
+    );
     let done = stage.both(
         "DELETE FROM heap WHERE ctid IN (SELECT ctid FROM heap WHERE a = 1 LIMIT 2); INSERT INTO heap VALUES (3, 'z'), (3, 'z')",
         "DELETE FROM heap WHERE rowid IN (2, 3); INSERT INTO heap VALUES (3, 'z'), (3, 'z')",
@@ -404,13 +406,19 @@ fn an_identity_that_gave_out_more_moves_autoincrement_on() {
 
 #[test]
 fn what_was_loaded_under_other_names_comes_back_under_its_own() {
-    let source = Source::sql("CREATE TABLE \"Order Line\" (\"orderId\" INTEGER PRIMARY KEY, \"CTID\" TEXT, xmin TEXT); INSERT INTO \"Order Line\" VALUES (1, 'a', 'b')");
+    let source = Source::sql(
+        "CREATE TABLE \"Order Line\" (\"orderId\" INTEGER PRIMARY KEY, \"CTID\" TEXT, xmin TEXT); INSERT INTO \"Order Line\" VALUES (1, 'a', 'b')",
+    );
     let stage = Stage::with(source, |o| o.spelling = lite2pg::model::name::Spelling::Snake);
-    let table = value(&session(&stage.target), "SELECT relname FROM pg_class WHERE relname LIKE 'order%' AND relkind = 'r'");
+    let table =
+        value(&session(&stage.target), "SELECT relname FROM pg_class WHERE relname LIKE 'order%' AND relkind = 'r'");
     assert_eq!(table, "order_line");
     stage.pg("UPDATE order_line SET order_id = 2");
     stage.back();
-    same(&stage.to(), &stage.mirror("DELETE FROM \"Order Line\"; INSERT INTO \"Order Line\" VALUES (2, 'a', 'b')").path);
+    same(
+        &stage.to(),
+        &stage.mirror("DELETE FROM \"Order Line\"; INSERT INTO \"Order Line\" VALUES (2, 'a', 'b')").path,
+    );
 }
 
 #[test]
@@ -419,7 +427,10 @@ fn what_stood_in_for_bad_text_gives_the_text_back_unless_it_was_changed() {
         "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT, n INTEGER);
          INSERT INTO t VALUES (1, 'a' || char(0) || 'b', 1), (2, CAST(x'ff41' AS TEXT), 1), (3, 'x' || char(0), 1)",
     );
-    stage.both("UPDATE t SET n = 2 WHERE id < 3; UPDATE t SET v = 'y' WHERE id = 3", "UPDATE t SET n = 2 WHERE id < 3; UPDATE t SET v = 'y' WHERE id = 3");
+    stage.both(
+        "UPDATE t SET n = 2 WHERE id < 3; UPDATE t SET v = 'y' WHERE id = 3",
+        "UPDATE t SET n = 2 WHERE id < 3; UPDATE t SET v = 'y' WHERE id = 3",
+    );
 }
 
 #[test]
@@ -539,10 +550,8 @@ fn what_sqlite_never_had_is_refused_where_it_holds_anything() {
          t.c 1: SQLite never had the column, and PostgreSQL has values in it []"
     );
     // Left behind, as asked.
-    let leave = |names: &[&str]| RollbackOptions {
-        leave: names.iter().map(|n| (*n).to_owned()).collect(),
-        ..stage.options()
-    };
+    let leave =
+        |names: &[&str]| RollbackOptions { leave: names.iter().map(|n| (*n).to_owned()).collect(), ..stage.options() };
     assert_eq!(stage.with_options(&leave(&["more", "t.c"])).ending, Ending::Published);
     same(&stage.to(), &stage.source.path);
     let error = stage.try_with(&leave(&["more", "t.c", "nosuch"])).expect_err("no such name");
@@ -575,7 +584,12 @@ fn what_is_put_into_files_is_missing_in_the_restored_file_and_nothing_else_is() 
     let folder = stage.source.path.with_file_name("unmappable");
     let done = stage.with_options(&RollbackOptions { export: Some(folder.clone()), ..stage.options() });
     let table = &done.tables[0];
-    assert_eq!((table.unchanged, table.updated, table.inserted, table.unfit), (1, 0, 1, 3), "{}", restored::text(&done));
+    assert_eq!(
+        (table.unchanged, table.updated, table.inserted, table.unfit),
+        (1, 0, 1, 3),
+        "{}",
+        restored::text(&done)
+    );
     same(
         &stage.to(),
         &stage.mirror("UPDATE t SET v = 'changed' WHERE id = 1; INSERT INTO t VALUES (5, 'fine', 5.5, 'five')").path,
@@ -598,19 +612,26 @@ fn what_the_target_dropped_stays_as_the_source_has_it_and_is_said() {
         "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT, w TEXT DEFAULT 'dflt'); INSERT INTO t VALUES (1, 'a', 'p'), (2, 'b', 'q');
          CREATE TABLE gone (id INTEGER PRIMARY KEY); INSERT INTO gone VALUES (1)",
     );
-    stage.pg("DROP TABLE gone; ALTER TABLE t DROP w; UPDATE t SET v = 'c' WHERE id = 1; INSERT INTO t VALUES (3, 'new')");
+    stage.pg(
+        "DROP TABLE gone; ALTER TABLE t DROP w; UPDATE t SET v = 'c' WHERE id = 1; INSERT INTO t VALUES (3, 'new')",
+    );
     let done = stage.back();
     let said: Vec<String> = done.remarks.iter().map(|r| format!("{}: {}", r.object, r.text)).collect();
-    assert_eq!(said, [
-        "t.w: the target has no such column any more: its cells stay as the source has them",
-        "gone: the target has no such table any more: its rows stay as the source has them",
-    ]);
+    assert_eq!(
+        said,
+        [
+            "t.w: the target has no such column any more: its cells stay as the source has them",
+            "gone: the target has no such table any more: its rows stay as the source has them",
+        ]
+    );
     same(&stage.to(), &stage.mirror("UPDATE t SET v = 'c' WHERE id = 1; INSERT INTO t (id, v) VALUES (3, 'new')").path);
 }
 
 #[test]
 fn a_column_of_another_type_is_refused_unless_it_is_left() {
-    let stage = Stage::sql("CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT, n INTEGER); INSERT INTO t VALUES (1, '7', 1), (2, NULL, 2)");
+    let stage = Stage::sql(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT, n INTEGER); INSERT INTO t VALUES (1, '7', 1), (2, NULL, 2)",
+    );
     stage.pg("ALTER TABLE t ALTER v TYPE inet USING '::1'::inet; UPDATE t SET n = 5 WHERE id = 2");
     let why = stage.refused();
     assert!(why.starts_with("t.v 2: "), "{why}");
@@ -621,7 +642,8 @@ fn a_column_of_another_type_is_refused_unless_it_is_left() {
 
 #[test]
 fn a_wider_type_on_the_target_has_a_way_back() {
-    let source = Source::sql("CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER, v TEXT); INSERT INTO t VALUES (1, 1, 'a')");
+    let source =
+        Source::sql("CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER, v TEXT); INSERT INTO t VALUES (1, 1, 'a')");
     let stage = Stage::with(source, |o| o.types.narrow_integers = true);
     stage.pg("ALTER TABLE t ALTER n TYPE bigint, ALTER v TYPE varchar(50); UPDATE t SET n = 5000000000");
     stage.back();
@@ -683,7 +705,9 @@ fn without_a_finished_run_there_is_no_way_back() {
 fn rows_that_were_added_to_others_have_no_way_back() {
     let source = Source::sql("CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT); INSERT INTO t VALUES (1, 'a')");
     let target = database();
-    session(&target).batch("CREATE TABLE t (id bigint PRIMARY KEY, v text); INSERT INTO t VALUES (5, 'theirs')").unwrap();
+    session(&target)
+        .batch("CREATE TABLE t (id bigint PRIMARY KEY, v text); INSERT INTO t VALUES (5, 'theirs')")
+        .unwrap();
     let mut options = Options::new(&source.path);
     options.conflict = Some(lite2pg::load::Conflict::Fail);
     let _ = run::migrate(&options, &target, &Listener::default(), &AtomicBool::new(false));
@@ -728,4 +752,67 @@ fn tables_that_cannot_be_reached_or_written_here_are_named() {
     let error = stage.try_with(&stage.options()).expect_err("no rowid can be had");
     assert_eq!(error.kind(), Kind::Blocked);
     assert!(told(&error).contains("--leave 't'"), "{}", told(&error));
+}
+
+#[test]
+fn a_schema_that_needs_the_application_is_left_or_refused() {
+    let source = Source::nothing();
+    let db = rusqlite::Connection::open(&source.path).unwrap();
+    db.create_collation("MINE", Ord::cmp).unwrap();
+    db.execute_batch(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT COLLATE MINE); CREATE INDEX t_v ON t (v);
+         CREATE TABLE other (id INTEGER PRIMARY KEY, v TEXT); INSERT INTO t VALUES (1, 'a'), (2, 'b'); INSERT INTO other VALUES (1, 'a')",
+    )
+    .unwrap();
+    drop(db);
+    let stage = Stage::of(source);
+    stage.back();
+    stage.pg("UPDATE other SET v = 'b'");
+    stage.back();
+    stage.pg("UPDATE t SET v = 'c' WHERE id = 1");
+    let error = stage.try_with(&stage.options()).expect_err("an index that nobody here can sort");
+    assert_eq!(error.kind(), Kind::Blocked, "{}", told(&error));
+    assert!(told(&error).contains("`t`") && told(&error).contains("MINE"), "{}", told(&error));
+    let done = stage.with_options(&RollbackOptions { leave: vec!["t".to_owned()], ..stage.options() });
+    assert_eq!(done.ending, Ending::Published);
+}
+
+#[test]
+fn rows_loaded_into_tables_of_an_application_come_back() {
+    let source = Source::sql(
+        "CREATE TABLE item (id INTEGER PRIMARY KEY, name TEXT, made DATETIME, ok BOOLEAN); INSERT INTO item VALUES (1, 'a', '2024-01-31 12:00:00', 1), (2, 'b', NULL, 0)",
+    );
+    let target = database();
+    session(&target)
+        .batch("CREATE TABLE item (id serial PRIMARY KEY, name varchar(20) NOT NULL, made timestamptz, ok boolean, note text)")
+        .unwrap();
+    let mut options = Options::new(&source.path);
+    options.scope = lite2pg::run::Scope::DataOnly;
+    options.wish.folder = source.path.with_file_name("differences");
+    run::migrate(&options, &target, &Listener::default(), &AtomicBool::new(false))
+        .unwrap_or_else(|e| panic!("{}", told(&e)));
+    let bytes = std::fs::read(&source.path).unwrap();
+    let stage = Stage { source, target, bytes };
+    stage.both(
+        "UPDATE item SET made = '2025-01-01 00:00:00Z', ok = true WHERE id = 2; INSERT INTO item VALUES (3, 'c', NULL, NULL)",
+        "UPDATE item SET made = '2025-01-01 00:00:00', ok = 1 WHERE id = 2; INSERT INTO item VALUES (3, 'c', NULL, NULL)",
+    );
+}
+
+#[test]
+fn a_hot_journal_of_the_source_is_no_obstacle() {
+    let stage = Stage::sql("CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT); INSERT INTO t VALUES (1, 'a')");
+    // A writer that died before it had written anything: the journal of the unchanged pages lies beside the file.
+    let journal = stage.source.path.with_file_name("source.db-journal");
+    let db = stage.source.open();
+    db.execute_batch("PRAGMA journal_mode = PERSIST; BEGIN; UPDATE t SET v = 'b'").unwrap();
+    let hot = std::fs::read(&journal).unwrap();
+    drop(db);
+    std::fs::write(&journal, hot).unwrap();
+    let before = std::fs::read(&journal).unwrap();
+    stage.pg("UPDATE t SET v = 'c'");
+    stage.back();
+    assert!(std::fs::read(&journal).unwrap() == before);
+    let db = rusqlite::Connection::open(stage.to()).unwrap();
+    assert_eq!(db.query_row("SELECT v FROM t", [], |r| r.get::<_, String>(0)).unwrap(), "c");
 }

@@ -91,7 +91,9 @@ fn cell(habit: Habit) -> BoxedStrategy<Held> {
         Habit::Integers => integer().prop_map(Held::Integer).boxed(),
         Habit::Reals => real().prop_map(Held::Real).boxed(),
         Habit::Cents => (-1_000_000..1_000_000_i32).prop_map(|c| Held::Real(f64::from(c) / 100.0)).boxed(),
-        Habit::CentsAsText => (-99_999..99_999_i32).prop_map(|c| text(format!("{}.{:02}", c / 100, c.abs() % 100))).boxed(),
+        Habit::CentsAsText => {
+            (-99_999..99_999_i32).prop_map(|c| text(format!("{}.{:02}", c / 100, c.abs() % 100))).boxed()
+        }
         Habit::Words => "[a-zé ]{0,5}".prop_map(text).boxed(),
         Habit::Odd => prop_oneof![
             "\\PC{0,12}".prop_map(text),
@@ -136,12 +138,10 @@ fn cell(habit: Habit) -> BoxedStrategy<Held> {
         Habit::Epochs(unit) => (100_000_000..4_000_000_000_i64).prop_map(move |s| Held::Integer(s * unit)).boxed(),
         Habit::Julian => (2_415_021.0..2_500_000.0_f64).prop_map(|d| Held::Real((d * 4.0).round() / 4.0)).boxed(),
         Habit::Bytes => prop::collection::vec(any::<u8>(), 0..40).prop_map(Held::Blob).boxed(),
-        Habit::Mixed => prop_oneof![
-            integer().prop_map(Held::Integer),
-            real().prop_map(Held::Real),
-            "[a-z]{0,4}".prop_map(text),
-        ]
-        .boxed(),
+        Habit::Mixed => {
+            prop_oneof![integer().prop_map(Held::Integer), real().prop_map(Held::Real), "[a-z]{0,4}".prop_map(text),]
+                .boxed()
+        }
     }
 }
 
@@ -157,6 +157,7 @@ enum Key {
 }
 
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "coins that were tossed, each for itself")]
 struct Table {
     columns: Vec<(&'static str, Habit)>,
     key: Key,
@@ -173,15 +174,35 @@ struct Table {
 #[derive(Debug, Clone)]
 enum Write {
     /// The cell of a column becomes that of another row.
-    Copy { row: usize, column: usize, from: usize },
+    Copy {
+        row: usize,
+        column: usize,
+        from: usize,
+    },
     /// All cells but the key's become those of another row.
-    CopyAll { row: usize, from: usize },
-    Null { row: usize, column: usize },
-    Delete { row: usize },
+    CopyAll {
+        row: usize,
+        from: usize,
+    },
+    Null {
+        row: usize,
+        column: usize,
+    },
+    Delete {
+        row: usize,
+    },
     /// A new row with cells of two others; the key, where it can be, moved on.
-    Insert { from: usize, and: usize, column: usize, by: i64 },
+    Insert {
+        from: usize,
+        and: usize,
+        column: usize,
+        by: i64,
+    },
     /// Another key.
-    Move { row: usize, by: i64 },
+    Move {
+        row: usize,
+        by: i64,
+    },
     DeleteAll,
 }
 
@@ -268,10 +289,10 @@ fn make(tables: &[Table]) -> Source {
         let tail = if matches!(table.key, Key::WithoutRowid | Key::WithoutRowidTwo) { " WITHOUT ROWID" } else { "" };
         let mut sql = format!("CREATE TABLE t{n} ({}){tail};", parts.join(", "));
         if let Some(column) = table.unique {
-            sql += &format!("CREATE UNIQUE INDEX t{n}_u ON t{n} (c{column}) WHERE c{column} IS NOT NULL;");
+            sql = format!("{sql} CREATE UNIQUE INDEX t{n}_u ON t{n} (c{column}) WHERE c{column} IS NOT NULL;");
         }
         if table.indexed {
-            sql += &format!("CREATE INDEX t{n}_i ON t{n} (c1, z DESC);");
+            sql = format!("{sql} CREATE INDEX t{n}_i ON t{n} (c1, z DESC);");
         }
         db.execute_batch(&sql).unwrap_or_else(|e| panic!("{e}\n{sql}"));
         let marks = vec!["?"; table.columns.len() + 1].join(", ");
@@ -300,7 +321,12 @@ fn write_both(n: usize, table: &Table, db: &Connection, pg: &Session) -> Touched
         Key::Two | Key::WithoutRowidTwo => &[0, 1],
         _ => &[0],
     };
-    let kind = value(pg, &format!("SELECT atttypid::regtype::text FROM pg_attribute WHERE attrelid = 't{n}'::regclass AND attname = 'c0'"));
+    let kind = value(
+        pg,
+        &format!(
+            "SELECT atttypid::regtype::text FROM pg_attribute WHERE attrelid = 't{n}'::regclass AND attname = 'c0'"
+        ),
+    );
     // Text gets a letter more; SQLite keeps the class of a number that is added to.
     let moved = |by: i64| match kind.as_str() {
         "bigint" => Some(format!("c0 + {by}")),
@@ -313,7 +339,9 @@ fn write_both(n: usize, table: &Table, db: &Connection, pg: &Session) -> Touched
         let columns = |columns: &[usize]| columns.iter().map(|c| format!("c{c}")).collect::<Vec<_>>().join(", ");
         let (sql, row, written) = match write {
             Write::Copy { row, column, from } => (
-                format!("UPDATE t{n} SET c{column} = (SELECT f.c{column} FROM t{n} f WHERE f.z = {from}) WHERE z = {row}"),
+                format!(
+                    "UPDATE t{n} SET c{column} = (SELECT f.c{column} FROM t{n} f WHERE f.z = {from}) WHERE z = {row}"
+                ),
                 *row,
                 vec![*column],
             ),
@@ -322,13 +350,13 @@ fn write_both(n: usize, table: &Table, db: &Connection, pg: &Session) -> Touched
                 if rest.is_empty() {
                     continue;
                 }
-                let set: Vec<String> = rest
-                    .iter()
-                    .map(|c| format!("c{c} = (SELECT f.c{c} FROM t{n} f WHERE f.z = {from})"))
-                    .collect();
+                let set: Vec<String> =
+                    rest.iter().map(|c| format!("c{c} = (SELECT f.c{c} FROM t{n} f WHERE f.z = {from})")).collect();
                 (format!("UPDATE t{n} SET {} WHERE z = {row}", set.join(", ")), *row, rest)
             }
-            Write::Null { row, column } => (format!("UPDATE t{n} SET c{column} = NULL WHERE z = {row}"), *row, vec![*column]),
+            Write::Null { row, column } => {
+                (format!("UPDATE t{n} SET c{column} = NULL WHERE z = {row}"), *row, vec![*column])
+            }
             Write::Delete { row } => (format!("DELETE FROM t{n} WHERE z = {row}"), *row, vec![]),
             Write::DeleteAll => (format!("DELETE FROM t{n}"), 0, vec![]),
             Write::Move { row, by } => {
@@ -376,7 +404,7 @@ fn value(pg: &Session, sql: &str) -> String {
 fn rows(db: &Connection, n: usize, table: &Table) -> BTreeMap<usize, BTreeMap<String, Held>> {
     let rowid = if matches!(table.key, Key::WithoutRowid | Key::WithoutRowidTwo) { "NULL" } else { "rowid" };
     let mut statement = db.prepare(&format!("SELECT {rowid} AS rowid, * FROM t{n}")).expect("a table");
-    let names: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+    let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
     let read = |row: &rusqlite::Row<'_>| {
         let cells = names.iter().enumerate().map(|(i, name)| Ok((name.clone(), Held::from(row.get_ref(i)?))));
         let cells: BTreeMap<String, Held> = cells.collect::<rusqlite::Result<_>>()?;
@@ -387,7 +415,9 @@ fn rows(db: &Connection, n: usize, table: &Table) -> BTreeMap<usize, BTreeMap<St
 }
 
 fn schema(db: &Connection) -> Vec<String> {
-    let mut statement = db.prepare("SELECT rowid || type || name || tbl_name || coalesce(sql, '') FROM sqlite_schema").expect("a schema");
+    let mut statement = db
+        .prepare("SELECT rowid || type || name || tbl_name || coalesce(sql, '') FROM sqlite_schema")
+        .expect("a schema");
     let found = statement.query_map([], |row| row.get(0)).expect("a schema");
     found.collect::<Result<_, _>>().expect("a schema")
 }

@@ -91,10 +91,8 @@ fn snapshot(name: &str, ran: &Ran) {
 fn help_and_results_are_readable() {
     snapshot("rollback_help", &ended(program().args(["rollback", "--help"]).output().unwrap()));
     let stage = Stage::new(SHOP);
-    stage.pg(
-        "UPDATE customer SET balance = 99.99 WHERE id = 2; DELETE FROM customer WHERE id = 3;
-         INSERT INTO customer (name, since) VALUES ('Dee', '2025-01-01'); INSERT INTO line VALUES (2, 'oil')",
-    );
+    stage.pg("UPDATE customer SET balance = 99.99 WHERE id = 2; DELETE FROM customer WHERE id = 3;
+         INSERT INTO customer (name, since) VALUES ('Dee', '2025-01-01'); INSERT INTO line VALUES (2, 'oil')");
     snapshot("rollback_dry_run", &stage.run(&["--dry-run"]).exits(0));
     snapshot("rollback_restored", &stage.run(&[]).exits(0));
     snapshot("rollback_is_there", &stage.run(&[]).exits(3));
@@ -103,7 +101,8 @@ fn help_and_results_are_readable() {
     let folder = stage.path.with_file_name("unmappable");
     let ran = stage.run(&["--force", "--export-unmappable", folder.to_str().unwrap()]).exits(5);
     snapshot("rollback_exported", &ran);
-    let json: serde_json::Value = serde_json::from_str(&stage.run(&["--force", "--json", "--quiet"]).exits(3).stdout).unwrap();
+    let json: serde_json::Value =
+        serde_json::from_str(&stage.run(&["--force", "--json", "--quiet"]).exits(3).stdout).unwrap();
     assert_eq!((&json["ending"], &json["tables"][0]["unfit"]), (&"refused".into(), &2.into()), "{json:#}");
     let no_to = ended(program().arg("rollback").arg(&stage.path).arg(url(&stage.target)).output().unwrap());
     no_to.exits(2).says(&["`--to` says where the restored file goes"]);
@@ -244,7 +243,9 @@ fn a_fence_that_is_kept_stays_until_it_is_lifted() {
     assert_eq!(write(&stage.target, "DELETE FROM line"), REFUSED);
     // Refused, it is not kept.
     stage.pg("CREATE TABLE note (id int)");
-    let lift = || ended(program().arg("rollback").arg(&stage.path).arg(url(&stage.target)).arg("--fence=lift").output().unwrap());
+    let lift = || {
+        ended(program().arg("rollback").arg(&stage.path).arg(url(&stage.target)).arg("--fence=lift").output().unwrap())
+    };
     assert_eq!(lift().exits(0).stdout, "the fence is lifted: 2 tables can be written to again\n");
     assert_eq!(lift().exits(0).stdout, "no fence was up\n");
     stage.pg("INSERT INTO note VALUES (1)");

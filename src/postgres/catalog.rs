@@ -289,7 +289,8 @@ pub fn sequence_state(session: &Session, schema: &str, table: &str, owned: &Owne
 
 /// The last number that a sequence gave out, where it gave one.
 pub fn given(session: &Session, owned: &OwnedSequence) -> Result<Option<i64>> {
-    let row = session.query_one(&format!("SELECT last_value, is_called FROM {}", sequence_name(session, owned)?), &[])?;
+    let row =
+        session.query_one(&format!("SELECT last_value, is_called FROM {}", sequence_name(session, owned)?), &[])?;
     Ok(row.get::<_, bool>(1).then(|| row.get(0)))
 }
 

@@ -209,8 +209,7 @@ fn zone(text: &[u8]) -> Option<Zone> {
         _ => return None,
     };
     let two = |tens: u8, ones: u8| -> Option<i16> {
-        (tens.is_ascii_digit() && ones.is_ascii_digit())
-            .then(|| i16::from(tens - b'0') * 10 + i16::from(ones - b'0'))
+        (tens.is_ascii_digit() && ones.is_ascii_digit()).then(|| i16::from(tens - b'0') * 10 + i16::from(ones - b'0'))
     };
     let (hours, minutes, spelled) = match digits {
         [a, b] => (two(*a, *b)?, 0, Spelled::Hours),
@@ -272,7 +271,8 @@ mod tests {
 
     #[test]
     fn what_is_no_time_has_no_shape() {
-        for text in ["", "1999", "1999-12-31x23:59", "1999-12-31 23", "1999-12-31 23:59:59+1", "1999-12-31 23:59:59 Z"] {
+        for text in ["", "1999", "1999-12-31x23:59", "1999-12-31 23", "1999-12-31 23:59:59+1", "1999-12-31 23:59:59 Z"]
+        {
             assert_eq!(Shape::of_moment(text.as_bytes()), None, "{text}");
         }
         assert_eq!(Shape::of_time(b"12:34"), Some(Shape { seconds: false, ..Shape::TIME }));

@@ -43,10 +43,13 @@ impl<'a> Subject<'a> {
     /// A table of the plan and the same of SQLite.
     pub fn new(plan: &'a TablePlan, table: &'a Table) -> Result<Self> {
         if matches!(table.row_key, RowKey::None) {
-            return Err(Error::new(Kind::Blocked, format!("the rows of `{}` cannot be reached one by one", table.name))
-                .fact("its columns take all three names of SQLite's rowid: `rowid`, `_rowid_` and `oid`")
-                .state("nothing was restored; the source and earlier files are as they were")
-                .hint(format!("`--leave '{}'` leaves the table as the source has it", table.name)));
+            return Err(Error::new(
+                Kind::Blocked,
+                format!("the rows of `{}` cannot be reached one by one", table.name),
+            )
+            .fact("its columns take all three names of SQLite's rowid: `rowid`, `_rowid_` and `oid`")
+            .state("nothing was restored; the source and earlier files are as they were")
+            .hint(format!("`--leave '{}'` leaves the table as the source has it", table.name)));
         }
         let position = |name: &str| {
             table.column_index(name).ok_or_else(|| {

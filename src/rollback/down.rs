@@ -58,12 +58,7 @@ impl Down {
     }
 
     /// The cell for a field of this column. `own` is the cell that it replaces, whose style is kept where it can be.
-    pub fn cell(
-        &mut self,
-        column: usize,
-        field: Option<&[u8]>,
-        own: Option<&Owned>,
-    ) -> Result<Result<Owned, Reason>> {
+    pub fn cell(&mut self, column: usize, field: Option<&[u8]>, own: Option<&Owned>) -> Result<Result<Owned, Reason>> {
         let Some(bytes) = field else { return Ok(Ok(Owned::Null)) };
         self.wanted.clear();
         self.finder.field(column, field, &mut self.wanted)?;

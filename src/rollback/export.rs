@@ -56,14 +56,7 @@ impl Unfits {
     }
 
     /// Lists a value.
-    pub fn list(
-        &mut self,
-        table: &str,
-        key: &str,
-        column: &str,
-        value: Option<&str>,
-        reason: &Reason,
-    ) -> Result<()> {
+    pub fn list(&mut self, table: &str, key: &str, column: &str, value: Option<&str>, reason: &Reason) -> Result<()> {
         let Some(folder) = self.folder.clone() else { return Ok(()) };
         if self.open.as_ref().is_none_or(|(of, ..)| of != table) {
             self.close()?;

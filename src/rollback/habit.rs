@@ -73,7 +73,10 @@ impl Habit {
     #[must_use]
     pub fn class(&self) -> Option<Class> {
         let all = [Class::Integer, Class::Real, Class::Text, Class::Blob];
-        all.into_iter().rev().max_by_key(|class| self.classes[*class as usize]).filter(|c| self.classes[*c as usize] > 0)
+        all.into_iter()
+            .rev()
+            .max_by_key(|class| self.classes[*class as usize])
+            .filter(|c| self.classes[*c as usize] > 0)
     }
 
     /// The shapes of its times, the usual one first.
@@ -136,12 +139,8 @@ mod tests {
 
     #[test]
     fn the_usual_word_wins_and_a_missing_one_follows_the_other() {
-        let mut habit = Habit {
-            spelled: Spelled::Words,
-            classes: [0; 5],
-            words: BTreeMap::new(),
-            shapes: BTreeMap::new(),
-        };
+        let mut habit =
+            Habit { spelled: Spelled::Words, classes: [0; 5], words: BTreeMap::new(), shapes: BTreeMap::new() };
         for word in ["yes", "yes", "T", "yes"] {
             habit.see(Cell::Text(word.as_bytes()));
         }

@@ -102,7 +102,8 @@ fn whole(value: i128, unit: i128) -> Option<i64> {
 
 // The value with its point moved left.
 fn fixed(value: i128, places: usize) -> String {
-    let (sign, digits) = (if value < 0 { "-" } else { "" }, format!("{:0>width$}", value.unsigned_abs(), width = places + 1));
+    let (sign, digits) =
+        (if value < 0 { "-" } else { "" }, format!("{:0>width$}", value.unsigned_abs(), width = places + 1));
     let (before, after) = digits.split_at(digits.len() - places);
     format!("{sign}{before}.{after}0")
 }

@@ -208,8 +208,15 @@ impl RowsOf<'_> {
     }
 
     fn failed(&self, cause: rusqlite::Error, what: &str) -> Error {
-        failed(cause, format!("`{}` cannot be {what} by SQLite here", self.table.name))
-            .hint(format!("`--leave '{}'` leaves the table as the source has it", self.table.name))
+        let message = format!("`{}` cannot be {what} by SQLite here", self.table.name);
+        // A collation or a function of the application's own: `no such function: f`.
+        let is_of_the_schema = cause.sqlite_error_code() == Some(ErrorCode::Unknown);
+        let error = if is_of_the_schema {
+            Error::new(Kind::Blocked, message).state(AS_IT_WAS).cause(cause)
+        } else {
+            failed(cause, message)
+        };
+        error.hint(format!("`--leave '{}'` leaves the table as the source has it", self.table.name))
     }
 }
 

@@ -10,7 +10,7 @@ use super::restore::At;
 use crate::error::{Error, Kind, Result};
 use crate::model::bounds::{STAGE_CACHE_BYTES, STAGE_STATEMENTS};
 use crate::model::cell::Owned;
-use rusqlite::{Connection, OptionalExtension, Params, Row, params};
+use rusqlite::{Connection, Params, Row, params};
 use std::path::Path;
 use std::time::Duration;
 
@@ -138,12 +138,16 @@ impl Stage {
     /// The next row that waits, after this one.
     pub fn next_later(&self, after: i64) -> Result<Option<Later>> {
         let sql = "SELECT n, at, row, cells FROM later WHERE n > ?1 ORDER BY n LIMIT 1";
-        let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
-        type Raw = (i64, Vec<u8>, Vec<u8>, Option<Vec<u8>>);
-        let found: Option<Raw> = self.conn.query_row(sql, [after], read).optional().map_err(failed)?;
-        let Some((n, at, row, cells)) = found else { return Ok(None) };
-        let cells = read_cells(&cells.unwrap_or_default()).ok_or_else(unreadable)?;
-        Ok(Some(Later { n, at: read_at(&at)?, row, cells }))
+        let mut statement = self.conn.prepare_cached(sql).map_err(failed)?;
+        let mut rows = statement.query([after]).map_err(failed)?;
+        let Some(found) = rows.next().map_err(failed)? else { return Ok(None) };
+        let kept = found.get_ref(3).map_err(failed)?.as_blob_or_null().map_err(|_| unreadable())?;
+        Ok(Some(Later {
+            n: found.get(0).map_err(failed)?,
+            at: read_place(found, 1)?,
+            row: bytes(found, 2)?.to_vec(),
+            cells: read_cells(kept.unwrap_or_default()).ok_or_else(unreadable)?,
+        }))
     }
 
     /// Forgets the rows that waited.

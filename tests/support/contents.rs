@@ -18,7 +18,11 @@ pub fn contents(path: &Path) -> Vec<String> {
             db.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get(0)).expect("a setting");
         lines.push(format!("{pragma} {value:?}"));
     }
-    lines.extend(rows(&db, "sqlite_schema", "SELECT rowid, type, name, tbl_name, sql FROM sqlite_schema ORDER BY rowid"));
+    lines.extend(rows(
+        &db,
+        "sqlite_schema",
+        "SELECT rowid, type, name, tbl_name, sql FROM sqlite_schema ORDER BY rowid",
+    ));
     // Shadow tables of virtual ones too: what they hold is nobody's to change.
     let sql = "SELECT name, wr FROM pragma_table_list WHERE schema = 'main' AND type IN ('table', 'shadow') \
                AND name <> 'sqlite_schema' ORDER BY name";
@@ -35,13 +39,20 @@ pub fn contents(path: &Path) -> Vec<String> {
         };
         let free = ["rowid", "_rowid_", "oid"].into_iter().find(|n| !names.iter().any(|c| c.eq_ignore_ascii_case(n)));
         let free = free.filter(|_| !without_rowid);
-        let list: Vec<String> =
-            free.map(|f| format!("t.{f}")).into_iter().chain(names.iter().map(|n| format!("t.{}", quoted(n)))).collect();
+        let list: Vec<String> = free
+            .map(|f| format!("t.{f}"))
+            .into_iter()
+            .chain(names.iter().map(|n| format!("t.{}", quoted(n))))
+            .collect();
         let order = match free {
             Some(rowid) => format!("t.{rowid}"),
             None => (1..=list.len()).map(|i| i.to_string()).collect::<Vec<_>>().join(", "),
         };
-        lines.extend(rows(&db, &table, &format!("SELECT {} FROM {} t ORDER BY {order}", list.join(", "), quoted(&table))));
+        lines.extend(rows(
+            &db,
+            &table,
+            &format!("SELECT {} FROM {} t ORDER BY {order}", list.join(", "), quoted(&table)),
+        ));
     }
     lines
 }

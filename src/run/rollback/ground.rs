@@ -79,7 +79,8 @@ impl Ground {
         let mut plan = plan.clone();
         let mut unverified = Vec::new();
         let is_left = |left: &mut Left<'_>, plan: &TablePlan, source: &str, target: &str| {
-            let names = [(&plan.source, source), (&plan.source, target), (&plan.target, source), (&plan.target, target)];
+            let names =
+                [(&plan.source, source), (&plan.source, target), (&plan.target, source), (&plan.target, target)];
             names.into_iter().fold(false, |any, (table, column)| any | left.has(table, Some(column)))
         };
         let mut columns = std::mem::take(&mut plan.columns);

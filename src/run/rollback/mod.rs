@@ -15,8 +15,10 @@ use crate::error::{Error, Kind, Result};
 use crate::model::bounds::FENCE_PATIENCE;
 use crate::model::digest::SetDigest;
 use crate::model::event::{Event, Observer, Phase};
+use crate::model::name::quoted;
 use crate::model::plan::{Plan, Remark, TablePlan};
 use crate::model::restored::{Ending, Restored, TableRestored};
+use crate::model::source::{Catalog, Table, VirtualTable};
 use crate::postgres::control::{self, RunRecord, State};
 use crate::postgres::read::{self, Moment};
 use crate::postgres::{Pool, PoolSettings, Session, Target, Transaction, catalog, fence, stranger};
@@ -217,7 +219,8 @@ impl Way<'_> {
         let (before, found) = clock.phase(Phase::Verify, tables, || survey(&proof, &moment, &mut opened))?;
         let mut unfits = Unfits::new(self.options.export.as_deref());
         let stage = Stage::create(&self.workshop.stage())?;
-        let differing = clock.phase(Phase::Verify, tables, || self.differing(&proof, &moment, &opened, &before, &found, &stage))?;
+        let differing =
+            clock.phase(Phase::Verify, tables, || self.differing(&proof, &moment, &opened, &before, &found, &stage))?;
         self.strangers(&tx, &moment, plan, &ground, &mut unfits)?;
         let ahead = sequences_ahead(&tx, plan, &opened)?;
         let catalog = opened.catalog.clone();
@@ -241,6 +244,7 @@ impl Way<'_> {
                 before: &before,
                 found: &found,
                 applied: &applied,
+                is_written: !differing.is_empty() || !ahead.is_empty(),
                 unverified: &ground.unverified,
             };
             let copy = self.reading(self.workshop.copy());
@@ -315,10 +319,8 @@ impl Way<'_> {
         let proof = Proof { plan, wish: &wish, hands, observer: self.observer, is_thorough: false };
         for table in &plan.tables {
             let there = opened.catalog.table(&table.source);
-            let is_whole = |t: &&crate::model::source::Table| {
-                table.columns.iter().all(|c| t.column_index(&c.source).is_some())
-            };
-            if there.filter(is_whole).is_none() {
+            let is_whole = |t: &Table| table.columns.iter().all(|c| t.column_index(&c.source).is_some());
+            if there.is_none_or(|t| !is_whole(t)) {
                 return Err(changed(format!("it has no table `{}` with the columns that were loaded", table.source)));
             }
         }
@@ -339,7 +341,8 @@ impl Way<'_> {
                 return Err(changed(format!("the rows of `{}` are not those that were loaded", table.source)));
             }
         }
-        let text = "the file was written since it was loaded, as a checkpoint does; by their digests its rows are the same";
+        let text =
+            "the file was written since it was loaded, as a checkpoint does; by their digests its rows are the same";
         self.observer.event(&Event::Remark(Remark::note(self.options.source.display().to_string(), text)));
         Ok(())
     }
@@ -381,7 +384,9 @@ impl Way<'_> {
                 differ::target_buckets(&subject, &mut tx, schema, *chunk, &|| go_on(self.stop))
             })?;
             let mut theirs = Buckets::default();
-            parts.iter().for_each(|part| theirs.merge(part));
+            for part in &parts {
+                theirs.merge(part);
+            }
             let buckets = here.differing(&theirs);
             differ::stage_source(&subject, reader, &buckets, (stage, t), &look)?;
             let mut tx = moment.begin(&mut session)?;
@@ -408,10 +413,10 @@ impl Way<'_> {
             let file = match unfits.folder() {
                 None => None,
                 Some(folder) => {
-                    let of = stranger.column.as_ref().map_or_else(
-                        || stranger.table.clone(),
-                        |column| format!("{}.{column}", stranger.table),
-                    );
+                    let of = stranger
+                        .column
+                        .as_ref()
+                        .map_or_else(|| stranger.table.clone(), |column| format!("{}.{column}", stranger.table));
                     let path = listing::path(folder, &of);
                     let failed = |e| cannot_write(&path, e);
                     let mut file = listing::open(&path).map_err(failed)?;
@@ -435,7 +440,7 @@ impl Way<'_> {
     fn write(
         &self,
         plan: &Plan,
-        catalog: &crate::model::source::Catalog,
+        catalog: &Catalog,
         differing: &[Differing],
         ahead: &[(usize, i64)],
         stage: &Stage,
@@ -503,21 +508,17 @@ fn sequences_ahead(tx: &Transaction<'_>, plan: &Plan, opened: &Opened) -> Result
     Ok(ahead)
 }
 
-fn stale(table: &crate::model::source::VirtualTable) -> Remark {
+fn stale(table: &VirtualTable) -> Remark {
     let text = "keeps what it held in the source: the triggers that fill it did not run";
     let remark = Remark::warning(&table.name, text);
     if table.module.starts_with("fts") {
-        let name = crate::model::name::quoted(&table.name);
+        let name = quoted(&table.name);
         return remark.with_sql(format!("INSERT INTO {name} ({name}) VALUES ('rebuild')"));
     }
     remark
 }
 
-fn counts(
-    plan: &Plan,
-    before: &HashMap<usize, SetDigest>,
-    mut applied: HashMap<usize, Applied>,
-) -> Vec<TableRestored> {
+fn counts(plan: &Plan, before: &HashMap<usize, SetDigest>, mut applied: HashMap<usize, Applied>) -> Vec<TableRestored> {
     let of = |(t, table): (usize, &TablePlan)| match applied.remove(&t) {
         Some(applied) => applied.counts,
         None => TableRestored {

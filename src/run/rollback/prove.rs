@@ -25,6 +25,8 @@ pub struct Proving<'a> {
     pub found: &'a HashMap<usize, SetDigest>,
     /// The tables that were written to.
     pub applied: &'a HashMap<usize, Applied>,
+    /// Whether the copy was written to at all.
+    pub is_written: bool,
     /// For each table, columns that nobody compares.
     pub unverified: &'a [Vec<String>],
 }
@@ -34,8 +36,8 @@ impl Proving<'_> {
     pub fn prove(&self, copy: &Options, source: &Options, remarks: &mut Vec<Remark>) -> Result<Verification> {
         let started = Instant::now();
         let mut opened = open(copy)?;
-        if !self.applied.is_empty() {
-            self.own_checks(&opened, source, remarks)?;
+        if self.is_written {
+            own_checks(&opened, source, remarks)?;
         }
         let now = self.digests(&mut opened)?;
         let mut with_rows: Vec<usize> =
@@ -103,37 +105,37 @@ impl Proving<'_> {
         }
         Ok(now)
     }
+}
 
-    // What SQLite finds wrong with the copy must have been wrong with the source.
-    fn own_checks(&self, opened: &Opened, source: &Options, remarks: &mut Vec<Remark>) -> Result<()> {
-        let reader = &opened.readers[0];
-        let wrong = reader.integrity()?;
-        let orphans = reader.orphans(&opened.catalog.tables)?;
-        if wrong.is_empty() && orphans.is_empty() {
-            return Ok(());
-        }
-        let before = open(source)?;
-        let was_wrong = before.readers[0].integrity()?;
-        let new: Vec<&String> = wrong.iter().filter(|line| !was_wrong.contains(line)).collect();
-        if let Some(first) = new.first() {
-            return Err(Error::new(Kind::Bug, "the copy that was written is damaged")
-                .fact(format!("PRAGMA integrity_check: {first}"))
-                .state(AS_IT_WAS));
-        }
-        if !wrong.is_empty() {
-            let text = format!("PRAGMA integrity_check finds in it what it finds in the source: {}", wrong[0]);
-            remarks.push(Remark::warning("restored file", text));
-        }
-        let were = before.readers[0].orphans(&before.catalog.tables)?;
-        for ((table, parent, key), rows) in orphans {
-            let had = were.get(&(table.clone(), parent.clone(), key)).copied().unwrap_or(0);
-            if rows > had {
-                let text = format!("{rows} rows refer to no row of `{parent}`, {had} of them did in the source");
-                remarks.push(Remark::warning(table, text));
-            }
-        }
-        Ok(())
+// What SQLite finds wrong with the copy must have been wrong with the source.
+fn own_checks(opened: &Opened, source: &Options, remarks: &mut Vec<Remark>) -> Result<()> {
+    let reader = &opened.readers[0];
+    let wrong = reader.integrity()?;
+    let orphans = reader.orphans(&opened.catalog.tables)?;
+    if wrong.is_empty() && orphans.is_empty() {
+        return Ok(());
     }
+    let before = open(source)?;
+    let was_wrong = before.readers[0].integrity()?;
+    let new: Vec<&String> = wrong.iter().filter(|line| !was_wrong.contains(line)).collect();
+    if let Some(first) = new.first() {
+        return Err(Error::new(Kind::Bug, "the copy that was written is damaged")
+            .fact(format!("PRAGMA integrity_check: {first}"))
+            .state(AS_IT_WAS));
+    }
+    if !wrong.is_empty() {
+        let text = format!("PRAGMA integrity_check finds in it what it finds in the source: {}", wrong[0]);
+        remarks.push(Remark::warning("restored file", text));
+    }
+    let were = before.readers[0].orphans(&before.catalog.tables)?;
+    for ((table, parent, key), rows) in orphans {
+        let had = were.get(&(table.clone(), parent.clone(), key)).copied().unwrap_or(0);
+        if rows > had {
+            let text = format!("{rows} rows refer to no row of `{parent}`, {had} of them did in the source");
+            remarks.push(Remark::warning(table, text));
+        }
+    }
+    Ok(())
 }
 
 fn not_the_same(table: &str, disputed: &[String]) -> Error {
