@@ -327,10 +327,14 @@ fn write_both(n: usize, table: &Table, db: &Connection, pg: &Session) -> Touched
             "SELECT atttypid::regtype::text FROM pg_attribute WHERE attrelid = 't{n}'::regclass AND attname = 'c0'"
         ),
     );
-    // Text gets a letter more; SQLite keeps the class of a number that is added to.
-    let moved = |by: i64| match kind.as_str() {
+    // Text gets a letter more; a number that SQLite would write out by itself has another text there.
+    let is_text = |z: usize| {
+        let found = db.query_row(&format!("SELECT typeof(c0) = 'text' FROM t{n} WHERE z = {z}"), [], |row| row.get(0));
+        found.unwrap_or(false)
+    };
+    let moved = |z: usize, by: i64| match kind.as_str() {
         "bigint" => Some(format!("c0 + {by}")),
-        "text" => Some(format!("c0 || 'x{by}'")),
+        "text" if is_text(z) => Some(format!("c0 || 'x{by}'")),
         _ => None,
     };
     let width = table.columns.len();
@@ -360,7 +364,7 @@ fn write_both(n: usize, table: &Table, db: &Connection, pg: &Session) -> Touched
             Write::Delete { row } => (format!("DELETE FROM t{n} WHERE z = {row}"), *row, vec![]),
             Write::DeleteAll => (format!("DELETE FROM t{n}"), 0, vec![]),
             Write::Move { row, by } => {
-                let Some(moved) = moved(*by) else { continue };
+                let Some(moved) = moved(*row, *by) else { continue };
                 (format!("UPDATE t{n} SET c0 = {moved} WHERE z = {row}"), *row, vec![0])
             }
             Write::Insert { from, and, column, by } => {
@@ -368,7 +372,7 @@ fn write_both(n: usize, table: &Table, db: &Connection, pg: &Session) -> Touched
                 let list: Vec<String> = all
                     .iter()
                     .map(|c| match c {
-                        0 if !keys.is_empty() => moved(*by).unwrap_or_else(|| "c0".to_owned()),
+                        0 if !keys.is_empty() => moved(*from, *by).unwrap_or_else(|| "c0".to_owned()),
                         c if c == column => format!("(SELECT f.c{c} FROM t{n} f WHERE f.z = {and})"),
                         c => format!("c{c}"),
                     })

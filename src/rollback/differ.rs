@@ -20,8 +20,9 @@ use crate::verify::found::Finder;
 use crate::verify::locate::Key;
 use crate::verify::source::SourceDigest;
 
-/// Buckets that keys are spread over by their hash.
-const BUCKETS: usize = 4096;
+/// Buckets that keys are spread over by their hash: 40 bytes each, for each hand that reads. The more there are, the
+/// fewer rows share theirs with one that was changed, and have to be kept.
+const BUCKETS: usize = 1 << 16;
 
 /// Rows between two calls of the watcher.
 const ROWS_PER_LOOK: u64 = 4096;
@@ -102,7 +103,7 @@ impl Buckets {
 }
 
 fn bucket(key: &Hash) -> usize {
-    usize::from(u16::from_be_bytes([key[0], key[1]])) % BUCKETS
+    usize::from(u16::from_be_bytes([key[0], key[1]]))
 }
 
 fn hash_of(row: &RowDigest) -> Hash {
@@ -157,6 +158,7 @@ pub fn stage_source(
     (stage, number): (&Stage, usize),
     look: &dyn Fn() -> Result<()>,
 ) -> Result<()> {
+    stage.begin(number)?;
     let mut digest = SourceDigest::new(subject.plan)?;
     let mut rows = 0_u64;
     reader.scan(&subject.scan, Range::ALL, None, |key, row| {
@@ -171,7 +173,7 @@ pub fn stage_source(
         }
         Ok(Flow::Continue)
     })?;
-    Ok(())
+    stage.sort(number)
 }
 
 /// Takes out of the stage what the target has alike, keeps what it has otherwise, and pairs the rest.
@@ -188,9 +190,8 @@ pub fn stage_target(
         if !differing[bucket(&hash)] {
             return Ok(());
         }
-        let row = hash_of(&form.digest());
-        if !stage.take_alike(number, &hash, &row)? {
-            stage.put_target(number, &hash, &row, bytes)?;
+        if !stage.take_alike(number, &hash, &hash_of(&form.digest()))? {
+            stage.put_target(number, &hash, bytes)?;
         }
         Ok(())
     })?;

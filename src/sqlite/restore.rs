@@ -195,10 +195,16 @@ impl RowsOf<'_> {
 
     /// Runs `work` so that nothing of it stays where it gives `false`.
     pub fn attempt(&self, work: impl FnOnce() -> Result<bool>) -> Result<bool> {
-        let run = |sql: &str| self.conn.execute_batch(sql).map_err(|e| self.failed(e, "written"));
+        let run = |sql: &str| {
+            let ran = self.conn.prepare_cached(sql).and_then(|mut statement| statement.execute([]));
+            ran.map(drop).map_err(|e| self.failed(e, "written"))
+        };
         run("SAVEPOINT attempt")?;
         let done = work()?;
-        run(if done { "RELEASE attempt" } else { "ROLLBACK TO attempt; RELEASE attempt" })?;
+        if !done {
+            run("ROLLBACK TO attempt")?;
+        }
+        run("RELEASE attempt")?;
         Ok(done)
     }
 

@@ -14,13 +14,7 @@ use rusqlite::{Connection, Params, Row, params};
 use std::path::Path;
 use std::time::Duration;
 
-const TABLES: &str = "
-    CREATE TABLE source (n INTEGER PRIMARY KEY, t INTEGER, k BLOB, r BLOB, at BLOB);
-    CREATE INDEX source_alike ON source (t, k, r);
-    CREATE TABLE target (n INTEGER PRIMARY KEY, t INTEGER, k BLOB, r BLOB, row BLOB);
-    -- The first row of a key on one side belongs to the first of that key on the other, and so on.
-    CREATE TABLE pair (t INTEGER, s INTEGER, g INTEGER);
-    CREATE TABLE later (n INTEGER PRIMARY KEY, at BLOB, row BLOB, cells BLOB);";
+const LATER: &str = "CREATE TABLE later (n INTEGER PRIMARY KEY, at BLOB, row BLOB, cells BLOB);";
 
 /// What a hash of a key or a row is kept as.
 pub type Hash = [u8; 16];
@@ -55,7 +49,7 @@ impl Stage {
             let conn = connection::writer(path, Duration::ZERO)?;
             conn.execute_batch(&format!(
                 "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE; \
-                 PRAGMA cache_size = -{}; BEGIN; {TABLES}",
+                 PRAGMA cache_size = -{}; BEGIN; {LATER}",
                 STAGE_CACHE_BYTES / 1024
             ))?;
             conn.set_prepared_statement_cache_capacity(STAGE_STATEMENTS);
@@ -64,65 +58,95 @@ impl Stage {
         open().map(|conn| Self { conn }).map_err(failed)
     }
 
+    /// Begins with a table.
+    pub fn begin(&self, t: usize) -> Result<()> {
+        self.batch(&format!(
+            "CREATE TABLE source_{t} (n INTEGER PRIMARY KEY, k BLOB, r BLOB, at BLOB); \
+             CREATE TABLE target_{t} (n INTEGER PRIMARY KEY, k BLOB, row BLOB);"
+        ))
+    }
+
     /// Keeps a row of the source.
-    pub fn put_source(&self, table: usize, key: &Hash, row: &Hash, at: &At) -> Result<()> {
-        let sql = "INSERT INTO source (t, k, r, at) VALUES (?1, ?2, ?3, ?4)";
-        self.execute(sql, params![table as i64, key, row, place(at)]).map(drop)
+    pub fn put_source(&self, t: usize, key: &Hash, row: &Hash, at: &At) -> Result<()> {
+        let sql = format!("INSERT INTO source_{t} (k, r, at) VALUES (?1, ?2, ?3)");
+        self.execute(&sql, params![key, row, place(at)]).map(drop)
+    }
+
+    /// All rows of the source are kept. They are sorted now, all at once: one by one, each would be a page to write.
+    pub fn sort(&self, t: usize) -> Result<()> {
+        self.batch(&format!("CREATE INDEX source_alike_{t} ON source_{t} (k, r)"))
     }
 
     /// Takes a row of the source out that is like this one of the target; false where there is none (any more).
-    pub fn take_alike(&self, table: usize, key: &Hash, row: &Hash) -> Result<bool> {
-        let sql = "DELETE FROM source WHERE n = \
-                   (SELECT n FROM source WHERE t = ?1 AND k = ?2 AND r = ?3 ORDER BY n LIMIT 1)";
-        Ok(self.execute(sql, params![table as i64, key, row])? > 0)
+    pub fn take_alike(&self, t: usize, key: &Hash, row: &Hash) -> Result<bool> {
+        let sql = format!(
+            "DELETE FROM source_{t} WHERE n = (SELECT n FROM source_{t} WHERE k = ?1 AND r = ?2 ORDER BY n LIMIT 1)"
+        );
+        Ok(self.execute(&sql, params![key, row])? > 0)
     }
 
     /// Keeps a row of the target that the source has nothing like.
-    pub fn put_target(&self, table: usize, key: &Hash, row: &Hash, bytes: &[u8]) -> Result<()> {
-        let sql = "INSERT INTO target (t, k, r, row) VALUES (?1, ?2, ?3, ?4)";
-        self.execute(sql, params![table as i64, key, row, bytes]).map(drop)
+    pub fn put_target(&self, t: usize, key: &Hash, bytes: &[u8]) -> Result<()> {
+        self.execute(&format!("INSERT INTO target_{t} (k, row) VALUES (?1, ?2)"), params![key, bytes]).map(drop)
     }
 
-    /// Finds out which rows are one row on both sides, once all of a table are kept.
-    pub fn pair(&self, table: usize) -> Result<()> {
-        let side = |name: &str| {
-            format!("SELECT n, k, row_number() OVER (PARTITION BY k ORDER BY n) AS i FROM {name} WHERE t = ?1")
+    /// Finds out which rows are one row on both sides, once all of a table are kept: the first row of a key on one
+    /// side belongs to the first of that key on the other, and so on.
+    pub fn pair(&self, t: usize) -> Result<()> {
+        let number = |side: &str| {
+            format!(
+                "CREATE TABLE {side}_by_key_{t} (k BLOB, i INTEGER, n INTEGER, PRIMARY KEY (k, i)) WITHOUT ROWID; \
+                 INSERT INTO {side}_by_key_{t} \
+                     SELECT k, row_number() OVER (PARTITION BY k ORDER BY n) AS i, n FROM {side}_{t} ORDER BY k, i;"
+            )
         };
-        let sql = format!(
-            "INSERT INTO pair SELECT ?1, s.n, g.n FROM ({}) s FULL JOIN ({}) g ON g.k = s.k AND g.i = s.i",
-            side("source"),
-            side("target")
-        );
-        self.execute(&sql, [table as i64]).map(drop)
+        self.batch(&format!(
+            "{}{} CREATE TABLE pair_{t} (s INTEGER, g INTEGER); \
+             INSERT INTO pair_{t} SELECT s.n, g.n FROM source_by_key_{t} s LEFT JOIN target_by_key_{t} g USING (k, i) \
+                 ORDER BY s.n; \
+             INSERT INTO pair_{t} SELECT NULL, g.n FROM target_by_key_{t} g LEFT JOIN source_by_key_{t} s USING (k, i) \
+                 WHERE s.n IS NULL ORDER BY g.n; \
+             DROP TABLE source_by_key_{t}; DROP TABLE target_by_key_{t}",
+            number("source"),
+            number("target")
+        ))
     }
 
     /// Rows that only the source has, rows that both have, and rows that only the target has.
-    pub fn counts(&self, table: usize) -> Result<(u64, u64, u64)> {
-        let sql = "SELECT count(*) FILTER (WHERE g IS NULL), count(*) FILTER (WHERE g IS NOT NULL AND s IS NOT NULL), \
-                   count(*) FILTER (WHERE s IS NULL) FROM pair WHERE t = ?1";
+    pub fn counts(&self, t: usize) -> Result<(u64, u64, u64)> {
+        let sql = format!(
+            "SELECT count(*) FILTER (WHERE g IS NULL), count(*) FILTER (WHERE g IS NOT NULL AND s IS NOT NULL), \
+             count(*) FILTER (WHERE s IS NULL) FROM pair_{t}"
+        );
         let count = |row: &Row<'_>, i: usize| row.get::<_, i64>(i).map(|n| n as u64);
-        self.conn
-            .query_row(sql, [table as i64], |row| Ok((count(row, 0)?, count(row, 1)?, count(row, 2)?)))
-            .map_err(failed)
+        self.conn.query_row(&sql, [], |row| Ok((count(row, 0)?, count(row, 1)?, count(row, 2)?))).map_err(failed)
     }
 
+    // The pairs lie in the order of the rows: CROSS JOIN makes SQLite walk them as they lie, and sort nothing.
+
     /// Hands out each row that only the source has.
-    pub fn only_source(&self, table: usize, mut each: impl FnMut(At) -> Result<()>) -> Result<()> {
-        let sql = "SELECT s.at FROM pair p JOIN source s ON s.n = p.s WHERE p.t = ?1 AND p.g IS NULL ORDER BY s.n";
-        self.each(sql, table, |row| each(read_place(row, 0)?))
+    pub fn only_source(&self, t: usize, mut each: impl FnMut(At) -> Result<()>) -> Result<()> {
+        let sql = format!(
+            "SELECT s.at FROM pair_{t} p CROSS JOIN source_{t} s ON s.n = p.s WHERE p.g IS NULL ORDER BY p.rowid"
+        );
+        self.each(&sql, |row| each(read_place(row, 0)?))
     }
 
     /// Hands out each row that both have and that differs: where it is in SQLite, and the target's.
-    pub fn both(&self, table: usize, mut each: impl FnMut(At, &[u8]) -> Result<()>) -> Result<()> {
-        let sql = "SELECT s.at, g.row FROM pair p JOIN source s ON s.n = p.s JOIN target g ON g.n = p.g \
-                   WHERE p.t = ?1 ORDER BY s.n";
-        self.each(sql, table, |row| each(read_place(row, 0)?, bytes(row, 1)?))
+    pub fn both(&self, t: usize, mut each: impl FnMut(At, &[u8]) -> Result<()>) -> Result<()> {
+        let sql = format!(
+            "SELECT s.at, g.row FROM pair_{t} p CROSS JOIN source_{t} s ON s.n = p.s CROSS JOIN target_{t} g ON g.n = p.g \
+             ORDER BY p.rowid"
+        );
+        self.each(&sql, |row| each(read_place(row, 0)?, bytes(row, 1)?))
     }
 
     /// Hands out each row that only the target has.
-    pub fn only_target(&self, table: usize, mut each: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
-        let sql = "SELECT g.row FROM pair p JOIN target g ON g.n = p.g WHERE p.t = ?1 AND p.s IS NULL ORDER BY g.n";
-        self.each(sql, table, |row| each(bytes(row, 0)?))
+    pub fn only_target(&self, t: usize, mut each: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        let sql = format!(
+            "SELECT g.row FROM pair_{t} p CROSS JOIN target_{t} g ON g.n = p.g WHERE p.s IS NULL ORDER BY p.rowid"
+        );
+        self.each(&sql, |row| each(bytes(row, 0)?))
     }
 
     /// Sets a row aside that has to wait for others.
@@ -159,9 +183,13 @@ impl Stage {
         self.conn.prepare_cached(sql).and_then(|mut statement| statement.execute(params)).map_err(failed)
     }
 
-    fn each(&self, sql: &str, table: usize, mut row: impl FnMut(&Row<'_>) -> Result<()>) -> Result<()> {
+    fn batch(&self, sql: &str) -> Result<()> {
+        self.conn.execute_batch(sql).map_err(failed)
+    }
+
+    fn each(&self, sql: &str, mut row: impl FnMut(&Row<'_>) -> Result<()>) -> Result<()> {
         let mut statement = self.conn.prepare(sql).map_err(failed)?;
-        let mut rows = statement.query([table as i64]).map_err(failed)?;
+        let mut rows = statement.query([]).map_err(failed)?;
         while let Some(found) = rows.next().map_err(failed)? {
             row(found)?;
         }
@@ -267,9 +295,12 @@ mod tests {
     #[test]
     fn rows_that_are_alike_on_both_sides_cancel_as_often_as_they_are_there() {
         let (_dir, stage) = stage();
+        stage.begin(0).expect("begun");
+        stage.begin(1).expect("begun");
         for rowid in 1..=3 {
             stage.put_source(0, &hash(1), &hash(9), &At::Rowid(rowid)).expect("put");
         }
+        stage.sort(0).expect("sorted");
         assert!(stage.take_alike(0, &hash(1), &hash(9)).expect("asked"));
         assert!(!stage.take_alike(1, &hash(1), &hash(9)).expect("asked"), "another table's");
         assert!(stage.take_alike(0, &hash(1), &hash(9)).expect("asked"));
@@ -289,11 +320,12 @@ mod tests {
     fn rows_of_one_key_belong_together_and_the_rest_is_alone() {
         let (_dir, stage) = stage();
         let key = At::Key(vec![Owned::Text(b"a".to_vec()), Owned::Null, Owned::Real(-0.0), Owned::Blob(vec![0])]);
+        stage.begin(0).expect("begun");
         stage.put_source(0, &hash(1), &hash(9), &key).expect("put");
         stage.put_source(0, &hash(2), &hash(9), &At::Rowid(2)).expect("put");
-        stage.put_target(0, &hash(1), &hash(8), b"row 1").expect("put");
-        stage.put_target(0, &hash(1), &hash(7), b"row 1 again").expect("put");
-        stage.put_target(0, &hash(3), &hash(7), b"row 3").expect("put");
+        stage.put_target(0, &hash(1), b"row 1").expect("put");
+        stage.put_target(0, &hash(1), b"row 1 again").expect("put");
+        stage.put_target(0, &hash(3), b"row 3").expect("put");
         stage.pair(0).expect("paired");
         assert_eq!(stage.counts(0).expect("counted"), (1, 1, 2));
         stage
