@@ -558,7 +558,10 @@ fn what_sqlite_never_had_is_refused_where_it_holds_anything() {
     assert_eq!(error.kind(), Kind::Usage, "{}", told(&error));
     // Or kept in files.
     let folder = stage.source.path.with_file_name("unmappable");
-    let done = stage.with_options(&RollbackOptions { export: Some(folder.clone()), ..stage.options() });
+    let exporting = RollbackOptions { export: Some(folder.clone()), ..stage.options() };
+    let dry = stage.with_options(&RollbackOptions { dry_run: true, ..exporting.clone() });
+    assert_eq!((dry.ending, folder.exists()), (Ending::DryRun, false));
+    let done = stage.with_options(&exporting);
     assert_eq!(done.ending, Ending::Published);
     assert_eq!(restored::error(&done).unwrap().kind(), Kind::Different);
     assert_eq!(std::fs::read_to_string(folder.join("more.csv")).unwrap(), "id,v\n1,x\n2,y\n");

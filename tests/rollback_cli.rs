@@ -252,3 +252,20 @@ fn a_fence_that_is_kept_stays_until_it_is_lifted() {
     stage.run(&["--force", "--fence=keep"]).exits(3);
     assert_eq!(write(&stage.target, "DELETE FROM line"), "ok");
 }
+
+#[test]
+fn a_fence_is_lifted_while_somebody_reads() {
+    let stage = Stage::new(SHOP);
+    let reader = session(&stage.target);
+    reader.batch("BEGIN; SELECT count(*) FROM line").unwrap();
+    stage.run(&["--fence"]).exits(0);
+    assert_eq!(write(&stage.target, "INSERT INTO line VALUES (2, 'oil')"), "ok");
+    // What could not be dropped is no fence, and becomes one again.
+    assert_eq!(value(&stage.seen, "SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'lite2pg%'"), "1");
+    stage.run(&["--force", "--fence=keep"]).exits(0);
+    assert_eq!(write(&stage.target, "DELETE FROM line"), REFUSED);
+    reader.batch("COMMIT").unwrap();
+    let lift = program().arg("rollback").arg(&stage.path).arg(url(&stage.target)).arg("--fence=lift").output().unwrap();
+    ended(lift).exits(0);
+    assert_eq!(value(&stage.seen, "SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'lite2pg%'"), "0");
+}

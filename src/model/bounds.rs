@@ -187,7 +187,7 @@ pub const BENCH_BATCH_BYTES: [usize; 2] = [64 * 1024, 1024 * 1024];
 pub const INSERT_ROWS_MAX: u64 = 1000;
 
 /// Page cache of the scratch file of rows that differ: the upper levels of its indexes, whatever its size.
-pub const STAGE_CACHE_BYTES: usize = 16 * 1024 * 1024;
+pub const STAGE_CACHE_BYTES: usize = 8 * 1024 * 1024;
 
 /// Statements that the scratch file is used by.
 pub const STAGE_STATEMENTS: usize = 16;
@@ -203,3 +203,7 @@ pub const SPELLINGS_MAX: usize = 64;
 
 /// How long a fence waits for transactions that write. New writers queue behind it meanwhile, and readers do not.
 pub const FENCE_PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long a trigger that is switched off waits for readers before it is left where it is: those who come to read
+/// wait as long.
+pub const FENCE_SWEEP_PATIENCE: Duration = Duration::from_millis(500);

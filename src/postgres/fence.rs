@@ -6,7 +6,8 @@
 
 use super::session::Session;
 use crate::error::{Error, Kind, Result};
-use crate::model::name::{qualified, quoted};
+use crate::model::bounds::FENCE_SWEEP_PATIENCE;
+use crate::model::name::qualified;
 use std::time::Duration;
 
 /// The triggers of a command that is at work, or was killed.
@@ -42,13 +43,13 @@ impl Fenced {
 
 /// What is fenced in a schema.
 pub fn look(session: &Session, schema: &str) -> Result<Fenced> {
-    let sql = "SELECT c.relname::text, t.tgname::text FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid \
-               JOIN pg_namespace n ON n.oid = c.relnamespace \
-               WHERE n.nspname = $1 AND t.tgname = ANY ($2) AND NOT t.tgisinternal ORDER BY 1";
     let mut fenced = Fenced::default();
-    for row in session.query(sql, &[&schema, &vec![RAISED, KEPT]])? {
-        let list = if row.get::<_, String>(1) == KEPT { &mut fenced.kept } else { &mut fenced.raised };
-        list.push(row.get(0));
+    for Trigger { table, name, is_up } in triggers(session, schema)? {
+        match (is_up, name == KEPT) {
+            (false, _) => {}
+            (true, true) => fenced.kept.push(table),
+            (true, false) => fenced.raised.push(table),
+        }
     }
     Ok(fenced)
 }
@@ -58,57 +59,96 @@ pub fn raise(session: &mut Session, schema: &str, tables: &[String], patience: D
     if tables.is_empty() {
         return Ok(());
     }
+    let there = triggers(session, schema)?;
     let tx = session.transaction()?;
     tx.batch(&format!("SET LOCAL lock_timeout = {}; {FUNCTION}", patience.as_millis()))?;
     let all: Vec<String> = tables.iter().map(|t| qualified(schema, t)).collect();
-    // The lock that a trigger needs, at once: a weaker one first would let two of us wait for each other.
+    // The lock that a trigger needs, at once: a weaker one first would let two of us wait for each other. Readers
+    // are not in its way.
     let locked = tx.batch(&format!("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", all.join(", ")));
     locked.map_err(|e| {
         let e = e.context("writers cannot be stopped").state("no fence is up; nothing was restored");
         e.hint("a transaction that wrote to these tables is still open: pg_stat_activity shows it")
     })?;
-    for table in &all {
-        tx.batch(&format!(
-            "DROP TRIGGER IF EXISTS {RAISED} ON {table}; \
-             CREATE TRIGGER {RAISED} BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON {table} \
-                 FOR EACH STATEMENT EXECUTE FUNCTION lite2pg.fence(); \
-             ALTER TABLE {table} ENABLE ALWAYS TRIGGER {RAISED}"
-        ))?;
+    for table in tables {
+        put(&tx, schema, table, RAISED, &there)?;
     }
     tx.commit()
 }
 
 /// Leaves a fence up for good.
 pub fn keep(session: &mut Session, schema: &str) -> Result<()> {
-    let fenced = look(session, schema)?;
+    let (fenced, there) = (look(session, schema)?, triggers(session, schema)?);
     let tx = session.transaction()?;
     for table in &fenced.raised {
-        let relation = qualified(schema, table);
-        tx.batch(&format!(
-            "DROP TRIGGER IF EXISTS {KEPT} ON {relation}; ALTER TRIGGER {RAISED} ON {relation} RENAME TO {KEPT}"
-        ))?;
+        put(&tx, schema, table, KEPT, &there)?;
+        tx.batch(&switched_off(schema, table, RAISED))?;
     }
-    tx.commit()
+    tx.commit()?;
+    sweep(session, schema)
 }
 
 /// Lifts a fence: that of a command that is at work or was killed, and also one that was left on purpose where
 /// `also_kept`. Gives the tables that writers may write to again.
 pub fn lift(session: &mut Session, schema: &str, also_kept: bool) -> Result<Vec<String>> {
     let fenced = look(session, schema)?;
-    let tx = session.transaction()?;
     let kept = if also_kept { &fenced.kept[..] } else { &[] };
-    for (table, name) in fenced.raised.iter().map(|t| (t, RAISED)).chain(kept.iter().map(|t| (t, KEPT))) {
-        tx.batch(&format!("DROP TRIGGER IF EXISTS {} ON {}", quoted(name), qualified(schema, table)))?;
-    }
-    tx.commit().map_err(|e| {
+    let all = || fenced.raised.iter().map(|t| (t, RAISED)).chain(kept.iter().map(|t| (t, KEPT)));
+    let off: Vec<String> = all().map(|(table, name)| switched_off(schema, table, name)).collect();
+    session.batch(&off.join("; ")).map_err(|e| {
         Error::new(Kind::Failed, "the fence cannot be lifted")
             .fact(format!("in schema `{schema}`"))
             .hint("lite2pg rollback --fence=lift SOURCE TARGET tries again")
             .cause(e)
     })?;
-    let mut lifted = fenced.raised;
-    lifted.extend(kept.iter().cloned());
+    sweep(session, schema)?;
+    let mut lifted: Vec<String> = all().map(|(table, _)| table.clone()).collect();
     lifted.sort();
     lifted.dedup();
     Ok(lifted)
+}
+
+// A trigger of ours.
+struct Trigger {
+    table: String,
+    name: String,
+    is_up: bool,
+}
+
+fn triggers(session: &Session, schema: &str) -> Result<Vec<Trigger>> {
+    let sql = "SELECT c.relname::text, t.tgname::text, t.tgenabled <> 'D' \
+               FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace \
+               WHERE n.nspname = $1 AND t.tgname = ANY ($2) AND NOT t.tgisinternal ORDER BY 1";
+    let rows = session.query(sql, &[&schema, &vec![RAISED, KEPT]])?;
+    Ok(rows.iter().map(|row| Trigger { table: row.get(0), name: row.get(1), is_up: row.get(2) }).collect())
+}
+
+fn put(session: &Session, schema: &str, table: &str, name: &str, there: &[Trigger]) -> Result<()> {
+    let relation = qualified(schema, table);
+    if !there.iter().any(|t| t.table == table && t.name == name) {
+        session.batch(&format!(
+            "CREATE TRIGGER {name} BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON {relation} \
+             FOR EACH STATEMENT EXECUTE FUNCTION lite2pg.fence()"
+        ))?;
+    }
+    session.batch(&format!("ALTER TABLE {relation} ENABLE ALWAYS TRIGGER {name}"))
+}
+
+// Unlike DROP TRIGGER, this does not wait for readers, nor make new ones wait.
+fn switched_off(schema: &str, table: &str, name: &str) -> String {
+    format!("ALTER TABLE {} DISABLE TRIGGER {name}", qualified(schema, table))
+}
+
+// Drops what is switched off. A table that somebody reads for long keeps a trigger that does nothing.
+fn sweep(session: &mut Session, schema: &str) -> Result<()> {
+    for Trigger { table, name, .. } in triggers(session, schema)?.into_iter().filter(|t| !t.is_up) {
+        let tx = session.transaction()?;
+        let drop = format!("DROP TRIGGER IF EXISTS {name} ON {}", qualified(schema, &table));
+        match tx.batch(&format!("SET LOCAL lock_timeout = {}; {drop}", FENCE_SWEEP_PATIENCE.as_millis())) {
+            // lock_not_available
+            Err(e) if e.sqlstate() == Some("55P03") => {}
+            dropped => dropped.and_then(|()| tx.commit())?,
+        }
+    }
+    Ok(())
 }

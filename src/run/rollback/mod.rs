@@ -36,6 +36,7 @@ use std::collections::HashMap;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Mutex, PoisonError};
 
 /// Everything that shapes a way back besides its source and target.
 #[derive(Debug, Clone)]
@@ -217,7 +218,8 @@ impl Way<'_> {
         let proof = Proof { plan, wish: &wish, hands, observer: self.observer, is_thorough: false };
         let tables = plan.tables.len();
         let (before, found) = clock.phase(Phase::Verify, tables, || survey(&proof, &moment, &mut opened))?;
-        let mut unfits = Unfits::new(self.options.export.as_deref());
+        let folder = self.options.export.as_deref().filter(|_| !self.options.dry_run);
+        let mut unfits = Unfits::new(folder);
         let stage = Stage::create(&self.workshop.stage())?;
         let differing =
             clock.phase(Phase::Verify, tables, || self.differing(&proof, &moment, &opened, &before, &found, &stage))?;
@@ -234,7 +236,7 @@ impl Way<'_> {
             })?
         };
         drop(stage);
-        let is_refused = !unfits.is_empty() && !unfits.is_exported();
+        let is_refused = !unfits.is_empty() && self.options.export.is_none();
         let verification = if is_refused {
             None
         } else {
@@ -376,17 +378,13 @@ impl Way<'_> {
         for (t, table) in proof.plan.tables.iter().enumerate().filter(|(t, _)| before[t] != found[t]) {
             let there = opened.catalog.table(&table.source).expect("the ground was looked at with this catalog");
             let subject = differ::Subject::new(table, there)?;
-            let (here, habits) = differ::source_buckets(&subject, reader, &look)?;
             let mut session = self.pool.lone_session()?;
-            let chunks = read::chunks(&*moment.begin(&mut session)?, schema, &table.target)?;
-            let parts = proof.hands.each(&chunks, |session, chunk| {
-                let mut tx = moment.begin(session)?;
-                differ::target_buckets(&subject, &mut tx, schema, *chunk, &|| go_on(self.stop))
-            })?;
-            let mut theirs = Buckets::default();
-            for part in &parts {
-                theirs.merge(part);
-            }
+            let (ours, theirs) = std::thread::scope(|scope| {
+                let theirs = scope.spawn(|| target_buckets(proof, moment, &subject));
+                let ours = differ::source_buckets(&subject, reader, &look);
+                (ours, theirs.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            });
+            let ((here, habits), theirs) = (ours?, theirs?);
             let buckets = here.differing(&theirs);
             differ::stage_source(&subject, reader, &buckets, (stage, t), &look)?;
             let mut tx = moment.begin(&mut session)?;
@@ -465,6 +463,22 @@ impl Way<'_> {
         writer.finish()?;
         Ok(all)
     }
+}
+
+// Several hands read a table of the target.
+fn target_buckets(proof: &Proof<'_>, moment: &Moment, subject: &differ::Subject<'_>) -> Result<Buckets> {
+    let schema = &proof.plan.schema;
+    let mut session = (proof.hands.session)()?;
+    let chunks = read::chunks(&*moment.begin(&mut session)?, schema, &subject.plan.target)?;
+    // One for all: each is as large as the next, and a large table has many chunks.
+    let all = Mutex::new(Buckets::default());
+    proof.hands.each(&chunks, |session, chunk| {
+        let mut tx = moment.begin(session)?;
+        let part = differ::target_buckets(subject, &mut tx, schema, *chunk, &|| go_on(proof.hands.stop))?;
+        proof::lock(&all).merge(&part);
+        Ok(())
+    })?;
+    Ok(all.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
 fn unread(unverified: Vec<String>) -> Subject {
