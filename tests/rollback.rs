@@ -819,3 +819,64 @@ fn a_hot_journal_of_the_source_is_no_obstacle() {
     let db = rusqlite::Connection::open(stage.to()).unwrap();
     assert_eq!(db.query_row("SELECT v FROM t", [], |r| r.get::<_, String>(0)).unwrap(), "c");
 }
+
+#[test]
+fn odd_names_encodings_and_large_cells_are_written_as_they_are() {
+    let stage = Stage::sql(
+        "PRAGMA encoding = 'UTF-16le'; PRAGMA page_size = 1024;
+         CREATE TABLE \"a\"\"b; --\" (\"select\" INTEGER PRIMARY KEY, \"x'y\" TEXT, \" \" BLOB);
+         INSERT INTO \"a\"\"b; --\" VALUES (1, 'ä', x'00'), (2, '', NULL);
+         CREATE TABLE s (k ANY PRIMARY KEY, v TEXT NOT NULL, n INT) STRICT, WITHOUT ROWID; INSERT INTO s VALUES ('one', 'é', 1), ('', 'x', NULL)",
+    );
+    let large = "é".repeat(1_500_000);
+    stage.both(
+        &format!(
+            "UPDATE \"a\"\"b; --\" SET \"x'y\" = '😀' WHERE \"select\" = 2; INSERT INTO \"a\"\"b; --\" VALUES (3, '{large}', decode(repeat('ff', 2000000), 'hex'));
+             UPDATE s SET v = '😀' WHERE k = ''; INSERT INTO s VALUES ('two', 'y', 5)"
+        ),
+        &format!(
+            "UPDATE \"a\"\"b; --\" SET \"x'y\" = '😀' WHERE \"select\" = 2;
+             INSERT INTO \"a\"\"b; --\" VALUES (3, '{large}', CAST(replace(hex(zeroblob(1000000)), '00', char(65533)) AS BLOB));
+             UPDATE \"a\"\"b; --\" SET \" \" = unhex(replace(hex(zeroblob(2000000)), '0', 'f')) WHERE \"select\" = 3;
+             UPDATE s SET v = '😀' WHERE k = ''; INSERT INTO s VALUES ('two', 'y', 5)"
+        ),
+    );
+}
+
+#[test]
+fn padding_is_no_part_of_a_text() {
+    let source =
+        Source::sql("CREATE TABLE t (id INTEGER PRIMARY KEY, c TEXT); INSERT INTO t VALUES (1, 'ab'), (2, 'c')");
+    let target = database();
+    session(&target).batch("CREATE TABLE t (id bigint PRIMARY KEY, c char(5))").unwrap();
+    let mut options = Options::new(&source.path);
+    options.scope = lite2pg::run::Scope::DataOnly;
+    options.wish.folder = source.path.with_file_name("differences");
+    run::migrate(&options, &target, &Listener::default(), &AtomicBool::new(false))
+        .unwrap_or_else(|e| panic!("{}", told(&e)));
+    let bytes = std::fs::read(&source.path).unwrap();
+    let stage = Stage { source, target, bytes };
+    stage.both("UPDATE t SET c = 'new' WHERE id = 1", "UPDATE t SET c = 'new' WHERE id = 1");
+}
+
+#[test]
+fn clocks_of_a_zone_go_back_by_that_zone() {
+    let source = Source::sql(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, at DATETIME); INSERT INTO t VALUES (1, '2024-07-01 12:00:00'), (2, '2024-01-01 12:00:00')",
+    );
+    let berlin = lite2pg::model::conversion::Naive::Zone("Europe/Berlin".to_owned());
+    let stage = Stage::with(source, |o| o.types.assume_tz = Some(berlin));
+    // The last is a moment that the clock shows twice.
+    stage.pg(
+        "INSERT INTO t VALUES (3, '2024-07-02 10:00:00Z'), (4, '2024-12-02 10:00:00Z'), (5, '2024-10-27 00:30:00Z'), (6, '2024-10-27 01:30:00Z')",
+    );
+    stage.back();
+    same(
+        &stage.to(),
+        &stage
+            .mirror(
+                "INSERT INTO t VALUES (3, '2024-07-02 12:00:00'), (4, '2024-12-02 11:00:00'), (5, '2024-10-27 00:30:00Z'), (6, '2024-10-27 01:30:00Z')",
+            )
+            .path,
+    );
+}

@@ -138,8 +138,8 @@ impl Column {
             }
             Conversion::Time => {
                 let micros = i64::from_be_bytes(decode::fixed(field)?);
-                let shapes = self.shapes(own, Shape::of_time, &[Shape::TIME]);
-                shapes.into_iter().filter_map(|shape| shape.time(micros).map(text)).collect()
+                let shapes = self.shapes(own, Shape::of_time).into_iter().chain([Shape::TIME]);
+                shapes.filter_map(|shape| shape.time(micros).map(text)).collect()
             }
             Conversion::Moment { form, spelled, .. } => {
                 let micros = i64::from_be_bytes(decode::fixed(field)?);
@@ -151,12 +151,13 @@ impl Column {
                     MomentForm::JulianDay => number::julian(micros, class),
                     MomentForm::Text { .. } => {
                         let spelled = spelled.as_deref().and_then(|s| Shape::of_moment(s.as_bytes()));
-                        let mut shapes = self.shapes(own, Shape::of_moment, &[Shape::SQLITE, Shape::RFC]);
-                        shapes.splice(0..0, spelled);
+                        let mut shapes: Vec<Shape> = spelled.into_iter().collect();
+                        shapes.extend(self.shapes(own, Shape::of_moment));
                         // Where a clock shows the moment twice, only one that names its zone can say which.
                         let more: Vec<Shape> =
                             shapes.iter().flat_map(|s| [s.with_time(), s.with_time().in_utc()]).collect();
                         shapes.extend(more);
+                        shapes.extend([Shape::SQLITE, Shape::RFC]);
                         shapes.into_iter().filter_map(|s| s.moment(micros, &self.local).map(text)).collect()
                     }
                 }
@@ -186,12 +187,13 @@ impl Column {
         all
     }
 
-    fn shapes(&self, own: Option<&Owned>, read: fn(&[u8]) -> Option<Shape>, others: &[Shape]) -> Vec<Shape> {
+    // The shape of the cell that is replaced, then the usual ones.
+    fn shapes(&self, own: Option<&Owned>, read: fn(&[u8]) -> Option<Shape>) -> Vec<Shape> {
         let own = match own {
             Some(Owned::Text(text)) => read(text),
             _ => None,
         };
-        own.into_iter().chain(self.habit.shapes()).chain(others.iter().copied()).collect()
+        own.into_iter().chain(self.habit.shapes()).collect()
     }
 
     fn reason(&self, field: &[u8]) -> Result<Reason> {
