@@ -880,3 +880,14 @@ fn clocks_of_a_zone_go_back_by_that_zone() {
             .path,
     );
 }
+
+#[test]
+fn a_row_whose_other_cells_would_change_with_it_is_refused() {
+    // The column's type was declared after its cells were written: SQLite would make numbers of them.
+    refuses(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, a BLOB, b TEXT); INSERT INTO t VALUES (1, '12', 'x'), (2, 'y', 'y');
+         PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = 'CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER, b TEXT)'",
+        "UPDATE t SET b = 'new'",
+        &["t 1: SQLite refuses the row: its cell of `a` would be stored as another one [id=1]"],
+    );
+}

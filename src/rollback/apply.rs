@@ -127,7 +127,7 @@ impl Work<'_> {
             }
         }
         loop {
-            match self.update(at, &set, &fields, &misfits)? {
+            match self.update(at, &own, &set, &fields, &misfits)? {
                 Outcome::Done(computed) => {
                     misfits.extend(computed.into_iter().map(|i| (i, Reason::Computed)));
                     let now = self.moved(at, &set);
@@ -146,6 +146,7 @@ impl Work<'_> {
     fn update(
         &mut self,
         at: &At,
+        own: &[Owned],
         set: &[(usize, Owned)],
         fields: &[Option<&[u8]>],
         misfits: &Misfits,
@@ -156,6 +157,7 @@ impl Work<'_> {
         let written: Vec<usize> = set.iter().map(|(i, _)| *i).collect();
         let (rows, subject, down) = (&self.rows, self.subject, &mut self.down);
         let (here, there) = (&mut self.here, &mut self.there);
+        let writable = &self.writable;
         let mut outcome = Outcome::Done(Vec::new());
         rows.attempt(|| {
             if !columns.is_empty()
@@ -165,6 +167,13 @@ impl Work<'_> {
                 return Ok(false);
             }
             let cells = rows.read(&now, &subject.compared)?.ok_or_else(|| gone(subject))?;
+            // SQLite stores the whole row anew: a cell that the declared type was put upon later would follow it now.
+            let kept = |i: &usize| writable[*i] && !written.contains(i);
+            if let Some(i) = (0..cells.len()).filter(kept).find(|&i| !is_same(&cells[i], &own[i])) {
+                let words = format!("its cell of `{}` would be stored as another one", name(subject, i));
+                outcome = Outcome::Objected(Objection { is_unique: false, words });
+                return Ok(false);
+            }
             outcome = judged(differing(down, &cells, fields, here, there)?, &written, misfits);
             Ok(!matches!(outcome, Outcome::Altered(_)))
         })?;
@@ -309,6 +318,14 @@ impl Work<'_> {
                     return Ok(false);
                 }
             };
+            // As in a change: what was not written is what it was. A new row has nothing else.
+            let stored = rows.read(&at, columns)?.ok_or_else(|| gone(subject))?;
+            let is_kept = |n: &usize| !written.iter().any(|i| subject.compared[*i] == columns[*n]);
+            if (0..columns.len()).filter(is_kept).any(|n| !is_same(&stored[n], &cells[n])) {
+                let words = "another cell of it would be stored as another one".to_owned();
+                outcome = Outcome::Objected(Objection { is_unique: false, words });
+                return Ok(false);
+            }
             let cells = rows.read(&at, &subject.compared)?.ok_or_else(|| gone(subject))?;
             now = Some(at);
             outcome = judged(differing(down, &cells, fields, here, there)?, written, misfits);
@@ -398,6 +415,14 @@ fn differing(
     down.target_form(fields, there)?;
     let sides = form::cells(here.bytes()).zip(form::cells(there.bytes()));
     Ok(sides.enumerate().filter(|(_, (a, b))| a != b).map(|(i, _)| i).collect())
+}
+
+// The same class and bytes: -0.0 is another cell than 0.0.
+fn is_same(a: &Owned, b: &Owned) -> bool {
+    match (a, b) {
+        (Owned::Real(a), Owned::Real(b)) => a.to_bits() == b.to_bits(),
+        _ => a == b,
+    }
 }
 
 fn judged(differing: Vec<usize>, written: &[usize], misfits: &Misfits) -> Outcome {

@@ -7,7 +7,7 @@ mod ground;
 mod place;
 mod prove;
 
-use super::clock::Clock;
+use super::clock::{Clock, millis};
 use super::crew::Hands;
 use super::proof::{self, Known, Proof, Subject, Wish, go_on};
 use super::{Opened, Options, open, start};
@@ -37,6 +37,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
 /// Everything that shapes a way back besides its source and target.
 #[derive(Debug, Clone)]
@@ -449,11 +450,13 @@ impl Way<'_> {
         let writer = Writer::open(&self.workshop.copy())?;
         let mut all = HashMap::new();
         for Differing { table: t, habits } in differing {
+            let started = Instant::now();
             let table = &plan.tables[*t];
             let there = catalog.table(&table.source).expect("the ground was looked at with this catalog");
             let subject = differ::Subject::new(table, there)?;
             let applied = apply(&writer, &subject, habits, (stage, *t), before[t].rows, unfits, &look)?;
-            self.observer.event(&Event::Step { phase: Phase::Restore, object: table.source.clone(), ms: 0 });
+            let ms = millis(started);
+            self.observer.event(&Event::Step { phase: Phase::Restore, object: table.source.clone(), ms });
             all.insert(*t, applied);
         }
         for (t, last) in ahead {
