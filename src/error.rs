@@ -1,13 +1,33 @@
 //! One error type: what went wrong, on what, in which state the data is now, and the way out.
 //!
-//! An [`Error`] owns words for a person and a [`Kind`] for the program. It never holds a row's
-//! value or a password. Causes are wrapped, not flattened: [`std::error::Error::source`] walks on.
+//! An [`Error`] owns words for a person and a [`Kind`] for the program. It never holds a
+//! password, and a row's value only among what is [withheld](Error::withheld). Causes are wrapped, not flattened: [`std::error::Error::source`] walks on.
 
+use std::cell::Cell;
 use std::error::Error as StdError;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// The result of everything in this crate that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+thread_local! {
+    static FORGIVEN: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs the code of a library that panics on some input; `None` where it did. Whoever tells panics leaves these out.
+pub fn forgiving<T>(work: impl FnOnce() -> T) -> Option<T> {
+    let before = FORGIVEN.replace(true);
+    let done = catch_unwind(AssertUnwindSafe(work));
+    FORGIVEN.set(before);
+    done.ok()
+}
+
+/// Whether a panic of this thread is an answer that somebody waits for.
+#[must_use]
+pub fn is_forgiven() -> bool {
+    FORGIVEN.get()
+}
 
 /// What the program does about an error; each kind has one exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -16,6 +36,8 @@ pub enum Kind {
     Usage,
     /// The plan would lose or overwrite data, or cannot be carried out. Exit code 3.
     Blocked,
+    /// Everything is done, and rows were set aside. Exit code 4.
+    Rejected,
     /// Both sides were compared, and differ or were not compared whole. Exit code 5.
     Different,
     /// The SQLite file cannot be reached, read or trusted. Exit code 6.
@@ -38,6 +60,7 @@ impl Kind {
             Self::Failed | Self::Bug => 1,
             Self::Usage => 2,
             Self::Blocked => 3,
+            Self::Rejected => 4,
             Self::Different => 5,
             Self::Source => 6,
             Self::Target => 7,
@@ -53,6 +76,7 @@ struct Inner {
     kind: Kind,
     message: String,
     facts: Vec<String>,
+    withheld: Vec<String>,
     state: Option<String>,
     hint: Option<String>,
     sqlstate: Option<String>,
@@ -66,6 +90,7 @@ impl Error {
             kind,
             message: message.into(),
             facts: Vec::new(),
+            withheld: Vec::new(),
             state: None,
             hint: None,
             sqlstate: None,
@@ -80,11 +105,24 @@ impl Error {
         self
     }
 
+    /// Adds a line that may hold values of rows: shown only where a person asked for values.
+    #[must_use]
+    pub fn withheld(mut self, fact: impl Into<String>) -> Self {
+        self.0.withheld.push(fact.into());
+        self
+    }
+
     /// States what the data looks like now. The last call wins.
     #[must_use]
     pub fn state(mut self, state: impl Into<String>) -> Self {
         self.0.state = Some(state.into());
         self
+    }
+
+    /// States what the data looks like now, unless somebody nearer to it did.
+    #[must_use]
+    pub fn or_state(self, state: &str) -> Self {
+        if self.0.state.is_none() { self.state(state) } else { self }
     }
 
     /// Names the way out. The last call wins.
@@ -116,6 +154,7 @@ impl Error {
             kind: self.0.kind,
             message: message.into(),
             facts: Vec::new(),
+            withheld: Vec::new(),
             state,
             hint,
             sqlstate: self.0.sqlstate.clone(),
@@ -140,6 +179,12 @@ impl Error {
     #[must_use]
     pub fn facts(&self) -> &[String] {
         &self.0.facts
+    }
+
+    /// Lines that may hold values of rows.
+    #[must_use]
+    pub fn values(&self) -> &[String] {
+        &self.0.withheld
     }
 
     /// What the data looks like now, if that was stated.

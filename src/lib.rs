@@ -4,6 +4,7 @@
 //! run, then what a person sees. A module looks down, never up, never sideways (see ARCHITECTURE.md).
 
 pub mod error;
+pub mod files;
 pub mod model;
 
 pub mod dialect;
@@ -11,6 +12,7 @@ pub mod postgres;
 pub mod sqlite;
 
 pub mod load;
+pub mod pipeline;
 pub mod plan;
 pub mod profile;
 pub mod rollback;

@@ -222,11 +222,13 @@ fn the_psql_command_can_be_pasted_into_a_shell() {
 /// A server that takes passwords over TLS only, and the certificates around it.
 mod tls {
     use super::{env, private_file, told};
-    use crate::support::session;
+    use crate::support::{eventually, session};
     use lite2pg::postgres::{Embedded, EmbeddedOptions, Pool, PoolSettings, Target};
     use lite2pg::{Error, Kind};
     use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+    use std::fs;
     use std::net::TcpListener;
+    use std::path::Path;
     use std::sync::OnceLock;
     use tempfile::TempDir;
 
@@ -416,6 +418,41 @@ mod tls {
     }
 
     #[test]
+    fn both_ends_ask_by_tcp_whether_the_other_is_still_there() {
+        // Of the kernel's timers, 02 is the one that asks an idle peer, and 00 is none.
+        for (settings, server, timer) in [
+            ("", "60 10 6", "02:"),
+            ("keepalives_idle=30 keepalives_interval=5 keepalives_count=3", "30 5 3", "02:"),
+            ("keepalives=0 options='-c tcp_keepalives_idle=77'", "77 ", "00:"),
+        ] {
+            let port = guarded().port;
+            let text = format!(
+                "host=127.0.0.1 port={port} dbname=postgres user=plain password=plain sslmode=disable {settings}"
+            );
+            let pool = Pool::connect(&Target::parse(&text, &env()).unwrap(), 1, &PoolSettings::default()).unwrap();
+            let session = pool.session().unwrap();
+            let sql = "SELECT concat_ws(' ', current_setting('tcp_keepalives_idle'), \
+                       current_setting('tcp_keepalives_interval'), current_setting('tcp_keepalives_count')), \
+                       inet_client_port()";
+            let row = session.query_one(sql, &[]).unwrap();
+            let told: String = row.get(0);
+            assert!(told.starts_with(server), "{settings}: {told}");
+            let sockets = Path::new("/proc/net/tcp");
+            if !sockets.exists() {
+                println!("skipped: this system does not tell the timers of its sockets");
+                return;
+            }
+            let ends = format!(" 0100007F:{:04X} 0100007F:{port:04X} ", row.get::<_, i32>(1));
+            // What was sent last may have to be acknowledged first.
+            eventually("the timer of our end", || {
+                let listed = fs::read_to_string(sockets).unwrap();
+                let ours = listed.lines().find(|line| line.contains(&ends)).unwrap_or_default();
+                ours.split_whitespace().nth(5).is_some_and(|told| told.starts_with(timer))
+            });
+        }
+    }
+
+    #[test]
     fn a_server_that_never_answers_is_given_up() {
         let silent = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = silent.local_addr().unwrap().port();
@@ -444,6 +481,64 @@ mod tls {
         );
         let target = Target::parse(&text, &env()).unwrap();
         assert_eq!(session(&target).server_info().unwrap().user, "postgres");
+    }
+
+    /// A server without a certificate, or with one of its own: gives its port.
+    fn other_server(certificate: Option<(String, String)>) -> (Embedded, u16) {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let ssl = if certificate.is_some() { "on" } else { "off" };
+        let settings = [("listen_addresses", "127.0.0.1"), ("port", &port.to_string()), ("ssl", ssl)];
+        let files = certificate
+            .into_iter()
+            .flat_map(|(certificate, key)| [("server.crt".to_owned(), certificate), ("server.key".to_owned(), key)]);
+        let server = Embedded::start(&EmbeddedOptions {
+            settings: settings.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
+            hba: vec!["host all postgres 127.0.0.1/32 trust".to_owned()],
+            files: files.collect(),
+            ..EmbeddedOptions::default()
+        });
+        (server.unwrap(), port)
+    }
+
+    #[test]
+    fn an_expired_certificate_is_refused_wherever_certificates_are_looked_at() {
+        let (issuer, ca_pem) = authority();
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        params.not_before = rcgen::date_time_ymd(2001, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2002, 1, 1);
+        let certificate = params.signed_by(&key, &issuer).unwrap().pem();
+        // And one that is not valid yet.
+        params.not_before = rcgen::date_time_ymd(3001, 1, 1);
+        params.not_after = rcgen::date_time_ymd(3002, 1, 1);
+        let early = params.signed_by(&key, &issuer).unwrap().pem();
+        let dir = tempfile::tempdir().unwrap();
+        private_file(&dir.path().join("ca.crt"), &ca_pem);
+        for (certificate, word) in [(certificate, "has expired"), (early, "is not valid yet")] {
+            let (_server, port) = other_server(Some((certificate, key.serialize_pem())));
+            let root = format!("port={port} user=postgres sslrootcert={}/ca.crt", dir.path().display());
+            for mode in ["require", "verify-ca", "verify-full"] {
+                let error = connect(&format!("{root} sslmode={mode}")).expect_err(mode);
+                assert!(error.kind() == Kind::Target && error.message().contains(word), "{mode}: {error:?}");
+            }
+            // Without an authority to ask, nothing is looked at, as in libpq.
+            assert!(connect(&format!("port={port} user=postgres sslmode=require")).unwrap());
+        }
+    }
+
+    #[test]
+    fn a_server_without_tls_is_refused_where_tls_is_asked_for() {
+        let (_server, port) = other_server(None);
+        for mode in ["disable", "allow", "prefer"] {
+            assert!(!connect(&format!("port={port} user=postgres sslmode={mode}")).unwrap(), "{mode}");
+        }
+        let ca = format!("port={port} user=postgres sslrootcert=DIR/ca.crt");
+        for mode in ["require", "verify-ca", "verify-full"] {
+            let error = connect(&format!("{ca} sslmode={mode}")).expect_err(mode);
+            let message = format!("the server at `localhost:{port}` does not speak TLS");
+            assert_eq!((error.kind(), error.message()), (Kind::Target, message.as_str()));
+            assert!(error.facts().iter().any(|f| f == &format!("sslmode={mode} asks for it")), "{error:?}");
+        }
     }
 
     #[test]

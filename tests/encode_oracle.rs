@@ -470,7 +470,7 @@ fn spelled(bytes: &[u8; 16], spelling: UuidSpelling) -> String {
     let plain = hex(bytes);
     let hyphens = [&plain[..8], &plain[8..12], &plain[12..16], &plain[16..20], &plain[20..]].join("-");
     match spelling {
-        UuidSpelling::Hyphens => hyphens,
+        UuidSpelling::Hyphens | UuidSpelling::Any => hyphens,
         UuidSpelling::HyphensUpper => hyphens.to_uppercase(),
         UuidSpelling::Hex => plain,
         UuidSpelling::HexUpper => plain.to_uppercase(),
@@ -501,6 +501,24 @@ fn uuids_of_one_spelling_arrive_and_others_do_not() {
             as_cast(value, arrived) && arrived.fit.is_ok() == (value.source() == back.as_deref())
         });
     }
+}
+
+#[test]
+fn a_stated_uuid_takes_what_postgres_takes_of_the_six_spellings_in_any_case() {
+    use UuidSpelling::{Braces, Hex, Hyphens};
+    let random = (any::<[u8; 16]>(), proptest::sample::select(vec![Braces, Hex, Hyphens]), any::<u64>()).prop_map(
+        |(bytes, spelling, cases)| {
+            let turned = |(i, c): (usize, char)| if cases >> (i % 64) & 1 == 1 { c.to_ascii_uppercase() } else { c };
+            Value::text(&spelled(&bytes, spelling).chars().enumerate().map(turned).collect::<String>())
+        },
+    );
+    let others = ["agent-7", "", "{018f4e2a-9b7c-7def-8123-456789abcdef", "018f4e2a-9b7c-7def-8123-456789abcdeg"];
+    let none = proptest::sample::select(others.to_vec()).prop_map(Value::text);
+    let column = Column::new("uuid", Conversion::Uuid(UuidSpelling::Any)).casting("uuid");
+    column.check(&[], prop_oneof![20 => random, 1 => none], |value, arrived| {
+        let is_other = value.source().is_some_and(|text| others.contains(&text));
+        as_cast(value, arrived) && arrived.fit.is_err() == is_other
+    });
 }
 
 fn json_value() -> impl Strategy<Value = String> {

@@ -24,6 +24,9 @@ fn column(conversion: &Conversion) -> ColumnPlan {
         pg_type: conversion.pg_type(),
         conversion: conversion.clone(),
         stand_ins: true,
+        is_rule: false,
+        on_error: lite2pg::model::policy::Policy::Fail,
+        fallback: None,
         not_null: false,
         default: None,
         generated: None,
@@ -75,6 +78,8 @@ fn rules() -> Vec<Conversion> {
     for spelling in [UuidSpelling::HyphensUpper, UuidSpelling::HexUpper, UuidSpelling::BracesUpper] {
         rules.push(Conversion::Uuid(spelling));
     }
+    rules.push(Conversion::Uuid(UuidSpelling::Any));
+    rules.push(Conversion::Label { labels: ["", "a", "t", "true", "12", "é"].map(str::to_owned).into() });
     for target_has_zone in [true, false] {
         let epochs = [EpochUnit::Seconds, EpochUnit::Millis, EpochUnit::Micros, EpochUnit::Nanos];
         let counted = epochs.map(MomentForm::Epoch).into_iter().chain([MomentForm::JulianDay]);
@@ -111,7 +116,7 @@ fn decode(field: &[u8], rule: &Conversion, form: &mut Form) -> bool {
         Conversion::Float8 => form.float(f64::from_be_bytes(bytes.try_into().expect("eight bytes"))),
         Conversion::Float4 => form.float(f32::from_be_bytes(bytes.try_into().expect("four bytes")).into()),
         Conversion::Numeric { .. } => numeric(bytes, form),
-        Conversion::Text { .. } => form.text(bytes),
+        Conversion::Text { .. } | Conversion::Label { .. } => form.text(bytes),
         Conversion::Bytea { .. } => form.blob(bytes),
         Conversion::Uuid(_) => form.uuid(bytes.try_into().expect("sixteen bytes")),
         Conversion::Json => form.json(bytes),

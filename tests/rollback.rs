@@ -563,7 +563,7 @@ fn what_sqlite_never_had_is_refused_where_it_holds_anything() {
     assert_eq!((dry.ending, folder.exists()), (Ending::DryRun, false));
     let done = stage.with_options(&exporting);
     assert_eq!(done.ending, Ending::Published);
-    assert_eq!(restored::error(&done).unwrap().kind(), Kind::Different);
+    assert_eq!(restored::error(&done).unwrap().kind(), Kind::Rejected);
     assert_eq!(std::fs::read_to_string(folder.join("more.csv")).unwrap(), "id,v\n1,x\n2,y\n");
     assert_eq!(std::fs::read_to_string(folder.join("t.c.csv")).unwrap(), "id,c\n2,new\n");
     assert_eq!(mode(&folder.join("more.csv")), 0o600);
@@ -890,4 +890,104 @@ fn a_row_whose_other_cells_would_change_with_it_is_refused() {
         "UPDATE t SET b = 'new'",
         &["t 1: SQLite refuses the row: its cell of `a` would be stored as another one [id=1]"],
     );
+}
+
+#[test]
+fn rows_that_the_migration_set_aside_stay_and_cells_that_it_replaced_do() {
+    use lite2pg::model::pg_type::PgType;
+    use lite2pg::model::policy::Policy;
+    let source = Source::sql(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, n); INSERT INTO t VALUES (1, 5), (2, 'bad'), (3, 7), (4, 'bad');
+         CREATE TABLE w (k TEXT PRIMARY KEY, n) WITHOUT ROWID; INSERT INTO w VALUES ('a', 1), ('b', 'bad'), ('c', 3), ('d', 'bad');
+         CREATE TABLE h (a, n); INSERT INTO h VALUES ('x', 1), ('y', 'bad'), ('z', 3);
+         CREATE TABLE r (id INTEGER PRIMARY KEY, n, v TEXT); INSERT INTO r VALUES (1, 5, 'a'), (2, 'bad', 'b'), (3, 'bad', 'c');
+         CREATE TABLE same (id INTEGER PRIMARY KEY, n); INSERT INTO same VALUES (1, 5), (2, 'bad')",
+    );
+    let before = contents(&source.path);
+    let stage = Stage::with(source, |o| {
+        o.rules.types = ["t", "w", "h", "r", "same"].map(|t| (format!("{t}.n"), PgType::Int8)).to_vec();
+        o.rules.policies = vec![(None, Policy::Reject), (Some("r.n".to_owned()), Policy::Null)];
+        o.rejects.folder = o.source.with_file_name("rejects");
+    });
+    let session = session(&stage.target);
+    let there = "SELECT (SELECT count(*) FROM t) + (SELECT count(*) FROM w) + (SELECT count(*) FROM h) + (SELECT count(*) FROM r)";
+    assert_eq!(value(&session, there), "9");
+    stage.back();
+    same_lines(&contents(&stage.to()), &before);
+    stage.pg("UPDATE t SET n = 6 WHERE id = 1; DELETE FROM t WHERE id = 3; INSERT INTO t VALUES (5, 9);
+         DELETE FROM w WHERE k = 'a'; INSERT INTO w VALUES ('bb', 2), ('A', 4);
+         DELETE FROM h WHERE a = 'x'; INSERT INTO h VALUES ('n', 9);
+         UPDATE r SET v = 'B' WHERE id = 2; UPDATE r SET n = 8 WHERE id = 3");
+    let done = stage.back();
+    assert_eq!(counts(&done, "t"), (0, 1, 1, 1));
+    assert_eq!(counts(&done, "same"), (1, 0, 0, 0));
+    same(
+        &stage.to(),
+        &stage
+            .mirror(
+                "UPDATE t SET n = 6 WHERE id = 1; DELETE FROM t WHERE id = 3; INSERT INTO t VALUES (5, 9);
+                 DELETE FROM w WHERE k = 'a'; INSERT INTO w VALUES ('bb', 2), ('A', 4);
+                 DELETE FROM h WHERE a = 'x'; INSERT INTO h VALUES ('n', 9);
+                 UPDATE r SET v = 'B' WHERE id = 2; UPDATE r SET n = 8 WHERE id = 3",
+            )
+            .path,
+    );
+    // A new row in the place of one that was set aside is for a person to decide.
+    stage.pg("INSERT INTO t VALUES (2, 1)");
+    let done = stage.with_options(&stage.options());
+    assert_eq!(done.ending, Ending::Refused);
+    assert_eq!(done.unfit[0].reason, "SQLite refuses the row: UNIQUE constraint failed: t.id");
+}
+
+#[test]
+fn a_run_through_a_pipeline_that_shapes_tables_is_refused() {
+    use lite2pg::model::reshape::{Origin, Reshape, TableShape};
+    let source =
+        Source::sql("CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT); INSERT INTO t VALUES (1, 'a'), (2, 'b')");
+    let stage = Stage::with(source, |o| {
+        let name = "t".to_owned();
+        let origin = Origin::Table(name.clone());
+        let shape =
+            TableShape { name, origin, to: None, skip: false, only: Some("id = 1".to_owned()), columns: Vec::new() };
+        o.reshape = Reshape { tables: vec![shape] };
+    });
+    let error = stage.try_with(&stage.options()).expect_err("no way back");
+    assert_eq!(error.kind(), Kind::Blocked);
+    assert!(told(&error).contains("pipeline"), "{}", told(&error));
+}
+
+#[test]
+fn links_and_rows_that_the_role_may_not_see_are_refused() {
+    let stage = Stage::sql("CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT); INSERT INTO t VALUES (1, 'a')");
+    let elsewhere = stage.source.path.with_file_name("elsewhere.db");
+    std::fs::write(&elsewhere, "precious").unwrap();
+    std::os::unix::fs::symlink(&elsewhere, stage.to()).unwrap();
+    let error = stage.try_with(&stage.options()).expect_err("a link");
+    assert_eq!(error.kind(), Kind::Blocked, "{}", told(&error));
+    assert_eq!(std::fs::read_to_string(&elsewhere).unwrap(), "precious");
+    std::fs::remove_file(stage.to()).unwrap();
+    // A folder that is a link would say where the copy of all rows goes.
+    let workshop = stage.source.path.with_file_name(".restored.db.lite2pg");
+    let theirs = stage.source.path.with_file_name("theirs");
+    std::fs::create_dir(&theirs).unwrap();
+    std::os::unix::fs::symlink(&theirs, &workshop).unwrap();
+    let result = run::rollback(&stage.options(), &stage.target, &Listener::default(), &AtomicBool::new(false));
+    assert!(told(&result.expect_err("a link")).contains("no folder"));
+    std::fs::remove_file(&workshop).unwrap();
+    // Rows that a policy hides would count as deleted.
+    stage.pg("CREATE ROLE blind LOGIN; GRANT USAGE ON SCHEMA public, lite2pg TO blind;
+         GRANT SELECT ON ALL TABLES IN SCHEMA public, lite2pg TO blind; GRANT SELECT ON ALL SEQUENCES IN SCHEMA public TO blind;
+         ALTER TABLE t ENABLE ROW LEVEL SECURITY");
+    let blind = format!("host={} user=blind dbname={}", stage.target.host(), stage.target.dbname());
+    let blind = Target::parse(&blind, &lite2pg::postgres::Environment::of_process()).unwrap();
+    let fenced = RollbackOptions { fence: run::Fence::During, ..stage.options() };
+    stage.pg("ALTER TABLE t DISABLE ROW LEVEL SECURITY");
+    let result = run::rollback(&fenced, &blind, &Listener::default(), &AtomicBool::new(false));
+    let why = told(&result.expect_err("it may not"));
+    assert!(why.contains("no fence can be put up"), "{why}");
+    stage.pg("ALTER TABLE t ENABLE ROW LEVEL SECURITY");
+    let result = run::rollback(&stage.options(), &blind, &Listener::default(), &AtomicBool::new(false));
+    let error = result.expect_err("rows are hidden");
+    assert_eq!(error.kind(), Kind::Blocked, "{}", told(&error));
+    assert!(!stage.to().exists());
 }

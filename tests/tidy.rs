@@ -15,11 +15,13 @@ use std::process::Command;
 /// The modules of the crate and the floor that each stands on. A module sees the floors below its own.
 const FLOORS: &[(&str, u8)] = &[
     ("error", 0),
+    ("files", 0),
     ("model", 0),
     ("sqlite", 1),
     ("postgres", 1),
     ("dialect", 1),
     ("profile", 2),
+    ("pipeline", 1),
     ("plan", 2),
     ("transform", 2),
     ("load", 2),
@@ -159,6 +161,15 @@ fn nothing_ignored_is_tracked() {
     );
 }
 
+#[test]
+fn the_list_of_faults_names_tests_that_exist_and_all_of_the_suite() {
+    teach(
+        "each row of docs/faults.md names the tests that show it, as `file::test`, and each test of tests/faults/ is in a row",
+        "write the row with its test: what is promised and not tried is a wish",
+        faults_and_their_tests(),
+    );
+}
+
 // ---------------------------------------------------------------------------------------------------------
 // The rules
 // ---------------------------------------------------------------------------------------------------------
@@ -277,6 +288,45 @@ fn headless(file: &Source) -> Vec<Finding> {
         }
         Some(_) => Vec::new(),
     }
+}
+
+fn faults_and_their_tests() -> Vec<Finding> {
+    let path = Path::new("docs/faults.md");
+    let text = std::fs::read_to_string(root().join(path)).expect("docs/faults.md is UTF-8 text");
+    let tests: BTreeMap<String, (PathBuf, usize)> = rust_under("tests")
+        .iter()
+        .flat_map(|file| {
+            let stem = file.path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default().to_owned();
+            let named = |(line, name): (usize, String)| (format!("{stem}::{name}"), (file.path.clone(), line));
+            file.tests().into_iter().map(named).collect::<Vec<_>>()
+        })
+        .collect();
+    let (mut found, mut listed) = (Vec::new(), Vec::new());
+    for (n, line) in text.lines().enumerate().filter(|(_, line)| line.starts_with('|')) {
+        // The last but one of six columns; tables of another width are no lists of faults.
+        let columns: Vec<&str> = line.trim_matches('|').split('|').collect();
+        let [.., shown_by, _] = columns.as_slice() else { continue };
+        if columns.len() != 6 || shown_by.trim() == "shown by" || shown_by.starts_with("---") {
+            continue;
+        }
+        let names: Vec<&str> = shown_by.split('`').skip(1).step_by(2).collect();
+        if names.is_empty() {
+            found.push(Finding::new(path, n + 1, "names no test"));
+        }
+        for name in names.iter().filter(|name| !tests.contains_key(**name)) {
+            found.push(Finding::new(path, n + 1, &format!("names `{name}`, which is no test")));
+        }
+        listed.extend(names.into_iter().map(str::to_owned));
+    }
+    if listed.is_empty() {
+        found.push(Finding::new(path, 1, "has no table of faults"));
+    }
+    for (name, (file, line)) in tests {
+        if file.starts_with("tests/faults") && !listed.contains(&name) {
+            found.push(Finding::new(&file, line, &format!("`{name}` is not in docs/faults.md")));
+        }
+    }
+    found
 }
 
 fn floor(module: &str) -> Option<u8> {
@@ -405,6 +455,15 @@ impl Source {
 
     fn finding(&self, line: usize, what: &str) -> Finding {
         Finding::new(&self.path, line, what)
+    }
+
+    /// The functions that are tests, with their lines.
+    fn tests(&self) -> Vec<(usize, String)> {
+        let is = |at: usize, word: &str| self.tokens.get(at).is_some_and(|token| token.text == word);
+        let marked =
+            (0..self.tokens.len()).filter(|at| is(*at, "test") && is(at.wrapping_sub(1), "[") && is(at + 1, "]"));
+        let function = |at: usize| self.tokens[at..].windows(2).find(|pair| pair[0].text == "fn").map(|pair| &pair[1]);
+        marked.filter_map(function).map(|name| (name.line, name.text.clone())).collect()
     }
 
     /// The path below src/ without its extension: `["load", "lane"]`; a mod.rs is its folder.

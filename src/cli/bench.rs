@@ -5,13 +5,12 @@ use super::server::Server;
 use super::signals::stop_flag;
 use super::telling::Telling;
 use crate::error::{Error, Kind, Result};
+use crate::files::Pending;
 use crate::model::bounds::LANES_MAX;
 use crate::postgres::EmbeddedOptions;
 use crate::report::{bench, plot};
 use crate::run::{self, BenchOptions};
 use clap::Args;
-use std::fs::File;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// The arguments of `lite2pg bench`.
@@ -117,20 +116,20 @@ impl Arguments {
     }
 }
 
-/// A file for a result, opened before the long work begins.
+/// A file for a result, prepared before the long work begins.
 struct Output<'a> {
     path: &'a Path,
-    file: File,
+    file: Pending,
 }
 
 impl<'a> Output<'a> {
     fn open(path: &'a Path) -> Result<Self> {
         let refused = |e| Error::new(Kind::Usage, format!("`{}` cannot be written", path.display())).cause(e);
-        Ok(Self { path, file: File::create(path).map_err(refused)? })
+        Ok(Self { path, file: Pending::new(path).map_err(refused)? })
     }
 
-    fn write(mut self, text: &str) -> Result<()> {
+    fn write(self, text: &str) -> Result<()> {
         let refused = |e| Error::new(Kind::Failed, format!("`{}` cannot be written", self.path.display())).cause(e);
-        self.file.write_all(text.as_bytes()).map_err(refused)
+        self.file.write(text.as_bytes()).map_err(refused)
     }
 }

@@ -3,16 +3,18 @@
 use super::output;
 use super::proving::Proving;
 use super::reading::Reading;
+use super::ruling::Ruling;
 use super::server::{Server, no_target};
+use super::sides::{Given, Sides};
 use super::signals::stop_flag;
 use super::telling::Telling;
 use crate::error::Result;
 use crate::load::Conflict;
+use crate::model::event::Summary;
 use crate::postgres::EmbeddedOptions;
-use crate::report::{plan, summary, verification};
+use crate::report::{checks, plan, rejected, summary, verification};
 use crate::run::{self, Options, Scope};
 use clap::{Args, ValueEnum};
-use std::path::PathBuf;
 
 /// The arguments of `lite2pg migrate`.
 #[derive(Debug, Args)]
@@ -20,13 +22,11 @@ use std::path::PathBuf;
 #[command(after_long_help = "Examples:
   lite2pg migrate app.db postgres://app@db.example.com/app
   lite2pg migrate app.db embedded --keep
-  lite2pg migrate app.db postgres:///app --dry-run --sql")]
+  lite2pg migrate app.db postgres:///app --dry-run --sql
+  lite2pg migrate -p pipelines/shop.toml --target embedded")]
 pub struct Arguments {
-    /// The SQLite file: a path, or a `sqlite:` or `file:` URI
-    source: PathBuf,
-    /// Where to: postgres://…, key=value pairs, `embedded` for a throw-away server, or "" for the PG* variables
-    #[arg(env = "DATABASE_URL", hide_env_values = true)]
-    target: Option<String>,
+    #[command(flatten)]
+    sides: Sides,
     #[command(flatten)]
     reading: Reading,
     /// Tables, keys, indexes and views without rows
@@ -57,6 +57,8 @@ pub struct Arguments {
     #[arg(long)]
     keep: bool,
     #[command(flatten)]
+    ruling: Ruling,
+    #[command(flatten)]
     proving: Proving,
     #[command(flatten)]
     telling: Telling,
@@ -74,11 +76,12 @@ enum OnConflict {
 
 /// Runs the verb.
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let options = arguments.options()?;
+    let given = arguments.sides.given()?;
+    let options = arguments.options(&given)?;
     let stop = stop_flag()?;
     let teller = arguments.telling.teller();
     let embedded = EmbeddedOptions { keep: arguments.keep, ..EmbeddedOptions::default() };
-    let server = arguments.target.as_deref().map(|text| Server::of(text, &embedded, &teller)).transpose()?;
+    let server = given.target.as_deref().map(|text| Server::of(text, &embedded, &teller)).transpose()?;
     if arguments.dry_run {
         let target = server.as_ref().map(Server::target);
         let dry = run::dry_run(&options, target.as_ref(), &teller, &stop)?;
@@ -109,8 +112,19 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             "this run had finished before: the target was changed since, or is in use by now; `--restart` begins again",
         )),
         Some(error) => Err(error),
-        None => Ok(()),
+        None => unfinished_business(&summary, &options),
     }
+}
+
+// Rows that were set aside, and what a strict run does not take.
+fn unfinished_business(summary: &Summary, options: &Options) -> Result<()> {
+    if options.strict {
+        return run::strictly(summary).map_or(Ok(()), Err);
+    }
+    if let Some(error) = checks::error(&summary.checks) {
+        return Err(error);
+    }
+    rejected::error(&summary.rejects, options.rejects.allowed).map_or(Ok(()), Err)
 }
 
 impl Arguments {
@@ -119,8 +133,13 @@ impl Arguments {
         self.telling.tells_events()
     }
 
-    fn options(&self) -> Result<Options> {
-        Ok(Options {
+    /// Whether values of rows may be told.
+    pub fn shows_values(&self) -> bool {
+        self.proving.shows_values()
+    }
+
+    fn options(&self, given: &Given) -> Result<Options> {
+        given.shape(self.ruling.apply(Options {
             scope: match (self.schema_only, self.data_only) {
                 (true, _) => Scope::SchemaOnly,
                 (_, true) => Scope::DataOnly,
@@ -135,7 +154,7 @@ impl Arguments {
             restart: self.restart,
             verify: !self.no_verify,
             wish: self.proving.wish(),
-            ..self.reading.options(&self.source)?
-        })
+            ..self.reading.options(&given.source)?
+        })?)
     }
 }

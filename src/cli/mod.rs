@@ -1,20 +1,28 @@
 //! The command line: arguments become options, results become text and exit codes.
 
 mod allocator;
+mod arguments;
 mod bench;
+mod fault;
 mod migrate;
 mod output;
+mod plan;
 mod proving;
 mod reading;
+mod rejects;
 mod rollback;
+mod ruling;
 mod server;
+mod sides;
 mod signals;
 mod telling;
 mod verify;
 
-use crate::error::{Error, Kind, Result};
-use crate::report::message;
+use crate::error::{Kind, Result};
+use crate::report::{message, stderr};
 use clap::{Parser, Subcommand};
+use fault::Manner;
+use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 
 /// Moves a SQLite database into PostgreSQL and proves that it arrived: types decided by the rows, parallel
@@ -22,7 +30,7 @@ use std::process::ExitCode;
 #[derive(Debug, Parser)]
 #[command(name = "lite2pg", version, about, max_term_width = 100, disable_help_subcommand = true)]
 #[command(
-    after_help = "Exit codes: 0 done · 1 failed · 2 usage · 3 blocked, nothing written · 5 both sides differ · 6 source · 7 target · 8 interrupted, \
+    after_help = "Exit codes: 0 done · 1 failed · 2 usage · 3 blocked, nothing written · 4 rows were set aside · 5 both sides differ · 6 source · 7 target · 8 interrupted, \
     the same command resumes"
 )]
 struct Arguments {
@@ -34,10 +42,14 @@ struct Arguments {
 enum Verb {
     /// Move a SQLite database into PostgreSQL
     Migrate(Box<migrate::Arguments>),
+    /// Say what a migration would do, and change nothing
+    Plan(Box<plan::Arguments>),
     /// Compare a SQLite database with what is in PostgreSQL, cell by cell
     Verify(Box<verify::Arguments>),
     /// Bring PostgreSQL's state back into a SQLite file
     Rollback(Box<rollback::Arguments>),
+    /// List rows that a migration has set aside, or try them again
+    Rejects(rejects::Arguments),
     /// Load a sample by several strategies and settings, and predict a migration
     Bench(Box<bench::Arguments>),
 }
@@ -46,8 +58,10 @@ impl Verb {
     fn run(&self) -> Result<()> {
         match self {
             Self::Migrate(arguments) => migrate::run(arguments),
+            Self::Plan(arguments) => plan::run(arguments),
             Self::Verify(arguments) => verify::run(arguments),
             Self::Rollback(arguments) => rollback::run(arguments),
+            Self::Rejects(arguments) => rejects::run(arguments),
             Self::Bench(arguments) => bench::run(arguments),
         }
     }
@@ -55,9 +69,20 @@ impl Verb {
     fn tells_events(&self) -> bool {
         match self {
             Self::Migrate(arguments) => arguments.tells_events(),
+            Self::Plan(arguments) => arguments.tells_events(),
             Self::Verify(arguments) => arguments.tells_events(),
             Self::Rollback(arguments) => arguments.tells_events(),
+            Self::Rejects(arguments) => arguments.tells_events(),
             Self::Bench(arguments) => arguments.tells_events(),
+        }
+    }
+
+    fn shows_values(&self) -> bool {
+        match self {
+            Self::Migrate(arguments) => arguments.shows_values(),
+            Self::Verify(arguments) => arguments.shows_values(),
+            Self::Rejects(arguments) => arguments.shows_values(),
+            Self::Plan(_) | Self::Rollback(_) | Self::Bench(_) => false,
         }
     }
 }
@@ -66,28 +91,28 @@ impl Verb {
 #[must_use]
 pub fn main() -> ExitCode {
     allocator::return_large_buffers();
-    std::panic::set_hook(Box::new(|panic| {
-        let place = panic.location().map_or_else(String::new, |l| format!(" at {}:{}", l.file(), l.line()));
-        eprintln!("error: lite2pg broke one of its own rules{place}");
-        eprintln!(
-            "  this is a fault of lite2pg, not of your data; finished ranges are on the target, others rolled back"
-        );
-        eprintln!("\nhint: please report it with the command that you ran; the same command resumes");
-    }));
-    let verb = Arguments::parse().verb;
-    // The payload of a panic may quote a row's value; the hook has said what can be said.
-    match std::panic::catch_unwind(|| verb.run()) {
-        Ok(Ok(())) => ExitCode::SUCCESS,
-        Ok(Err(error)) => fail(&error, verb.tells_events()),
-        Err(_) => ExitCode::from(Kind::Bug.exit_code()),
-    }
+    fault::guarded(Manner::default(), || match Arguments::try_parse() {
+        Ok(Arguments { verb }) => {
+            let manner = Manner { as_event: verb.tells_events(), values: verb.shows_values() };
+            fault::guarded(manner, AssertUnwindSafe(|| finish(verb.run(), manner)))
+        }
+        Err(e) if !e.use_stderr() => e.exit(),
+        Err(e) => match arguments::told(&e) {
+            Ok(text) => {
+                stderr::text(&text);
+                ExitCode::from(Kind::Usage.exit_code())
+            }
+            Err(error) => finish(Err(error), Manner::default()),
+        },
+    })
 }
 
-fn fail(error: &Error, as_event: bool) -> ExitCode {
-    if as_event {
-        eprintln!("{}", message::error_json(error));
+fn finish(result: Result<()>, manner: Manner) -> ExitCode {
+    let Err(error) = result else { return ExitCode::SUCCESS };
+    if manner.as_event {
+        stderr::line(&message::error_json(&error, manner.values));
     } else {
-        eprint!("{}", message::error(error));
+        stderr::text(&message::error(&error, manner.values));
     }
     ExitCode::from(error.kind().exit_code())
 }

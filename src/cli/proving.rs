@@ -20,6 +20,11 @@ pub struct Proving {
 }
 
 impl Proving {
+    /// Whether values of rows may be told on the screen.
+    pub fn shows_values(&self) -> bool {
+        self.show_values
+    }
+
     /// What these arguments ask for.
     pub fn wish(&self) -> Wish {
         Wish {

@@ -66,9 +66,7 @@ enum Snapshot {
 impl Reading {
     /// The options that these arguments ask for; those of other arguments are the defaults.
     pub fn options(&self, source: &Path) -> Result<Options> {
-        if !(1..=LANES_MAX).contains(&self.jobs) {
-            return Err(Error::new(Kind::Usage, format!("`--jobs {}` is outside 1 to {LANES_MAX}", self.jobs)));
-        }
+        check_jobs(self.jobs)?;
         if self.schema == "lite2pg" || self.schema.is_empty() {
             return Err(Error::new(Kind::Usage, format!("`--schema {}` cannot be used", self.schema))
                 .fact("`lite2pg` is where lite2pg keeps its own records"));
@@ -83,7 +81,10 @@ impl Reading {
             include: self.include.clone(),
             exclude: self.exclude.clone(),
             jobs: self.jobs,
-            types: TypeOptions { assume_tz: self.assumed()?, narrow_integers: self.integers == Integers::Fit },
+            types: TypeOptions {
+                assume_tz: assumed(&self.assume_tz)?,
+                narrow_integers: self.integers == Integers::Fit,
+            },
             snapshot: match self.snapshot {
                 Snapshot::Auto => SnapshotChoice::Auto,
                 Snapshot::Lock => SnapshotChoice::Lock,
@@ -92,16 +93,25 @@ impl Reading {
             ..Options::new(source)
         })
     }
+}
 
-    fn assumed(&self) -> Result<Option<Naive>> {
-        let naive = match self.assume_tz.as_str() {
-            "none" => return Ok(None),
-            "UTC" | "utc" | "Z" => Naive::Utc,
-            zone => Naive::Zone(zone.to_owned()),
-        };
-        // Compiling it finds out now whether this machine knows the zone.
-        let form = MomentForm::Text { dates: false };
-        Compiled::new(&Conversion::Moment { form, naive: naive.clone(), target_has_zone: true, spelled: None })?;
-        Ok(Some(naive))
+/// Refuses a number of lanes that is none.
+pub fn check_jobs(jobs: usize) -> Result<()> {
+    if (1..=LANES_MAX).contains(&jobs) {
+        return Ok(());
     }
+    Err(Error::new(Kind::Usage, format!("`--jobs {jobs}` is outside 1 to {LANES_MAX}")))
+}
+
+/// What a time without a zone means, in the words of `--assume-tz`.
+pub fn assumed(zone: &str) -> Result<Option<Naive>> {
+    let naive = match zone {
+        "none" => return Ok(None),
+        "UTC" | "utc" | "Z" => Naive::Utc,
+        zone => Naive::Zone(zone.to_owned()),
+    };
+    // Compiling it finds out now whether this machine knows the zone.
+    let form = MomentForm::Text { dates: false };
+    Compiled::new(&Conversion::Moment { form, naive: naive.clone(), target_has_zone: true, spelled: None })?;
+    Ok(Some(naive))
 }

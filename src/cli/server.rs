@@ -26,6 +26,12 @@ impl Server {
         for remark in target.remarks() {
             observer.event(&Event::Remark(Remark::warning("TARGET", remark)));
         }
+        // DATABASE_URL and PGPASSWORD are read by us alone; what a command line says, everybody's `ps` shows.
+        if Target::states_password(text) && std::env::args_os().skip(1).any(|argument| argument == text) {
+            let what = "holds a password, which other users of this machine may see in the list of processes: \
+                        PGPASSWORD or ~/.pgpass keep it from them";
+            observer.event(&Event::Remark(Remark::note("TARGET", what)));
+        }
         Ok(Self::Given(Box::new(target)))
     }
 

@@ -4,16 +4,17 @@ use super::output;
 use super::proving::Proving;
 use super::reading::Reading;
 use super::server::{Server, no_target};
+use super::sides::{Given, Sides};
 use super::signals::stop_flag;
 use super::telling::Telling;
 use crate::error::{Error, Kind, Result};
+use crate::model::name::as_glob;
 use crate::model::verdict::Level;
 use crate::postgres::EmbeddedOptions;
 use crate::report::verification;
 use crate::run::{self, Options, Wish};
 use clap::{Args, ValueEnum};
 use std::collections::HashMap;
-use std::path::PathBuf;
 
 /// The arguments of `lite2pg verify`.
 #[derive(Debug, Args)]
@@ -22,11 +23,8 @@ use std::path::PathBuf;
   lite2pg verify app.db postgres:///app --table orders --show-values
   lite2pg verify app.db postgres:///app --level counts --json")]
 pub struct Arguments {
-    /// The SQLite file: a path, or a `sqlite:` or `file:` URI
-    source: PathBuf,
-    /// The database to compare with: postgres://…, key=value pairs, or "" for the PG* variables
-    #[arg(env = "DATABASE_URL", hide_env_values = true)]
-    target: Option<String>,
+    #[command(flatten)]
+    sides: Sides,
     /// Compare only this table; may be repeated
     #[arg(long, value_name = "NAME")]
     table: Vec<String>,
@@ -59,10 +57,11 @@ enum Depth {
 
 /// Runs the verb.
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let options = arguments.options()?;
+    let given = arguments.sides.given()?;
+    let options = arguments.options(&given)?;
     let stop = stop_flag()?;
     let teller = arguments.telling.teller();
-    let text = arguments.target.as_deref().ok_or_else(|| no_target("verify"))?;
+    let text = given.target.as_deref().ok_or_else(|| no_target("verify"))?;
     if text == "embedded" {
         return Err(Error::new(Kind::Usage, "`embedded` starts an empty server: there is nothing to compare with")
             .hint("lite2pg migrate app.db embedded compares at its end"));
@@ -85,9 +84,14 @@ impl Arguments {
         self.telling.tells_events()
     }
 
-    fn options(&self) -> Result<Options> {
-        let mut options = self.reading.options(&self.source)?;
-        options.include.extend(self.table.iter().map(|name| literal(name)));
+    /// Whether values of rows may be told.
+    pub fn shows_values(&self) -> bool {
+        self.proving.shows_values()
+    }
+
+    fn options(&self, given: &Given) -> Result<Options> {
+        let mut options = self.reading.options(&given.source)?;
+        options.include.extend(self.table.iter().map(|name| as_glob(name)));
         options.wish = Wish {
             level: match self.level {
                 Depth::Counts => Level::Counts,
@@ -97,13 +101,8 @@ impl Arguments {
             keys: self.key.iter().cloned().collect::<HashMap<_, _>>(),
             ..self.proving.wish()
         };
-        Ok(options)
+        given.shape(options)
     }
-}
-
-// A glob that matches this name and no other.
-fn literal(name: &str) -> String {
-    name.chars().map(|c| if "*?[]{}!\\".contains(c) { format!("[{c}]") } else { c.to_string() }).collect()
 }
 
 fn key(text: &str) -> Result<(String, Vec<String>), String> {

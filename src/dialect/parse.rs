@@ -1,15 +1,15 @@
 //! From text to the parser's tree: one statement, or one expression, and nothing beside it.
 
 use super::Unparsed;
+use crate::error::forgiving;
 use sqlite3_parser::ast::{Cmd, Expr, OneSelect, ResultColumn, Select, Stmt};
 use sqlite3_parser::lexer::sql::Parser;
 use sqlite3_parser::{Bump, FallibleIterator as _};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// The only statement in `sql`.
 pub(super) fn statement<'b>(bump: &'b Bump, sql: &'b str) -> Result<Stmt<'b>, Unparsed> {
     // The parser asserts in places where a malformed token could reach it. Its panic is an answer, not an end.
-    let parsed = catch_unwind(AssertUnwindSafe(|| {
+    let parsed = forgiving(|| {
         let mut parser = Parser::new(bump, sql.as_bytes());
         let first = parser.next();
         let more = match &first {
@@ -17,13 +17,13 @@ pub(super) fn statement<'b>(bump: &'b Bump, sql: &'b str) -> Result<Stmt<'b>, Un
             _ => false,
         };
         (first, more)
-    }));
+    });
     match parsed {
-        Ok((Ok(Some(Cmd::Stmt(stmt))), false)) => Ok(stmt),
-        Ok((Ok(Some(_)), true)) => Err(unparsed("more than one statement")),
-        Ok((Ok(_), _)) => Err(unparsed("no statement")),
-        Ok((Err(error), _)) => Err(unparsed(&format!("not understood: {error}"))),
-        Err(_) => Err(unparsed("not understood: the SQL parser gave up")),
+        Some((Ok(Some(Cmd::Stmt(stmt))), false)) => Ok(stmt),
+        Some((Ok(Some(_)), true)) => Err(unparsed("more than one statement")),
+        Some((Ok(_), _)) => Err(unparsed("no statement")),
+        Some((Err(error), _)) => Err(unparsed(&format!("not understood: {error}"))),
+        None => Err(unparsed("not understood: the SQL parser gave up")),
     }
 }
 

@@ -1,16 +1,19 @@
 //! One range: its transaction from BEGIN to the checkpoint's COMMIT.
 
-use super::writer::{Misfitting, RowWriter};
-use super::{Conflict, Disproof, Load, queue::Item};
+use super::writer::{Misfitting, RowWriter, Written};
+use super::{Conflict, Disproof, Load, queue::Item, search};
 use crate::error::{Error, Kind, Result};
-use crate::model::bounds::{BATCH_BYTES, ORIGINALS_BYTES_MAX, RANGE_BYTES_MAX};
-use crate::model::name::qualified;
+use crate::model::bounds::{BATCH_BYTES, ORIGINALS_BYTES_MAX, RANGE_BYTES_MAX, REFUSED_TRIES_MAX};
+use crate::model::name::{exclude, qualified, reject};
 use crate::model::plan::TablePlan;
+use crate::model::policy::{Place, Policy, Reject};
 use crate::model::range::Range;
 use crate::postgres::control::{self, DoneRange};
 use crate::postgres::{CopyIn, Session, Transaction, ddl, refused_column};
 use crate::sqlite::{Flow, Reader, RowRef};
 use crate::verify::source::{self, SourceDigest};
+use std::collections::HashMap;
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -36,22 +39,71 @@ enum Halt {
     Stopped,
 }
 
-/// Copies one range in one transaction.
+/// Copies one range in one transaction. Rows that the server refuses are searched for and set aside, where the table's
+/// policy says so: what is left is copied then, as if they had never been in the range.
 pub fn copy_range(load: &Load<'_>, reader: &Reader, session: &mut Session, item: Item) -> Result<Outcome> {
     let table = &load.order.plan.tables[item.table];
     if load.is_out(item.table) {
         return Ok(Outcome::Out);
     }
-    let started = Instant::now();
+    if table.on_refusal != Policy::Reject {
+        return attempt(load, reader, session, item, &Refused::new()).or_else(|e| refusal(table, item, e));
+    }
+    let refusals = &load.refusals[item.table];
+    let mut refused = Refused::new();
+    for _ in 0..REFUSED_TRIES_MAX {
+        if session.is_given_up() {
+            *session = session.another()?;
+        }
+        if refusals.met.load(Ordering::Relaxed) {
+            let _turn = refusals.turn.lock().unwrap_or_else(PoisonError::into_inner);
+            match search::refused_rows(load, reader, session, item) {
+                Ok(Some(found)) => refused = found,
+                Ok(None) => return Ok(Outcome::Stopped),
+                Err(error) if is_deadlock(&error) => continue,
+                Err(error) => return refusal(table, item, error),
+            }
+        }
+        match attempt(load, reader, session, item, &refused) {
+            Err(error) if search::is_about_rows(&error) || is_deadlock(&error) => {
+                refusals.met.store(true, Ordering::Relaxed);
+            }
+            Err(error) => return refusal(table, item, error),
+            done => return done,
+        }
+    }
+    Err(Error::new(Kind::Failed, format!("the server refuses other rows of `{}` each time", table.target))
+        .fact(format!("a range was tried {REFUSED_TRIES_MAX} times"))
+        .state("finished ranges are on the target; this one was rolled back")
+        .hint("does something else write to the target? stop it, and run the same command again; or `--jobs 1`"))
+}
+
+fn is_deadlock(error: &Error) -> bool {
+    error.sqlstate() == Some("40P01")
+}
+
+/// Rows of a range that the server refused.
+pub type Refused = HashMap<Place, Reject>;
+
+fn attempt(load: &Load<'_>, reader: &Reader, session: &mut Session, item: Item, refused: &Refused) -> Result<Outcome> {
+    let table = &load.order.plan.tables[item.table];
     let mut sent = Sent::default();
-    let result = transaction(load, reader, session, item, table, started, &mut sent);
+    let range = Attempt { load, reader, item, table, refused, started: Instant::now() };
+    let result = range.transaction(session, &mut sent);
     if !matches!(result, Ok(Outcome::Done { .. })) {
         load.progress.take_back(item.table, sent.rows, sent.bytes);
     }
-    match result {
-        Err(error) => refusal(table, item, error),
-        done => done,
-    }
+    result
+}
+
+// One try at a range.
+struct Attempt<'l> {
+    load: &'l Load<'l>,
+    reader: &'l Reader,
+    item: Item,
+    table: &'l TablePlan,
+    refused: &'l Refused,
+    started: Instant,
 }
 
 // What the counters were told of the range so far.
@@ -61,60 +113,72 @@ struct Sent {
     bytes: u64,
 }
 
-fn transaction(
-    load: &Load<'_>,
-    reader: &Reader,
-    session: &mut Session,
-    item: Item,
-    table: &TablePlan,
-    started: Instant,
-    sent: &mut Sent,
-) -> Result<Outcome> {
-    let schema = &load.order.plan.schema;
-    let tx = session.transaction()?;
-    if item.creates {
-        tx.batch(&ddl::create_table(schema, table))?;
-        control::record_object(&tx, load.order.run, "table", schema, &table.target)?;
+impl Attempt<'_> {
+    fn transaction(&self, session: &mut Session, sent: &mut Sent) -> Result<Outcome> {
+        let Self { load, reader, item, table, refused, started } = *self;
+        let schema = &load.order.plan.schema;
+        let tx = session.transaction()?;
+        if item.creates {
+            tx.batch(&ddl::create_table(schema, table))?;
+            control::record_object(&tx, load.order.run, "table", schema, &table.target)?;
+        }
+        let staged = load.order.conflict != Conflict::Fail && table.existing;
+        if staged {
+            tx.batch(&ddl::create_stage(schema, table))?;
+        }
+        let relation = if staged { ddl::STAGE.to_owned() } else { qualified(schema, &table.target) };
+        let sql = ddl::copy_in(&relation, table, item.creates);
+        let digest = load.order.digests.then(|| SourceDigest::new(table)).transpose()?;
+        let writer = RowWriter::new(table)?;
+        let tracks = table.may_reject() || table.columns.iter().any(|c| c.on_error.replaces());
+        let mut stream = Stream {
+            load,
+            tx: &tx,
+            item,
+            table,
+            sql,
+            copy: None,
+            writer,
+            digest,
+            acknowledged: 0,
+            refused,
+            tracks,
+            place: Place::BEFORE,
+            rejects: Vec::new(),
+        };
+        stream.open()?;
+        let (last_key, halt) = scan(load, reader, item, &mut stream, sent)?;
+        match halt {
+            Some(Halt::Misfit(misfit)) => return Ok(Outcome::Disproved(disproof(table, item, misfit))),
+            Some(Halt::Out) => return Ok(Outcome::Out),
+            Some(Halt::Stopped) => return Ok(Outcome::Stopped),
+            None => {}
+        }
+        let Closed { writer, digest, acknowledged, rejects } = stream.close()?;
+        if acknowledged != writer.rows {
+            return Err(Error::new(Kind::Bug, format!("`{}`: rows sent and rows acknowledged differ", table.target))
+                .fact(format!("{} sent, {acknowledged} acknowledged", writer.rows)));
+        }
+        if staged {
+            let update = load.order.conflict == Conflict::Update;
+            let key = table.primary_key.as_ref().map_or(&[][..], |k| &k.columns);
+            tx.execute(&ddl::insert_from_stage(schema, table, key, update), &[])?;
+        }
+        let range = Range { lo: item.range.lo, hi: last_key.or(item.range.hi) };
+        let done = DoneRange {
+            range,
+            rows: writer.rows,
+            bytes: writer.bytes,
+            ms: started.elapsed().as_millis() as u64,
+            digest: digest.map(|mut d| source::to_stored(d.set())),
+        };
+        control::record_rejects(&tx, load.order.run, &table.target, &rejects)?;
+        control::record_range(&tx, load.order.run, &table.target, &done, &writer.ledger(&table.target))?;
+        tx.commit()?;
+        load.rejected.fetch_add(rejects.len() as u64, Ordering::Relaxed);
+        let rest = last_key.and_then(|key| rest_of(item, key, writer.bytes));
+        Ok(Outcome::Done { rest })
     }
-    let staged = load.order.conflict != Conflict::Fail && table.existing;
-    if staged {
-        tx.batch(&ddl::create_stage(schema, table))?;
-    }
-    let relation = if staged { ddl::STAGE.to_owned() } else { qualified(schema, &table.target) };
-    let sql = ddl::copy_in(&relation, table, item.creates);
-    let digest = load.order.digests.then(|| SourceDigest::new(table)).transpose()?;
-    let writer = RowWriter::new(table)?;
-    let mut stream = Stream { load, tx: &tx, item, table, sql, copy: None, writer, digest, acknowledged: 0 };
-    stream.open()?;
-    let (last_key, halt) = scan(load, reader, item, &mut stream, sent)?;
-    match halt {
-        Some(Halt::Misfit(misfit)) => return Ok(Outcome::Disproved(disproof(table, item, misfit))),
-        Some(Halt::Out) => return Ok(Outcome::Out),
-        Some(Halt::Stopped) => return Ok(Outcome::Stopped),
-        None => {}
-    }
-    let (writer, digest, acknowledged) = stream.close()?;
-    if acknowledged != writer.rows {
-        return Err(Error::new(Kind::Bug, format!("`{}`: rows sent and rows acknowledged differ", table.target))
-            .fact(format!("{} sent, {acknowledged} acknowledged", writer.rows)));
-    }
-    if staged {
-        let update = load.order.conflict == Conflict::Update;
-        let key = table.primary_key.as_ref().map_or(&[][..], |k| &k.columns);
-        tx.execute(&ddl::insert_from_stage(schema, table, key, update), &[])?;
-    }
-    let range = Range { lo: item.range.lo, hi: last_key.or(item.range.hi) };
-    let done = DoneRange {
-        range,
-        rows: writer.rows,
-        bytes: writer.bytes,
-        ms: started.elapsed().as_millis() as u64,
-        digest: digest.map(|mut d| source::to_stored(d.set())),
-    };
-    control::record_range(&tx, load.order.run, &table.target, &done, &writer.ledger(&table.target))?;
-    tx.commit()?;
-    let rest = last_key.and_then(|key| rest_of(item, key, writer.bytes));
-    Ok(Outcome::Done { rest })
 }
 
 // Runs the scan. The first value is the last key, where the range ended before its end.
@@ -182,6 +246,19 @@ struct Stream<'l, 't> {
     writer: RowWriter,
     digest: Option<SourceDigest>,
     acknowledged: u64,
+    refused: &'l Refused,
+    // Whether rows may be set aside or their values replaced, so that their places count.
+    tracks: bool,
+    place: Place,
+    rejects: Vec<Reject>,
+}
+
+// What is left of a stream.
+struct Closed {
+    writer: RowWriter,
+    digest: Option<SourceDigest>,
+    acknowledged: u64,
+    rejects: Vec<Reject>,
 }
 
 impl Stream<'_, '_> {
@@ -191,7 +268,18 @@ impl Stream<'_, '_> {
         Ok(())
     }
 
+    // The cell that ends the load of the table, if one does.
     fn write(&mut self, key: i64, row: &RowRef<'_>) -> Result<Option<Misfitting>> {
+        if self.tracks {
+            self.place = self.place.next(key);
+            if let Some(refused) = self.refused.get(&self.place) {
+                self.rejects.push(refused.clone());
+                self.load.check_rejects(self.table, &self.rejects)?;
+                return Ok(None);
+            }
+        }
+        // A row without an integer key is told by its number, where anything is written down of it.
+        let key = if self.load.order.scans[self.item.table].has_key() { key } else { self.place.nth };
         let Self { writer, copy, load, item, digest, .. } = self;
         let copy = copy.as_mut().expect("a stream is open between open and finish");
         let large_before = writer.met_large_cell;
@@ -199,10 +287,20 @@ impl Stream<'_, '_> {
         if writer.met_large_cell && !large_before {
             load.queue.mark_large(item.table);
         }
-        if let (Some(digest), Ok(None)) = (digest, &result) {
-            digest.add(row);
+        match result? {
+            Written::Whole => {
+                if let Some(digest) = digest {
+                    digest.add(row);
+                }
+                Ok(None)
+            }
+            Written::Misfit(misfit) => Ok(Some(misfit)),
+            Written::Rejected(misfit) => {
+                self.rejects.push(rejected(self.table, self.place, misfit));
+                self.load.check_rejects(self.table, &self.rejects)?;
+                Ok(None)
+            }
         }
-        result
     }
 
     fn send(&mut self) -> Result<()> {
@@ -229,10 +327,19 @@ impl Stream<'_, '_> {
         self.open()
     }
 
-    fn close(mut self) -> Result<(RowWriter, Option<SourceDigest>, u64)> {
+    fn close(mut self) -> Result<Closed> {
         self.finish()?;
-        Ok((self.writer, self.digest, self.acknowledged))
+        let Self { writer, digest, acknowledged, rejects, .. } = self;
+        Ok(Closed { writer, digest, acknowledged, rejects })
     }
+}
+
+/// A row that a column's policy sets aside.
+#[must_use]
+pub fn rejected(table: &TablePlan, place: Place, found: Misfitting) -> Reject {
+    let reason = found.misfit.map_or("text that holds NUL or is no UTF-8", |misfit| misfit.phrase());
+    let column = table.columns[position(table, found.column)].source.clone();
+    Reject { place, column: Some(column), reason: reason.to_owned(), sqlstate: None }
 }
 
 fn disproof(table: &TablePlan, item: Item, found: Misfitting) -> Disproof {
@@ -255,6 +362,10 @@ fn position(table: &TablePlan, loaded: usize) -> usize {
 fn refusal(table: &TablePlan, item: Item, error: Error) -> Result<Outcome> {
     let refused = if error.kind() == Kind::Failed { error.sqlstate().map(str::to_owned) } else { None };
     let Some(sqlstate) = refused else {
+        // It says by itself what and where.
+        if error.kind() == Kind::Failed && error.data_state().is_some() {
+            return Err(error);
+        }
         let error = error.context(format!("`{}` cannot be copied", table.target));
         let is_lost = error.kind() == Kind::Target && error.data_state().is_none();
         return Err(if is_lost {
@@ -271,14 +382,16 @@ fn refusal(table: &TablePlan, item: Item, error: Error) -> Result<Outcome> {
         let refusal = Some(error.to_string());
         return Ok(Outcome::Disproved(Disproof { table: item.table, column, key: None, misfit: None, refusal }));
     }
+    let about_rows = search::is_about_rows(&error);
     let too_big = error.to_string().contains("row is too big");
     let error = error
         .context(format!("the server refused rows of `{}`", table.target))
         .state("this range was rolled back; finished ranges are kept");
     if !too_big {
-        return Err(error);
+        let hint = format!("`{}` sets such rows aside, and the same run goes on", reject(&table.source));
+        return Err(if about_rows { error.hint(hint) } else { error });
     }
     Err(error
         .fact("a row of PostgreSQL has to fit a page of 8 kB; only long texts and blobs are moved out")
-        .hint(format!("`--exclude '{}'` leaves the table out; split it in SQLite to move it", table.source)))
+        .hint(format!("`{}` leaves the table out; split it in SQLite to move it", exclude(&table.source))))
 }

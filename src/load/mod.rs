@@ -5,13 +5,16 @@
 
 pub mod copy;
 pub mod queue;
+pub mod search;
 pub mod writer;
 
 use crate::error::{Error, Kind, Result};
 use crate::model::bounds::LARGE_CELL_BYTES;
 use crate::model::conversion::Misfit;
 use crate::model::event::{Event, Observer, Progress};
-use crate::model::plan::Plan;
+use crate::model::plan::{Plan, TablePlan};
+use crate::model::policy::{Place, Reject};
+use crate::model::source::RowKey;
 use crate::postgres::Session;
 use crate::sqlite::{Reader, TableScan};
 use copy::{Outcome, copy_range};
@@ -62,6 +65,8 @@ pub struct Order<'a> {
     /// Whether each range keeps the digest of what its rows must look like on the target. The scans then read the
     /// columns of [`TablePlan::compared`](crate::model::plan::TablePlan::compared).
     pub digests: bool,
+    /// Rows that the run has set aside so far, and how many it may.
+    pub rejects: (u64, u64),
 }
 
 /// What all lanes of a load share.
@@ -78,6 +83,18 @@ pub struct Load<'a> {
     out: Vec<AtomicBool>,
     open_ranges: Vec<AtomicU64>,
     disproofs: Mutex<Vec<Disproof>>,
+    /// Rows set aside so far.
+    rejected: AtomicU64,
+    refusals: Vec<Refusals>,
+}
+
+/// What is known of the server's refusals of a table's rows.
+#[derive(Debug, Default)]
+struct Refusals {
+    /// There were some: its ranges are searched before they are copied.
+    met: AtomicBool,
+    /// Held by the lane that searches: two that insert the same unique values would wait for each other.
+    turn: Mutex<()>,
 }
 
 impl<'a> Load<'a> {
@@ -103,7 +120,18 @@ impl<'a> Load<'a> {
             out: tables.iter().map(|_| AtomicBool::new(false)).collect(),
             open_ranges,
             disproofs: Mutex::default(),
+            rejected: AtomicU64::new(order.rejects.0),
+            refusals: tables.iter().map(|_| Refusals::default()).collect(),
         }
+    }
+
+    // Fails once more rows are set aside than may be: those of finished ranges, and these of the range at hand.
+    fn check_rejects(&self, table: &TablePlan, rejects: &[Reject]) -> Result<()> {
+        let most = self.order.rejects.1;
+        if self.rejected.load(Ordering::Relaxed) + rejects.len() as u64 <= most {
+            return Ok(());
+        }
+        Err(too_many_rejects(table, rejects, most))
     }
 
     /// Runs the lane of this number until nothing is left, or until the first error anywhere.
@@ -163,6 +191,34 @@ impl<'a> Load<'a> {
         self.out[disproof.table].store(true, Ordering::Relaxed);
         self.queue.forget(disproof.table);
         self.disproofs.lock().unwrap_or_else(PoisonError::into_inner).push(disproof);
+    }
+}
+
+// By their reasons: the commonest first.
+fn too_many_rejects(table: &TablePlan, rejects: &[Reject], most: u64) -> Error {
+    let mut reasons: Vec<(u64, &Reject)> = Vec::new();
+    for reject in rejects {
+        match reasons.iter_mut().find(|(_, r)| r.reason == reject.reason && r.column == reject.column) {
+            Some((count, _)) => *count += 1,
+            None => reasons.push((1, reject)),
+        }
+    }
+    reasons.sort_by_key(|(count, _)| std::cmp::Reverse(*count));
+    let mut error = Error::new(Kind::Failed, format!("more than {most} rows would be set aside"));
+    for (count, reject) in reasons.iter().take(3) {
+        let column = reject.column.as_ref().map_or_else(String::new, |c| format!(".{c}"));
+        let at = describe(table, reject.place);
+        error = error.fact(format!("`{}{column}`: {}: {count} of them, as at {at}", table.source, reject.reason));
+    }
+    error
+        .state("finished ranges are on the target; this one was rolled back")
+        .hint("`--max-rejects N` allows more; but is the rule that so many rows break the right one?")
+}
+
+fn describe(table: &TablePlan, place: Place) -> String {
+    match table.row_key {
+        RowKey::Rowid { .. } | RowKey::PrimaryKey { split: Some(_) } => format!("key {}", place.key),
+        RowKey::PrimaryKey { split: None } | RowKey::None => format!("row {}", place.nth + 1),
     }
 }
 

@@ -4,10 +4,11 @@
 
 use crate::error::Result;
 use crate::model::bounds::{BATCH_BYTES, LARGE_CELL_BYTES};
-use crate::model::cell::{Cell, Class};
+use crate::model::cell::Cell;
 use crate::model::conversion::{Fit, Misfit, REWRITES, Rewrite};
 use crate::model::event::LedgerLine;
 use crate::model::plan::{ColumnPlan, TablePlan};
+use crate::model::policy::Policy;
 use crate::postgres::control::Original;
 use crate::postgres::encode;
 use crate::sqlite::RowRef;
@@ -31,6 +32,17 @@ pub struct Misfitting {
     pub misfit: Option<Misfit>,
 }
 
+/// What became of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Written {
+    /// It is in the batch.
+    Whole,
+    /// A cell misfits and no policy says what becomes of it: half a row is in the batch, and the COPY must be thrown away.
+    Misfit(Misfitting),
+    /// A cell misfits, and its policy sets the row aside: nothing of it is in the batch.
+    Rejected(Misfitting),
+}
+
 /// Writes rows of one table.
 pub struct RowWriter {
     columns: Vec<ColumnWriter>,
@@ -45,6 +57,8 @@ pub struct RowWriter {
     pub bytes: u64,
     /// A cell was so large that the batch was sent at once.
     pub met_large_cell: bool,
+    /// Some column's policy sets rows aside, so that no part of a row may be sent before all of it was looked at.
+    rejects: bool,
 }
 
 struct ColumnWriter {
@@ -56,6 +70,11 @@ struct ColumnWriter {
     keys: [Vec<i64>; REWRITES.len()],
     stood_in: u64,
     stood_in_keys: Vec<i64>,
+    on_error: Policy,
+    /// The field that takes a misfit's place: its length and its bytes.
+    fallback: Vec<u8>,
+    replaced: u64,
+    replaced_keys: Vec<i64>,
 }
 
 impl ColumnWriter {
@@ -69,6 +88,10 @@ impl ColumnWriter {
             keys: Default::default(),
             stood_in: 0,
             stood_in_keys: Vec::new(),
+            on_error: column.on_error,
+            fallback: field(column.fallback.as_deref().filter(|_| column.on_error == Policy::Default)),
+            replaced: 0,
+            replaced_keys: Vec::new(),
         })
     }
 
@@ -80,6 +103,15 @@ impl ColumnWriter {
         }
         *n += 1;
     }
+}
+
+fn field(bytes: Option<&[u8]>) -> Vec<u8> {
+    let mut field = Vec::new();
+    match bytes {
+        Some(bytes) => encode::bytea(bytes, &mut field),
+        None => encode::null(&mut field),
+    }
+    field
 }
 
 impl RowWriter {
@@ -94,6 +126,7 @@ impl RowWriter {
             rows: 0,
             bytes: 0,
             met_large_cell: false,
+            rejects: table.columns.iter().any(|c| c.on_error == Policy::Reject),
         })
     }
 
@@ -115,25 +148,25 @@ impl RowWriter {
         encode::trailer(&mut self.buffer);
     }
 
-    /// Appends one row, or says which cell misfits: then half a row is in the batch, and the COPY must be thrown
-    /// away. A batch that large cells fill is given to `send` in the middle of the row.
+    /// Appends one row, or says which cell misfits and what becomes of the row. A batch that large cells fill is given to
+    /// `send` in the middle of the row.
     #[inline]
-    pub fn row(
-        &mut self,
-        key: i64,
-        row: &RowRef<'_>,
-        mut send: impl FnMut(Vec<u8>) -> Result<()>,
-    ) -> Result<Option<Misfitting>> {
+    pub fn row(&mut self, key: i64, row: &RowRef<'_>, mut send: impl FnMut(Vec<u8>) -> Result<()>) -> Result<Written> {
+        let start = (self.buffer.len(), self.originals.len());
         encode::row(self.columns.len() as u16, &mut self.buffer);
         for i in 0..self.columns.len() {
             let cell = row.cell(i);
             self.bytes += cell.bytes() as u64;
+            let at = self.buffer.len();
             let column = &mut self.columns[i];
-            if column.not_null && cell == Cell::Null {
-                return Ok(Some(Misfitting { column: i, key, misfit: Some(Misfit::NullInNotNull) }));
-            }
-            let written = if cell.bytes() as u64 >= LARGE_CELL_BYTES {
+            let written = if column.not_null && cell == Cell::Null {
+                Err(Misfit::NullInNotNull)
+            } else if cell.bytes() as u64 >= LARGE_CELL_BYTES {
                 self.met_large_cell = true;
+                if let Some(misfit) = self.large_row_rejected(row, key) {
+                    self.take_back(row, start, i);
+                    return Ok(Written::Rejected(misfit));
+                }
                 self.write_large(i, cell, &mut send)?
             } else {
                 column.compiled.write(cell, &mut self.buffer)
@@ -142,12 +175,109 @@ impl RowWriter {
                 Ok(Fit::Exact) => {}
                 Ok(Fit::Rewritten(rule)) => self.columns[i].rewritten(rule, key),
                 Ok(Fit::StandIn) if self.columns[i].stand_ins => self.keep_original(i, key, cell),
-                Ok(Fit::StandIn) => return Ok(Some(Misfitting { column: i, key, misfit: None })),
-                Err(misfit) => return Ok(Some(Misfitting { column: i, key, misfit: Some(misfit) })),
+                unfit => {
+                    let misfit = Misfitting { column: i, key, misfit: unfit.err() };
+                    match self.unfit(misfit, at, cell) {
+                        None => {}
+                        Some(written) => {
+                            if matches!(written, Written::Rejected(_)) {
+                                self.take_back(row, start, i);
+                            }
+                            return Ok(written);
+                        }
+                    }
+                }
             }
         }
         self.rows += 1;
-        Ok(None)
+        Ok(Written::Whole)
+    }
+
+    // What the column's policy makes of a cell that misfits; None where the row goes on.
+    #[cold]
+    fn unfit(&mut self, found: Misfitting, at: usize, cell: Cell<'_>) -> Option<Written> {
+        let column = &mut self.columns[found.column];
+        match column.on_error {
+            Policy::Fail => return Some(Written::Misfit(found)),
+            Policy::Reject => return Some(Written::Rejected(found)),
+            // A default of NULL helps no column that takes none.
+            Policy::Null | Policy::Default if column.not_null && column.fallback == field(None) => {
+                return Some(Written::Misfit(found));
+            }
+            Policy::Null | Policy::Default => {}
+        }
+        // A stand-in that is not allowed was written all the same.
+        self.buffer.truncate(at);
+        let column = &mut self.columns[found.column];
+        self.buffer.extend_from_slice(&column.fallback);
+        column.replaced += 1;
+        if column.replaced_keys.len() < SAMPLE_KEYS {
+            column.replaced_keys.push(found.key);
+        }
+        self.original(found.column, found.key, cell);
+        None
+    }
+
+    // Takes back what was counted of a row that is set aside at this column.
+    fn take_back(&mut self, row: &RowRef<'_>, (start, originals): (usize, usize), column: usize) {
+        self.buffer.truncate(start);
+        self.originals.truncate(originals);
+        self.originals_bytes = self.originals.iter().map(|o| o.bytes.len()).sum();
+        for i in 0..=column {
+            let cell = row.cell(i);
+            self.bytes -= cell.bytes() as u64;
+            if i == column {
+                break;
+            }
+            let of = &mut self.columns[i];
+            let written = of.compiled.write(cell, &mut self.buffer);
+            self.buffer.truncate(start);
+            let (count, keys) = match written {
+                Ok(Fit::Exact) => continue,
+                Ok(Fit::Rewritten(rule)) => (&mut of.rewrites[rule as usize], &mut of.keys[rule as usize]),
+                Ok(Fit::StandIn) if of.stand_ins => (&mut of.stood_in, &mut of.stood_in_keys),
+                // It did not set the row aside, so that it was replaced.
+                _ => (&mut of.replaced, &mut of.replaced_keys),
+            };
+            *count -= 1;
+            if (*count as usize) < keys.len() {
+                keys.truncate(*count as usize);
+            }
+        }
+    }
+
+    // Before any part of a row with a large cell is sent: whether another cell sets the row aside. Such a row is
+    // converted twice; rows of a megabyte are few.
+    #[cold]
+    fn large_row_rejected(&mut self, row: &RowRef<'_>, key: i64) -> Option<Misfitting> {
+        if !self.rejects {
+            return None;
+        }
+        let start = self.buffer.len();
+        for i in 0..self.columns.len() {
+            let cell = row.cell(i);
+            let column = &mut self.columns[i];
+            if column.on_error != Policy::Reject {
+                continue;
+            }
+            let misfit = if column.not_null && cell == Cell::Null {
+                Some(Some(Misfit::NullInNotNull))
+            } else if column.compiled.verbatim(cell).is_some() {
+                None
+            } else {
+                let written = column.compiled.write(cell, &mut self.buffer);
+                self.buffer.truncate(start);
+                match written {
+                    Ok(Fit::StandIn) if !column.stand_ins => Some(None),
+                    Ok(_) => None,
+                    Err(misfit) => Some(Some(misfit)),
+                }
+            };
+            if let Some(misfit) = misfit {
+                return Some(Misfitting { column: i, key, misfit });
+            }
+        }
+        None
     }
 
     // A large cell goes out in slices where its bytes are sent as they are, and at once where they are not, so
@@ -161,9 +291,17 @@ impl RowWriter {
     ) -> Result<Result<Fit, Misfit>> {
         send(self.take_batch())?;
         let Some((bytes, fit)) = self.columns[column].compiled.verbatim(cell) else {
-            let written = self.columns[column].compiled.write(cell, &mut self.buffer);
-            if written.is_ok() {
+            let of = &mut self.columns[column];
+            let written = of.compiled.write(cell, &mut self.buffer);
+            let stays = match written {
+                Ok(Fit::StandIn) => of.stand_ins,
+                Ok(_) => true,
+                Err(_) => false,
+            };
+            if stays {
                 send(self.take_batch())?;
+            } else {
+                self.buffer.clear();
             }
             return Ok(written);
         };
@@ -177,21 +315,36 @@ impl RowWriter {
 
     #[cold]
     fn keep_original(&mut self, column: usize, key: i64, cell: Cell<'_>) {
-        let (Cell::Text(bytes) | Cell::Blob(bytes)) = cell else { return };
-        let column = &mut self.columns[column];
-        if column.stood_in_keys.len() < SAMPLE_KEYS {
-            column.stood_in_keys.push(key);
+        let of = &mut self.columns[column];
+        if of.stood_in_keys.len() < SAMPLE_KEYS {
+            of.stood_in_keys.push(key);
         }
-        column.stood_in += 1;
+        of.stood_in += 1;
+        self.original(column, key, cell);
+    }
+
+    // A number is kept as its text; NULL has no bytes.
+    fn original(&mut self, column: usize, key: i64, cell: Cell<'_>) {
+        let bytes = match cell {
+            Cell::Null => Vec::new(),
+            Cell::Integer(number) => number.to_string().into_bytes(),
+            Cell::Real(number) => zmij::Buffer::new().format(number).as_bytes().to_vec(),
+            Cell::Text(bytes) | Cell::Blob(bytes) => bytes.to_vec(),
+        };
         self.originals_bytes += bytes.len();
-        let class = if cell.class() == Class::Blob { Class::Blob } else { Class::Text };
-        self.originals.push(Original { key, column: column.name.clone(), class: class.word(), bytes: bytes.to_vec() });
+        let column = self.columns[column].name.clone();
+        self.originals.push(Original { key, column, class: cell.class().word(), bytes });
     }
 
     /// Bytes in the batch.
     #[must_use]
     pub fn buffered(&self) -> usize {
         self.buffer.len()
+    }
+
+    /// Moves the batch behind other bytes, for one row after the other.
+    pub fn give_row(&mut self, to: &mut Vec<u8>) {
+        to.append(&mut self.buffer);
     }
 
     /// Takes the batch and leaves an empty one.
@@ -234,6 +387,12 @@ impl RowWriter {
                 "NUL or invalid UTF-8 stands as U+FFFD; the original is in lite2pg.original",
                 column.stood_in,
                 &column.stood_in_keys,
+            );
+            let place = if column.on_error == Policy::Default { "the default" } else { "NULL" };
+            line(
+                &format!("{place} in the place of a value that does not fit; the original is in lite2pg.original"),
+                column.replaced,
+                &column.replaced_keys,
             );
         }
         lines

@@ -79,6 +79,27 @@ pub const NUMERIC_FRACTION_DIGITS_MAX: usize = 16_383;
 /// How long a connection attempt may take where the target does not say (`connect_timeout`).
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// How long a connection says nothing before TCP asks whether the server's machine is still there, where the target
+/// does not say (`keepalives_idle`). Systems wait two hours, which is longer than a maintenance window.
+pub const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
+
+/// How often TCP asks again (`keepalives_interval`).
+pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Questions without an answer after which TCP gives the connection up (`keepalives_count`): two minutes in all.
+pub const KEEPALIVE_COUNT: u32 = 6;
+
+/// How long an answer may take before lite2pg looks by a second connection whether one can still come, where the target
+/// does not say (`tcp_user_timeout`). Each look costs the server a connection.
+pub const SILENCE: Duration = Duration::from_secs(60);
+
+/// Looks in a row that see no more than the last one before a connection counts as lost: what is on its way may be slow.
+/// A COPY's message of 1 MB has three minutes to arrive.
+pub const SILENT_LOOKS_MAX: u32 = 3;
+
+/// The same where the server has an answer for us: a row of 1 GB comes as one, and has twenty minutes.
+pub const SILENT_LOOKS_SENDING_MAX: u32 = 20;
+
 /// How long a start waits for the lock of a run before it: a server takes a moment to notice a killed client.
 pub const DEAD_CLIENT_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -98,6 +119,10 @@ pub const PROGRESS_LINE_EVERY: Duration = Duration::from_secs(10);
 
 /// `maintenance_work_mem` of the sessions that build indexes, all of them together, in MB.
 pub const MAINTENANCE_MB_TOTAL: usize = 512;
+
+/// Bytes of a part of a table that is read to be compared while its keys are built: the lock that makes an index a key
+/// waits for the part's end. From PostgreSQL 14 on all parts are as short as this.
+pub const AHEAD_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// Rows of both sides that the search for differences holds the hashes of at once: 48 bytes each.
 pub const LOCATE_ROWS_MAX: u64 = 300_000;
@@ -136,6 +161,22 @@ pub const AGGREGATE_ROWS_MAX: u64 = 20_000;
 
 /// Rows of one table that a repair puts right: their keys are held, 16 bytes each.
 pub const REPAIR_ROWS_MAX: usize = 1_000_000;
+
+/// Rows that a run sets aside where nobody states a number: the places of all of them are held in memory, and a rule that
+/// most rows break is a wrong rule.
+pub const REJECTS_MAX: u64 = 100_000;
+
+/// Rows of the answer to a person's question at the end of a run: they are compared, and printed where they differ.
+pub const CHECK_ROWS_MAX: usize = 1000;
+
+/// Rows of one step of the search for those that the server refuses: at first, and at most where it refuses few.
+pub const SEARCH_ROWS: (usize, usize) = (512, 4096);
+
+/// Bytes of such a step, as the rows are encoded.
+pub const SEARCH_BYTES_MAX: usize = 1024 * 1024;
+
+/// Times that a range is tried again because another lane's rows were in the way of its own.
+pub const REFUSED_TRIES_MAX: u32 = 8;
 
 /// Places in a table, and rows from each, that PostgreSQL reads itself in a comparison that somebody asked for.
 pub const SAMPLE_SPOTS: (u64, u64) = (32, 32);

@@ -183,9 +183,13 @@ pub fn for_new_column(declared: &str, in_key: bool, options: &TypeOptions) -> Ve
     trials(list, stand_ins)
 }
 
-/// The rules for a column of a table that was there before, by the type it has.
+/// The rules for a column whose type is a rule: stated, or that of a table that was there before. `labels` are those
+/// of an enum.
 #[must_use]
-pub fn for_existing_column(pg_type: &PgType, options: &TypeOptions) -> Vec<Trial> {
+pub fn for_stated_type(pg_type: &PgType, labels: Option<&[String]>, options: &TypeOptions) -> Vec<Trial> {
+    if let Some(labels) = labels {
+        return trials(vec![Conversion::Label { labels: labels.to_vec() }], false);
+    }
     let list = match pg_type {
         PgType::Bool => vec![Conversion::Bool],
         PgType::Int2 => vec![Conversion::Int { bytes: 2 }],
@@ -201,7 +205,7 @@ pub fn for_existing_column(pg_type: &PgType, options: &TypeOptions) -> Vec<Trial
             [false, true].map(|numbers| Conversion::Text { numbers, chars_max: Some(*n) }).into()
         }
         PgType::Bytea => vec![BYTES, ANY_BYTES],
-        PgType::Uuid => UUIDS.map(Conversion::Uuid).into(),
+        PgType::Uuid => UUIDS.into_iter().chain([UuidSpelling::Any]).map(Conversion::Uuid).collect(),
         PgType::Json => vec![Conversion::Json],
         PgType::Jsonb => vec![Conversion::Jsonb { scalars: true }],
         PgType::Date => vec![Conversion::Date],
@@ -230,7 +234,7 @@ fn trials(list: Vec<Conversion>, stand_ins: bool) -> Vec<Trial> {
     let mut trials: Vec<Trial> = Vec::with_capacity(list.len());
     for conversion in list {
         if trials.iter().all(|t| t.conversion != conversion) {
-            trials.push(Trial { conversion, stand_ins, failure: None });
+            trials.push(Trial::new(conversion, stand_ins));
         }
     }
     trials

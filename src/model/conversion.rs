@@ -45,6 +45,11 @@ pub enum Conversion {
     },
     /// TEXT in exactly this spelling.
     Uuid(UuidSpelling),
+    /// TEXT that is one of an enum's labels, letter for letter.
+    Label {
+        /// The labels.
+        labels: Vec<String>,
+    },
     /// TEXT holding JSON that `jsonb` can hold.
     Jsonb {
         /// Whether a top-level scalar is taken; otherwise only objects and arrays.
@@ -71,7 +76,7 @@ pub enum Conversion {
     },
 }
 
-/// The one spelling that all uuids of a column share, so that the way back is exact.
+/// The one spelling that all uuids of a column share, so that the way back is exact; or, under a stated type, any.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UuidSpelling {
@@ -87,6 +92,8 @@ pub enum UuidSpelling {
     Braces,
     /// `{…}` around upper case with hyphens.
     BracesUpper,
+    /// Each of these, and any mixture of cases: where the type is a rule, a uuid is one however it is spelled.
+    Any,
 }
 
 /// How a cell states a moment.
@@ -229,6 +236,8 @@ pub enum Misfit {
     NoZone,
     /// Longer than varchar(n).
     TooLong,
+    /// Not one of the enum's labels.
+    NotLabel,
     /// NULL in a column that the target declares NOT NULL.
     NullInNotNull,
 }
@@ -254,6 +263,7 @@ impl Misfit {
             Self::TooFine => "a time finer than a microsecond",
             Self::NoZone => "a time without a zone, or one that its zone skips or repeats",
             Self::TooLong => "text that is too long",
+            Self::NotLabel => "text that is no label of the enum",
             Self::NullInNotNull => "NULL in a NOT NULL column",
         }
     }
@@ -299,7 +309,7 @@ impl Conversion {
             Self::Float8 => PgType::Float8,
             Self::Float4 => PgType::Float4,
             Self::Numeric { limit, .. } => PgType::Numeric(*limit),
-            Self::Text { .. } => PgType::Text,
+            Self::Text { .. } | Self::Label { .. } => PgType::Text,
             Self::Bytea { .. } => PgType::Bytea,
             Self::Uuid(_) => PgType::Uuid,
             Self::Jsonb { .. } => PgType::Jsonb,

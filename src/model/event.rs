@@ -1,5 +1,6 @@
 //! What a run tells of itself while it goes on, and what it tells at the end.
 
+use super::check::Answer;
 use super::plan::Remark;
 use super::verdict::Verification;
 use serde::Serialize;
@@ -207,6 +208,10 @@ pub struct Summary {
     pub remarks: Vec<Remark>,
     /// Rules that rewrote values.
     pub ledger: Vec<LedgerLine>,
+    /// Tables of which rows were set aside.
+    pub rejects: Vec<RejectedTable>,
+    /// A person's questions to both sides, with their answers.
+    pub checks: Vec<Answer>,
     /// Wall time of the whole run.
     pub ms: u64,
     /// What the comparison of both sides found; none where nobody wanted one.
@@ -232,6 +237,34 @@ pub struct TableSummary {
     pub index_ms: u64,
     /// Warnings about it.
     pub warnings: usize,
+}
+
+/// The rows of a table that were set aside.
+#[derive(Debug, Clone, Serialize)]
+pub struct RejectedTable {
+    /// Its name on the target.
+    pub table: String,
+    /// How many.
+    pub rows: u64,
+    /// The file that lists them.
+    pub file: String,
+    /// Why, the commonest reason first.
+    pub reasons: Vec<Rejection>,
+}
+
+/// One reason on one column.
+#[derive(Debug, Clone, Serialize)]
+pub struct Rejection {
+    /// The source column, where one is at fault.
+    pub column: Option<String>,
+    /// Why, in words that hold no value.
+    pub reason: String,
+    /// The server's code, where it was the server that refused.
+    pub sqlstate: Option<String>,
+    /// Rows.
+    pub rows: u64,
+    /// Up to three keys of such rows.
+    pub keys: Vec<i64>,
 }
 
 /// One rule on one column.

@@ -23,6 +23,39 @@ pub fn literal(text: &str) -> String {
     if escaped.contains('\\') { format!("E'{}'", escaped.replace('\\', "\\\\")) } else { format!("'{escaped}'") }
 }
 
+/// Whether a terminal does something else with the character than to show it: control characters of both sets, line and
+/// paragraph separators, marks of direction (<https://www.unicode.org/reports/tr9/>), characters that no eye sees.
+#[must_use]
+pub fn steers(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+/// `text` as one word of a shell's command line.
+#[must_use]
+pub fn for_shell(text: &str) -> String {
+    let is_plain = !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_./".contains(&b));
+    if is_plain { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
+/// A glob that matches this name and no other.
+#[must_use]
+pub fn as_glob(name: &str) -> String {
+    name.chars().map(|c| if "*?[]{}!\\".contains(c) { format!("[{c}]") } else { c.to_string() }).collect()
+}
+
+/// The arguments that leave a table out: a name may hold what a shell or a glob would follow.
+#[must_use]
+pub fn exclude(table: &str) -> String {
+    format!("--exclude {}", for_shell(&as_glob(table)))
+}
+
+/// The arguments that set rows aside which break a rule of this table, or of this `table.column`.
+#[must_use]
+pub fn reject(object: &str) -> String {
+    format!("--on-error {}", for_shell(&format!("{object}=reject")))
+}
+
 /// How names change on the way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -135,6 +168,13 @@ mod tests {
     fn quoting_survives_quotes_and_semicolons() {
         assert_eq!(quoted(r#"a"b; drop table x"#), r#""a""b; drop table x""#);
         assert_eq!(literal(r"it's \ here"), r"E'it''s \\ here'");
+    }
+
+    #[test]
+    fn a_hint_with_a_name_in_it_can_be_pasted_into_a_shell() {
+        assert_eq!(exclude("orders"), "--exclude orders");
+        assert_eq!(exclude("it's; rm -rf ~"), r"--exclude 'it'\''s; rm -rf ~'");
+        assert_eq!(exclude("$(x)*"), "--exclude '$(x)[*]'");
     }
 
     #[test]

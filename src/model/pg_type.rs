@@ -77,6 +77,48 @@ impl fmt::Display for PgType {
 }
 
 impl PgType {
+    /// Reads the SQL spelling of a type that lite2pg creates; `None` for every other text.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let lower = text.trim().to_ascii_lowercase();
+        let (name, inside) = match lower.split_once('(') {
+            Some((name, rest)) => (name.trim(), Some(rest.strip_suffix(')')?)),
+            None => (lower.as_str(), None),
+        };
+        let name = name.split_whitespace().collect::<Vec<_>>().join(" ");
+        let numbers = inside.map_or(Some(Vec::new()), |inside| {
+            inside.split(',').map(|n| n.trim().parse::<u32>().ok()).collect::<Option<Vec<u32>>>()
+        })?;
+        // PostgreSQL's own limits on a type's modifiers (docs, "Numeric Types" and "Character Types").
+        let length = |n: u32| (1..=10_485_760).contains(&n);
+        Some(match (name.as_str(), numbers.as_slice()) {
+            ("boolean" | "bool", []) => Self::Bool,
+            ("smallint" | "int2", []) => Self::Int2,
+            ("integer" | "int" | "int4", []) => Self::Int4,
+            ("bigint" | "int8", []) => Self::Int8,
+            ("real" | "float4", []) => Self::Float4,
+            ("double precision" | "float8" | "float", []) => Self::Float8,
+            ("numeric" | "decimal", []) => Self::Numeric(None),
+            ("numeric" | "decimal", &[p]) if (1..=1000).contains(&p) => Self::Numeric(Some((p as u16, 0))),
+            ("numeric" | "decimal", &[p, s]) if (1..=1000).contains(&p) && s <= p => {
+                Self::Numeric(Some((p as u16, s as u16)))
+            }
+            ("text" | "varchar" | "character varying", []) => Self::Text,
+            ("varchar" | "character varying", &[n]) if length(n) => Self::Varchar(n),
+            ("char" | "character", []) => Self::Char(1),
+            ("char" | "character", &[n]) if length(n) => Self::Char(n),
+            ("bytea", []) => Self::Bytea,
+            ("uuid", []) => Self::Uuid,
+            ("json", []) => Self::Json,
+            ("jsonb", []) => Self::Jsonb,
+            ("date", []) => Self::Date,
+            ("time" | "time without time zone", []) => Self::Time,
+            ("timestamp" | "timestamp without time zone", []) => Self::Timestamp,
+            ("timestamptz" | "timestamp with time zone", []) => Self::TimestampTz,
+            _ => return None,
+        })
+    }
+
     /// Whether values of this type are numbers to PostgreSQL's operators.
     #[must_use]
     pub const fn is_number(&self) -> bool {
@@ -87,5 +129,49 @@ impl PgType {
     #[must_use]
     pub const fn is_text(&self) -> bool {
         matches!(self, Self::Text | Self::Varchar(_) | Self::Char(_) | Self::TextLike(_))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_type_prints_is_read_back() {
+        let all = [
+            PgType::Bool,
+            PgType::Int2,
+            PgType::Int4,
+            PgType::Int8,
+            PgType::Float4,
+            PgType::Float8,
+            PgType::Numeric(None),
+            PgType::Numeric(Some((12, 2))),
+            PgType::Text,
+            PgType::Varchar(40),
+            PgType::Char(2),
+            PgType::Bytea,
+            PgType::Uuid,
+            PgType::Json,
+            PgType::Jsonb,
+            PgType::Date,
+            PgType::Time,
+            PgType::Timestamp,
+            PgType::TimestampTz,
+        ];
+        for pg_type in all {
+            assert_eq!(PgType::parse(&pg_type.to_string()), Some(pg_type));
+        }
+        assert_eq!(PgType::parse(" DECIMAL ( 8 ) "), Some(PgType::Numeric(Some((8, 0)))));
+        assert_eq!(PgType::parse("Timestamp  With Time Zone"), Some(PgType::TimestampTz));
+    }
+
+    #[test]
+    fn what_is_no_type_of_ours_is_none() {
+        for text in
+            ["", "numeric(2,5)", "numeric(0)", "varchar(0)", "text(5)", "timestamptz(3)", "money", "int)", "x(1"]
+        {
+            assert_eq!(PgType::parse(text), None, "{text}");
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::conversion::Conversion;
 use super::pg_type::PgType;
+use super::policy::Policy;
 use super::source::RowKey;
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +30,9 @@ pub struct TablePlan {
     pub row_key: RowKey,
     /// The table was there before us: its definition stays, only rows are loaded.
     pub existing: bool,
+    /// What becomes of a row that the server refuses: it is set aside, or the run ends.
+    #[serde(default)]
+    pub on_refusal: Policy,
     /// All columns, generated ones included.
     pub columns: Vec<ColumnPlan>,
     /// The primary key.
@@ -66,6 +70,16 @@ pub struct ColumnPlan {
     pub conversion: Conversion,
     /// Whether cells that the type cannot hold get a stand-in, with the original kept in the control schema.
     pub stand_ins: bool,
+    /// The type is one that a person stated, or that was there before: a value that it does not take breaks a rule, where
+    /// an inferred type would be widened.
+    #[serde(default)]
+    pub is_rule: bool,
+    /// What becomes of a cell that breaks the rule.
+    #[serde(default)]
+    pub on_error: Policy,
+    /// Under [`Policy::Default`]: the default as a field of a binary COPY, NULL where there is none.
+    #[serde(default)]
+    pub fallback: Option<Vec<u8>>,
     /// NOT NULL on the target.
     pub not_null: bool,
     /// DEFAULT on the target, as SQL.
@@ -206,6 +220,12 @@ impl TablePlan {
     /// The columns that are compared: the loaded ones, then those that the server computes.
     pub fn compared(&self) -> impl Iterator<Item = &ColumnPlan> {
         self.loaded().chain(self.columns.iter().filter(|c| c.generated.is_some()))
+    }
+
+    /// Whether rows of this table may be set aside.
+    #[must_use]
+    pub fn may_reject(&self) -> bool {
+        self.on_refusal == Policy::Reject || self.columns.iter().any(|c| c.on_error == Policy::Reject)
     }
 
     /// Whether the same rows would land in the same columns: what decides about a reload.

@@ -46,6 +46,33 @@ pub struct Trial {
     pub stand_ins: bool,
     /// Why it is out, if it is.
     pub failure: Option<Failure>,
+    /// Cells that it did not take; counted beyond the first only where the column has a policy for them.
+    #[serde(default)]
+    pub misfits: u64,
+    /// The rewritings that it was seen to need, a bit each in the order of their declaration.
+    #[serde(default)]
+    pub rewrites: u32,
+    /// Whether it was seen to need a stand-in.
+    #[serde(default)]
+    pub stood_in: bool,
+}
+
+impl Trial {
+    /// A rule that was not tried yet.
+    #[must_use]
+    pub const fn new(conversion: Conversion, stand_ins: bool) -> Self {
+        Self { conversion, stand_ins, failure: None, misfits: 0, rewrites: 0, stood_in: false }
+    }
+}
+
+/// The rules to try on a column.
+#[derive(Debug, Clone, Default)]
+pub struct Trials {
+    /// The rules, best first.
+    pub rules: Vec<Trial>,
+    /// Whether a rule goes on being tried after a cell that it does not take: where a policy says what becomes of such
+    /// cells, the rule that takes most is wanted.
+    pub counts_misfits: bool,
 }
 
 /// The first cell that a rule did not take.

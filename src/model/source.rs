@@ -48,6 +48,12 @@ pub struct Table {
     pub indexes: Vec<Index>,
     /// Foreign keys in the order of their `id`.
     pub foreign_keys: Vec<ForeignKey>,
+    /// The SELECT by which its rows are read, where a person gave it another shape than that of the source's table.
+    #[serde(default)]
+    pub derived: Option<String>,
+    /// Its name on the target, where a person states it.
+    #[serde(default)]
+    pub to: Option<String>,
 }
 
 /// A column of a table.
@@ -65,6 +71,9 @@ pub struct Column {
     pub generated: Option<Generated>,
     /// It is computed when read, by a function that is not here: it reads as NULL.
     pub broken: bool,
+    /// Its name on the target, where a person states it.
+    #[serde(default)]
+    pub to: Option<String>,
 }
 
 /// The storage of a generated column.

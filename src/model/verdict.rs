@@ -58,6 +58,8 @@ pub struct TableVerdict {
     pub source_rows: u64,
     /// Rows on the target.
     pub target_rows: u64,
+    /// Rows of the source that were set aside, and are not wanted on the target.
+    pub rejected: u64,
     /// The word.
     #[serde(flatten)]
     pub outcome: Outcome,

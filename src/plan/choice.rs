@@ -5,6 +5,9 @@ use crate::error::{Error, Kind, Result};
 use crate::model::candidates::{Hint, TypeOptions};
 use crate::model::cell::Class;
 use crate::model::conversion::{Conversion, MomentForm, Naive, UuidSpelling};
+use crate::model::name::{exclude, reject};
+use crate::model::pg_type::PgType;
+use crate::model::policy::Policy;
 use crate::model::profile::{ColumnProfile, TableProfile, Trial};
 use crate::model::source::{Catalog, Column};
 
@@ -45,9 +48,23 @@ pub fn choose(
     Choice { conversion: trial.conversion, stand_ins: trial.stand_ins, evidence, breaks_keys }
 }
 
-/// Chooses for a column of a table that was there: the first of its type's rules that took every cell.
-pub fn choose_existing(table: &str, column: &Column, pg_type: &str, profile: &ColumnProfile) -> Result<Trial> {
-    if let Some(trial) = profile.trials.iter().find(|t| t.failure.is_none()) {
+/// Chooses for a column whose type is a rule: the first of its type's rules that took every cell. Where a policy says
+/// what becomes of the others, the one that took most.
+pub fn choose_by_rule(
+    table: &str,
+    column: &Column,
+    pg_type: &PgType,
+    profile: &ColumnProfile,
+    policy: Policy,
+) -> Result<Trial> {
+    let chosen = if policy == Policy::Fail {
+        // A stricter rule that a later row breaks is followed by the next one.
+        profile.trials.iter().find(|t| t.failure.is_none())
+    } else {
+        // Here that row would be set aside, although a neighbour takes it.
+        profile.trials.iter().min_by_key(|t| (t.misfits, !takes_more(&t.conversion)))
+    };
+    if let Some(trial) = chosen {
         return Ok(trial.clone());
     }
     let failure = profile.trials.iter().filter_map(|t| t.failure.as_ref()).max_by_key(|f| f.key.unsigned_abs());
@@ -57,7 +74,41 @@ pub fn choose_existing(table: &str, column: &Column, pg_type: &str, profile: &Co
         .fact(format!("the rows hold {what}, at key {at} (value hidden)"))
         .fact(format!("declared with {} in SQLite: a preference, not a rule", shown(&column.declared)))
         .state("nothing was written")
-        .hint(format!("change the target column's type, or leave the table out with `--exclude '{table}'`")))
+        .hint(way_out(table, &column.name)))
+}
+
+/// The same for a column of a table that lite2pg creates, with the words that explain it.
+pub fn choose_stated(
+    table: &str,
+    column: &Column,
+    pg_type: &PgType,
+    profile: &TableProfile,
+    position: usize,
+    policy: Policy,
+) -> Result<Choice> {
+    let trial = choose_by_rule(table, column, pg_type, &profile.columns[position], policy)?;
+    let seen = evidence(column, profile, &profile.columns[position], &trial.conversion);
+    let misfits = match trial.misfits {
+        0 => String::new(),
+        misfits => format!("; {misfits} do not fit: {policy}"),
+    };
+    let evidence = format!("stated; {seen}{misfits}");
+    Ok(Choice { conversion: trial.conversion, stand_ins: trial.stand_ins, evidence, breaks_keys: false })
+}
+
+/// The refusal of NULLs that the profile saw in a column that takes none.
+#[must_use]
+pub fn null_refused(table: &str, column: &str, nulls: u64, is_whole: bool) -> Error {
+    let scope = if is_whole { "" } else { " of those that were looked at" };
+    Error::new(Kind::Blocked, format!("`{table}.{column}` holds NULL, and the target's column is NOT NULL"))
+        .fact(format!("{nulls} rows{scope}"))
+        .state("nothing was written")
+        .hint(way_out(table, column))
+}
+
+fn way_out(table: &str, column: &str) -> String {
+    let reject = reject(&format!("{table}.{column}"));
+    format!("`{reject}` sets such rows aside; `{}` leaves the table out", exclude(table))
 }
 
 /// Chooses for a column that is only compared: the rule that took every cell, else the one that went furthest. What
@@ -77,6 +128,7 @@ fn takes_more(conversion: &Conversion) -> bool {
         Conversion::Numeric { text, .. } => *text,
         Conversion::Text { numbers, .. } => *numbers,
         Conversion::Bytea { all_classes } => *all_classes,
+        Conversion::Uuid(spelling) => *spelling == UuidSpelling::Any,
         Conversion::Moment { form: MomentForm::Text { .. }, naive, .. } => *naive != Naive::Refuse,
         _ => false,
     }
@@ -87,14 +139,10 @@ fn choose_alone(column: &Column, profile: &ColumnProfile, options: &TypeOptions)
     if profile.values() == 0 {
         let conversion = hint.without_values(options);
         let stand_ins = profile.trials.first().is_none_or(|t| t.stand_ins);
-        return Trial { conversion, stand_ins, failure: None };
+        return Trial::new(conversion, stand_ins);
     }
     let found = profile.trials.iter().find(|t| t.failure.is_none() && is_evidence(t, profile, hint));
-    found.cloned().unwrap_or(Trial {
-        conversion: Conversion::Bytea { all_classes: true },
-        stand_ins: false,
-        failure: None,
-    })
+    found.cloned().unwrap_or(Trial::new(Conversion::Bytea { all_classes: true }, false))
 }
 
 /// The first rule that every member's rows took. A rowid keeps its number whatever refers to it: members whose

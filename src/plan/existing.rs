@@ -1,12 +1,15 @@
 //! Tables that were there before: columns matched by name, types taken from the target.
 
-use super::Purpose;
 use super::choice;
 use super::names::Names;
+use super::rules;
+use super::{Purpose, check_null, without_null};
 use crate::error::{Error, Kind, Result};
-use crate::model::name::Spelling;
+use crate::model::cell::Class;
+use crate::model::name::{Spelling, exclude};
 use crate::model::pg_type::PgType;
 use crate::model::plan::{ColumnPlan, KeyPlan, Remark, TablePlan};
+use crate::model::policy::Policy;
 use crate::model::profile::TableProfile;
 use crate::model::source::{Catalog, Table};
 use crate::postgres::catalog::{ExistingColumn, ExistingTable};
@@ -31,6 +34,8 @@ pub struct MatchedColumn {
     pub name: String,
     /// Its type.
     pub pg_type: PgType,
+    /// The labels of its enum.
+    pub labels: Option<Vec<String>>,
     /// NOT NULL
     pub not_null: bool,
 }
@@ -113,9 +118,9 @@ fn matched_column(table: &Table, source: &str, target: &ExistingColumn) -> Resul
             format!("`{}.{source}` cannot be loaded into type {}", table.name, target.type_text),
         )
         .state("nothing was written")
-        .hint(format!("leave the table out with `--exclude '{}'`, or change the target column's type", table.name)));
+        .hint(format!("leave the table out with `{}`, or change the target column's type", exclude(&table.name))));
     };
-    Ok(MatchedColumn { name: target.name.clone(), pg_type, not_null: target.not_null })
+    Ok(MatchedColumn { name: target.name.clone(), pg_type, labels: target.labels.clone(), not_null: target.not_null })
 }
 
 /// The plan of a matched table: its rows, in the target's types.
@@ -125,6 +130,7 @@ pub fn plan(
     matched: &Matched,
     profile: &TableProfile,
     purpose: Purpose,
+    rules: &rules::Matched,
     remarks: &mut Vec<Remark>,
 ) -> Result<TablePlan> {
     let table = &catalog.tables[position];
@@ -138,10 +144,25 @@ pub fn plan(
                 continue;
             }
         };
+        let id = (position, c);
+        let policy = rules.policy_of(id).unwrap_or_default();
         let trial = match purpose {
             Purpose::Compare => choice::choose_to_compare(&profile.columns[c]),
-            _ => choice::choose_existing(&table.name, column, &target.pg_type.to_string(), &profile.columns[c])?,
+            _ => choice::choose_by_rule(&table.name, column, &target.pg_type, &profile.columns[c], policy)?,
         };
+        if purpose != Purpose::Compare {
+            check_null(
+                &table.name,
+                &column.name,
+                target.not_null,
+                policy,
+                rules.with_policy().any(|(at, _)| at == id),
+            )?;
+            let nulls = profile.columns[c].count(Class::Null);
+            if target.not_null && nulls > 0 && without_null(policy, true) == Policy::Fail {
+                return Err(choice::null_refused(&table.name, &column.name, nulls, profile.complete));
+            }
+        }
         columns.push(ColumnPlan {
             source: column.name.clone(),
             declared: column.declared.clone(),
@@ -149,6 +170,9 @@ pub fn plan(
             pg_type: target.pg_type.clone(),
             conversion: trial.conversion,
             stand_ins: trial.stand_ins,
+            is_rule: true,
+            on_error: without_null(policy, target.not_null),
+            fallback: None,
             not_null: target.not_null,
             default: None,
             generated: None,
@@ -165,6 +189,7 @@ pub fn plan(
         target: matched.target.clone(),
         row_key: table.row_key.clone(),
         existing: true,
+        on_refusal: rules.policy_of_rows(position).unwrap_or_default(),
         columns,
         primary_key: (!key.is_empty()).then(|| KeyPlan { name: String::new(), columns: key.clone() }),
         indexes: Vec::new(),

@@ -7,6 +7,7 @@ pub mod existing;
 pub mod groups;
 pub mod names;
 pub mod objects;
+pub mod rules;
 pub mod select;
 mod views;
 
@@ -15,13 +16,14 @@ use crate::dialect::{self, Relation, Scope, Want, default};
 use crate::error::{Error, Kind, Result};
 use crate::model::affinity::Affinity;
 use crate::model::bounds::PG_COLUMNS_MAX;
-use crate::model::candidates::{TypeOptions, for_existing_column, for_new_column};
+use crate::model::candidates::{TypeOptions, for_new_column, for_stated_type};
 use crate::model::cell::Class;
 use crate::model::conversion::Conversion;
-use crate::model::name::{Namespace, Spelling};
+use crate::model::name::{Namespace, Spelling, exclude, for_shell, reject};
 use crate::model::pg_type::PgType;
 use crate::model::plan::{ColumnPlan, Identity, Plan, Remark, TablePlan};
-use crate::model::profile::{TableProfile, Trial};
+use crate::model::policy::{Policy, Rules};
+use crate::model::profile::{TableProfile, Trial, Trials};
 use crate::model::source::{Catalog, Column, RowKey, Table};
 use crate::postgres::catalog::ExistingTable;
 use existing::Matched;
@@ -45,6 +47,8 @@ pub struct PlanOptions {
     pub types: TypeOptions,
     /// What the plan is for.
     pub purpose: Purpose,
+    /// Types and policies that a person states.
+    pub rules: Rules,
 }
 
 /// What a plan is for.
@@ -66,6 +70,7 @@ pub struct Draft {
     groups: Groups,
     sql: Vec<Option<TableSql>>,
     matched: Vec<Option<Matched>>,
+    rules: rules::Matched,
 }
 
 impl Draft {
@@ -79,8 +84,10 @@ impl Draft {
             check_width(table, matched.as_ref())?;
         }
         let groups = Groups::of(&catalog);
+        let rules = rules::Matched::new(&options.rules, &catalog)?;
+        check_rules(&catalog, &rules, &matched, &groups)?;
         let sql = catalog.tables.iter().map(|t| dialect::table::parse(&t.sql).ok()).collect();
-        Ok(Self { catalog, options, names, groups, sql, matched })
+        Ok(Self { catalog, options, names, groups, sql, matched, rules })
     }
 
     /// Whether a target table was found for the source table at this position.
@@ -106,17 +113,56 @@ impl Draft {
         &self.catalog
     }
 
+    /// What is stated of cells of this column that break a rule.
+    #[must_use]
+    pub fn policy_of(&self, at: (usize, usize), not_null: bool) -> Option<Policy> {
+        self.rules.policy_of(at).map(|policy| without_null(policy, not_null))
+    }
+
+    /// What is stated of rows of this table that the server refuses.
+    #[must_use]
+    pub fn policy_of_rows(&self, table: usize) -> Option<Policy> {
+        self.rules.policy_of_rows(table)
+    }
+
+    /// The columns that a policy names.
+    pub fn with_policy(&self) -> impl Iterator<Item = (usize, usize)> {
+        self.rules.with_policy().map(|(at, _)| at)
+    }
+
     /// The rules to try on a table's columns, a list a column.
     #[must_use]
-    pub fn trials(&self, table: usize) -> Vec<Vec<Trial>> {
-        let columns = &self.catalog.tables[table].columns;
-        if let Some(matched) = &self.matched[table] {
-            let rules = |c: usize| {
-                matched.columns[c].as_ref().ok().map(|m| for_existing_column(&m.pg_type, &self.options.types))
+    pub fn trials(&self, table: usize) -> Vec<Trials> {
+        let trials = |c: usize| {
+            let Some(mut rules) = self.stated_rules((table, c)) else {
+                return Trials { rules: self.trials_of((table, c)), counts_misfits: false };
             };
-            return (0..columns.len()).map(|c| rules(c).unwrap_or_default()).collect();
+            let policy = self.rules.policy_of((table, c)).unwrap_or_default();
+            // Where a policy is stated, it decides; a stand-in is what becomes of text that none was stated for.
+            for trial in &mut rules {
+                trial.stand_ins &= policy == Policy::Fail;
+            }
+            Trials { rules, counts_misfits: policy != Policy::Fail }
+        };
+        (0..self.catalog.tables[table].columns.len()).map(trials).collect()
+    }
+
+    // The rules of a column whose type was stated, or was there before; none for a column whose type the rows decide.
+    fn stated_rules(&self, at: groups::ColumnId) -> Option<Vec<Trial>> {
+        let types = &self.options.types;
+        if let Some(matched) = &self.matched[at.0] {
+            let column = matched.columns[at.1].as_ref();
+            return Some(
+                column.map_or_else(|_| Vec::new(), |m| for_stated_type(&m.pg_type, m.labels.as_deref(), types)),
+            );
         }
-        (0..columns.len()).map(|c| self.trials_of((table, c))).collect()
+        let pg_type = self.rules.type_of(at, &self.groups)?;
+        let mut rules = for_stated_type(pg_type, None, types);
+        let found_by_key = matches!(self.catalog.tables[at.0].row_key, RowKey::Rowid { .. });
+        for trial in &mut rules {
+            trial.stand_ins &= found_by_key;
+        }
+        Some(rules)
     }
 
     // Every member of a group tries the rules of all members, so that a common one can be found.
@@ -164,11 +210,12 @@ impl Draft {
                     matched,
                     &profiles[position],
                     self.options.purpose,
+                    &self.rules,
                     &mut remarks,
                 )
                 .map(|table| (self.relation(position, &table.columns, &table.target), table))
                 .map(|(relation, table)| (table, relation))?,
-                None => self.table(position, profiles, &mut names, &mut remarks),
+                None => self.table(position, profiles, &mut names, &mut remarks)?,
             };
             tables.push(table);
             relations.push(relation);
@@ -188,7 +235,7 @@ impl Draft {
         profiles: &[TableProfile],
         names: &mut Names,
         remarks: &mut Vec<Remark>,
-    ) -> (TablePlan, Relation) {
+    ) -> Result<(TablePlan, Relation)> {
         let table = &self.catalog.tables[position];
         let profile = &profiles[position];
         let null_columns: HashSet<usize> =
@@ -196,7 +243,7 @@ impl Draft {
         let mut broken = HashSet::new();
         let mut columns: Vec<ColumnPlan> = (0..table.columns.len())
             .map(|c| self.column((position, c), profiles, names, &null_columns, &mut broken, remarks))
-            .collect();
+            .collect::<Result<_>>()?;
         let relation = self.relation(position, &columns, &names.tables[position]);
         let scope = Scope::table(relation.clone());
         self.generated(position, profile, &scope, &mut columns, remarks);
@@ -221,6 +268,7 @@ impl Draft {
             target: names.tables[position].clone(),
             row_key: table.row_key.clone(),
             existing: false,
+            on_refusal: self.rules.policy_of_rows(position).unwrap_or_default(),
             columns,
             primary_key,
             indexes,
@@ -232,7 +280,7 @@ impl Draft {
             largest_cell: profile.largest_cell,
             key_bounds: profile.key_bounds,
         };
-        (plan, relation)
+        Ok((plan, relation))
     }
 
     fn column(
@@ -243,14 +291,19 @@ impl Draft {
         null_columns: &HashSet<usize>,
         broken: &mut HashSet<usize>,
         remarks: &mut Vec<Remark>,
-    ) -> ColumnPlan {
+    ) -> Result<ColumnPlan> {
         let table = &self.catalog.tables[at.0];
         let column = &table.columns[at.1];
-        let choice = choice::choose(&self.catalog, profiles, &self.groups, at, &self.options.types);
+        let stated = self.rules.type_of(at, &self.groups);
+        let policy = stated.and_then(|_| self.rules.policy_of(at)).unwrap_or_default();
+        let choice = match stated {
+            Some(pg_type) => choice::choose_stated(&table.name, column, pg_type, &profiles[at.0], at.1, policy)?,
+            None => choice::choose(&self.catalog, profiles, &self.groups, at, &self.options.types),
+        };
         if choice.breaks_keys {
             broken.insert(at.1);
         }
-        let pg_type = choice.conversion.pg_type();
+        let pg_type = stated.cloned().unwrap_or_else(|| choice.conversion.pg_type());
         let object = format!("{}.{}", table.name, column.name);
         let is_rowid = table.rowid_column() == Some(at.1);
         let default = if is_rowid || column.generated.is_some() {
@@ -264,19 +317,24 @@ impl Draft {
         }
         let identity = (is_rowid && matches!(choice.conversion, Conversion::Int { .. }))
             .then(|| Identity { last: table.sequence, sequence: names.sequences[at.0].clone() });
-        ColumnPlan {
+        let not_null = !holds_null && (column.not_null || table.primary_key.contains(&at.1));
+        check_null(&table.name, &column.name, not_null, policy, self.rules.with_policy().any(|(c, _)| c == at))?;
+        Ok(ColumnPlan {
             source: column.name.clone(),
             declared: column.declared.clone(),
             target: names.columns[at.0][at.1].clone(),
             pg_type,
             conversion: choice.conversion,
             stand_ins: choice.stand_ins,
-            not_null: !holds_null && (column.not_null || table.primary_key.contains(&at.1)),
+            is_rule: stated.is_some(),
+            on_error: without_null(policy, not_null),
+            fallback: None,
+            not_null,
             default,
             generated: None,
             identity,
             evidence: choice.evidence,
-        }
+        })
     }
 
     // A generated column is computed by the server where its expression means the same there; otherwise its
@@ -388,6 +446,47 @@ fn is_uniform(conversion: &Conversion) -> bool {
     )
 }
 
+// A policy that one column was given has to be one that it can follow, and a stated type one that lite2pg makes.
+fn check_rules(catalog: &Catalog, rules: &rules::Matched, matched: &[Option<Matched>], groups: &Groups) -> Result<()> {
+    let name = |(t, c): groups::ColumnId| format!("{}.{}", catalog.tables[t].name, catalog.tables[t].columns[c].name);
+    if let Some(at) = rules.typed().find(|at| matched[at.0].is_some()) {
+        return Err(Error::new(Kind::Usage, format!("`--type` names `{}`, whose table is on the target", name(at)))
+            .fact("tables that are there keep their types")
+            .state("nothing was written")
+            .hint("ALTER TABLE … ALTER COLUMN … TYPE … changes them"));
+    }
+    for (at, policy) in rules.with_policy() {
+        if policy != Policy::Fail && matched[at.0].is_none() && rules.type_of(at, groups).is_none() {
+            return Err(no_rule(&name(at)));
+        }
+    }
+    Ok(())
+}
+
+/// The refusal of a policy for a column whose type is decided by its rows.
+#[must_use]
+pub fn no_rule(column: &str) -> Error {
+    Error::new(Kind::Usage, format!("`--on-error` names `{column}`, which has no rule to keep"))
+        .fact("the column's type is decided by its rows, so that every value fits it")
+        .state("nothing was written")
+        .hint(format!("--type {} makes a type the rule", for_shell(&format!("{column}=TYPE"))))
+}
+
+/// Refuses `null` where it was stated for a column that takes no NULL.
+fn check_null(table: &str, column: &str, not_null: bool, policy: Policy, is_own: bool) -> Result<()> {
+    if !(not_null && is_own && policy == Policy::Null) {
+        return Ok(());
+    }
+    Err(Error::new(Kind::Usage, format!("`--on-error {table}.{column}=null`: the column is NOT NULL"))
+        .state("nothing was written")
+        .hint(format!("{} sets such rows aside", reject(&format!("{table}.{column}")))))
+}
+
+/// A table's or a run's `null` cannot be followed by a column that takes no NULL.
+fn without_null(policy: Policy, not_null: bool) -> Policy {
+    if not_null && policy == Policy::Null { Policy::Fail } else { policy }
+}
+
 fn check_width(table: &Table, matched: Option<&Matched>) -> Result<()> {
     if table.columns.len() <= PG_COLUMNS_MAX || matched.is_some() {
         return Ok(());
@@ -401,5 +500,5 @@ fn check_width(table: &Table, matched: Option<&Matched>) -> Result<()> {
         ),
     )
     .state("nothing was written")
-    .hint(format!("leave it out with `--exclude '{}'`, or split it in SQLite first", table.name)))
+    .hint(format!("leave it out with `{}`, or split it in SQLite first", exclude(&table.name))))
 }

@@ -29,22 +29,22 @@ impl Names {
         let free = taken.iter().filter(|name| !existing.contains(name)).cloned();
         let mut relations = Namespace::with(free);
         let mut remarks = Vec::new();
-        let mut relation = |kind: &str, name: &str| {
-            let wanted = spelling.apply(name);
+        let mut relation = |kind: &str, name: &str, stated: Option<&str>| {
+            let wanted = stated.map_or_else(|| spelling.apply(name), str::to_owned);
             let (given, changed) = relations.claim(&wanted);
             if changed {
                 remarks.push(renamed(name, kind, &wanted, &given));
             }
             given
         };
-        let tables: Vec<String> = catalog.tables.iter().map(|t| relation("table", &t.name)).collect();
-        let views = catalog.views.iter().map(|v| relation("view", &v.name)).collect();
+        let tables: Vec<String> = catalog.tables.iter().map(|t| relation("table", &t.name, t.to.as_deref())).collect();
+        let views = catalog.views.iter().map(|v| relation("view", &v.name, None)).collect();
         let mut columns = Vec::with_capacity(tables.len());
         for table in &catalog.tables {
             let mut inside = Namespace::default();
             let mut names = Vec::with_capacity(table.columns.len());
             for column in &table.columns {
-                let wanted = spelling.apply(&column.name);
+                let wanted = column.to.clone().unwrap_or_else(|| spelling.apply(&column.name));
                 let free = if is_system_column(&wanted) { format!("{wanted}_") } else { wanted.clone() };
                 let (given, changed) = inside.claim(&free);
                 if changed || free != wanted {
@@ -101,6 +101,7 @@ mod tests {
             default: None,
             generated: None,
             broken: false,
+            to: None,
         };
         Table {
             name: name.to_owned(),
@@ -113,6 +114,8 @@ mod tests {
             sequence: None,
             indexes: vec![],
             foreign_keys: vec![],
+            derived: None,
+            to: None,
         }
     }
 

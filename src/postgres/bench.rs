@@ -35,8 +35,9 @@ impl<'a> Scratch<'a> {
         // Without IF NOT EXISTS: of two that begin at once, one is refused.
         session.batch(&format!("CREATE SCHEMA {}", quoted(SCRATCH_SCHEMA))).map_err(|e| match e.sqlstate() {
             Some("42P06" | "23505") => refused(),
-            _ => e
-                .context(format!("the scratch schema `{SCRATCH_SCHEMA}` cannot be created"))
+            _ if e.kind() != Kind::Failed => e,
+            _ => Error::new(Kind::Blocked, format!("the scratch schema `{SCRATCH_SCHEMA}` cannot be created"))
+                .cause(e)
                 .state("nothing was written")
                 .hint("the role needs CREATE on the database; without a TARGET, a throw-away server is used"),
         })?;

@@ -31,6 +31,8 @@ pub struct ExistingColumn {
     pub pg_type: Option<PgType>,
     /// Its type as PostgreSQL prints it.
     pub type_text: String,
+    /// The labels of its enum, in their order.
+    pub labels: Option<Vec<String>>,
     /// NOT NULL
     pub not_null: bool,
     /// A value is there when none is given: a default, an identity.
@@ -41,7 +43,7 @@ pub struct ExistingColumn {
 
 /// What the role may do about a target schema.
 #[derive(Debug, Clone)]
-#[expect(clippy::struct_excessive_bools, reason = "five answers of the server, each on its own")]
+#[expect(clippy::struct_excessive_bools, reason = "nine answers of the server, each on its own")]
 pub struct Rights {
     /// The role.
     pub user: String,
@@ -53,18 +55,29 @@ pub struct Rights {
     pub schema_exists: bool,
     /// Objects may be created in the target schema.
     pub schema: bool,
-    /// The control schema is there.
+    /// The schema `lite2pg` is there, whatever is in it.
+    pub control_schema_exists: bool,
+    /// Objects may be created in it.
+    pub control_schema: bool,
+    /// The control schema's tables are there.
     pub control_exists: bool,
     /// Runs may be written to the control schema.
     pub control: bool,
+    /// Runs may be read from it.
+    pub control_readable: bool,
+    /// Temporary tables may be created.
+    pub temporary: bool,
 }
 
 /// Asks what the role may do.
 pub fn rights(session: &Session, schema: &str) -> Result<Rights> {
     let sql = "SELECT current_user::text, current_database()::text, \
                       has_database_privilege(current_database(), 'CREATE'), s.oid IS NOT NULL, \
-                      coalesce(has_schema_privilege(s.oid, 'CREATE'), false), r.oid IS NOT NULL, \
-                      coalesce(has_schema_privilege(c.oid, 'USAGE') AND has_table_privilege(r.oid, 'INSERT'), false) \
+                      coalesce(has_schema_privilege(s.oid, 'CREATE'), false), \
+                      c.oid IS NOT NULL, coalesce(has_schema_privilege(c.oid, 'CREATE'), false), r.oid IS NOT NULL, \
+                      coalesce(has_schema_privilege(c.oid, 'USAGE') AND has_table_privilege(r.oid, 'INSERT'), false), \
+                      coalesce(has_schema_privilege(c.oid, 'USAGE') AND has_table_privilege(r.oid, 'SELECT'), false), \
+                      has_database_privilege(current_database(), 'TEMPORARY') \
                FROM (VALUES (1)) one LEFT JOIN pg_namespace s ON s.nspname = $1 \
                LEFT JOIN pg_namespace c ON c.nspname = 'lite2pg' \
                LEFT JOIN pg_class r ON r.relnamespace = c.oid AND r.relname = 'run'";
@@ -75,9 +88,77 @@ pub fn rights(session: &Session, schema: &str) -> Result<Rights> {
         database: row.get(2),
         schema_exists: row.get(3),
         schema: row.get(4),
-        control_exists: row.get(5),
-        control: row.get(6),
+        control_schema_exists: row.get(5),
+        control_schema: row.get(6),
+        control_exists: row.get(7),
+        control: row.get(8),
+        control_readable: row.get(9),
+        temporary: row.get(10),
     })
+}
+
+/// What the role may do with a table that is there.
+#[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "seven answers of the server, each on its own")]
+pub struct TableRights {
+    /// The table.
+    pub name: String,
+    /// Its schema may be used, so that the other answers matter.
+    pub usage: bool,
+    /// Some columns may be read.
+    pub select: bool,
+    /// Some columns may be filled.
+    pub insert: bool,
+    /// Some columns may be changed.
+    pub update: bool,
+    /// Rows may be deleted.
+    pub delete: bool,
+    /// The table may be emptied.
+    pub truncate: bool,
+    /// Row security decides which rows the role sees and writes.
+    pub is_filtered: bool,
+    /// Sequences of its columns that may not be read.
+    pub hidden_sequences: Vec<String>,
+    /// Sequences of its columns that may not be set.
+    pub fixed_sequences: Vec<String>,
+}
+
+/// Asks what the role may do with the tables of a schema among `names`.
+pub fn table_rights(session: &Session, schema: &str, names: &[String]) -> Result<Vec<TableRights>> {
+    // The privilege of what is no sequence is an error, and only CASE keeps an order.
+    let without = |right: &str| {
+        format!(
+            "ARRAY(SELECT s.relname::text FROM pg_depend d JOIN pg_class s ON s.oid = d.objid \
+                   WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid \
+                     AND d.deptype IN ('a', 'i') \
+                     AND CASE WHEN s.relkind = 'S' THEN NOT has_sequence_privilege(s.oid, '{right}') END ORDER BY 1)"
+        )
+    };
+    let (hidden, fixed) = (without("SELECT"), without("UPDATE"));
+    let sql = format!(
+        "SELECT c.relname::text, has_schema_privilege(n.oid, 'USAGE'), \
+                      has_any_column_privilege(c.oid, 'SELECT'), has_any_column_privilege(c.oid, 'INSERT'), \
+                      has_any_column_privilege(c.oid, 'UPDATE'), has_table_privilege(c.oid, 'DELETE'), \
+                      has_table_privilege(c.oid, 'TRUNCATE'), row_security_active(c.oid), {hidden}, {fixed} \
+               FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+               WHERE n.nspname = $1 AND c.relname = ANY ($2) AND c.relkind IN ('r', 'p') ORDER BY c.relname"
+    );
+    let rows = session.query(&sql, &[&schema, &names])?;
+    Ok(rows
+        .iter()
+        .map(|row| TableRights {
+            name: row.get(0),
+            usage: row.get(1),
+            select: row.get(2),
+            insert: row.get(3),
+            update: row.get(4),
+            delete: row.get(5),
+            truncate: row.get(6),
+            is_filtered: row.get(7),
+            hidden_sequences: row.get(8),
+            fixed_sequences: row.get(9),
+        })
+        .collect())
 }
 
 /// Creates a schema where it is missing.
@@ -130,7 +211,8 @@ fn columns(session: &Session, table: i64) -> Result<Vec<ExistingColumn>> {
     let sql = "SELECT a.attname::text, format_type(a.atttypid, a.atttypmod), a.attnotnull, \
                       a.atthasdef OR a.attidentity <> '', a.attgenerated <> '', \
                       b.typname::text, CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END, b.typtype::text, \
-                      n.nspname::text \
+                      n.nspname::text, \
+                      (SELECT array_agg(enumlabel::text ORDER BY enumsortorder) FROM pg_enum WHERE enumtypid = b.oid) \
                FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid \
                JOIN pg_type b ON b.oid = CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END \
                JOIN pg_namespace n ON n.oid = b.typnamespace \
@@ -146,6 +228,7 @@ fn columns(session: &Session, table: i64) -> Result<Vec<ExistingColumn>> {
                 name: row.get(0),
                 pg_type: pg_type(&name, modifier, &kind, in_catalog, &type_text),
                 type_text,
+                labels: row.get(9),
                 not_null: row.get(2),
                 has_default: row.get(3),
                 generated: row.get(4),

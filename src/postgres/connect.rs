@@ -5,16 +5,19 @@
 
 use super::refusal::{refused, unreachable};
 use super::session::Session;
+use super::silence::Backend;
 use super::target::{Endpoint, Keepalive, SslMode, Target};
 use super::tls;
 use crate::error::{Error, Kind, Result};
+use crate::model::bounds::{CONNECT_TIMEOUT, KEEPALIVE_COUNT, KEEPALIVE_IDLE, KEEPALIVE_INTERVAL};
 use crate::model::name::literal;
 use deadpool_postgres::{
-    ClientWrapper, Connect, Hook, HookError, Manager, ManagerConfig, PoolError, RecyclingMethod, Runtime as PoolRuntime,
+    ClientWrapper, Connect, Hook, HookError, Manager, ManagerConfig, PoolError, RecyclingMethod,
+    Runtime as PoolRuntime, StatementCache,
 };
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
@@ -57,6 +60,9 @@ pub(super) struct Shared {
     pool: deadpool_postgres::Pool,
     failure: Failure,
     pub target: Target,
+    /// Makes connections beside the pool's, to look at those.
+    pub connector: Connector,
+    backends: Backends,
     pub tls: MakeRustlsConnect,
     settings: PoolSettings,
     /// None once the last of them is gone.
@@ -67,6 +73,10 @@ pub(super) struct Shared {
 
 /// Why the last connection could not be made. The pool's own errors have no room for it.
 type Failure = Arc<Mutex<Option<Error>>>;
+
+/// The server's process behind each connection. The pool has no room for it; a connection's cache of statements is
+/// what nobody else has.
+type Backends = Arc<Mutex<Vec<(Weak<StatementCache>, Backend)>>>;
 
 impl Pool {
     /// Connects to `target` and keeps up to `size` connections; the first is made at once, so that a wrong
@@ -108,25 +118,39 @@ impl Pool {
             tls: tls.clone(),
             failure: failure.clone(),
         };
-        let opening = opening_statements(settings);
+        let opening = opening_statements(settings, &target.keepalive);
         let manager = Manager::from_connect(
             Config::new(),
-            connector,
+            connector.clone(),
             ManagerConfig { recycling_method: RecyclingMethod::Custom(format!("ROLLBACK; RESET ALL; {opening}")) },
         );
-        let (hook_failure, hook_target) = (failure.clone(), target.clone());
+        let backends = Backends::default();
+        let (hook_failure, hook_target, hook_backends) = (failure.clone(), target.clone(), backends.clone());
         let pool = deadpool_postgres::Pool::builder(manager)
             .max_size(size)
             .runtime(PoolRuntime::Tokio1)
             .create_timeout(target.connect_timeout.map(|t| t * attempts_max(target)))
+            // A connection that does not answer any more is replaced.
+            .recycle_timeout(Some(target.connect_timeout.unwrap_or(CONNECT_TIMEOUT)))
             .post_create(Hook::async_fn(move |client: &mut ClientWrapper, _| {
                 let (sql, failure, target) = (opening.clone(), hook_failure.clone(), hook_target.clone());
-                Box::pin(async move { open(client, &sql, &target, &failure).await })
+                let backends = hook_backends.clone();
+                Box::pin(async move { open(client, &sql, &target, &failure, &backends).await })
             }))
             .build()
             .map_err(|e| Error::new(Kind::Bug, "the connection pool cannot be built").cause(e))?;
         let (target, settings) = (target.clone(), settings.clone());
-        let pool = Self(Arc::new(Shared { pool, failure, target, tls, settings, runtime: Some(runtime), is_lone }));
+        let pool = Self(Arc::new(Shared {
+            pool,
+            failure,
+            target,
+            connector,
+            backends,
+            tls,
+            settings,
+            runtime: Some(runtime),
+            is_lone,
+        }));
         drop(pool.session()?);
         Ok(pool)
     }
@@ -134,7 +158,8 @@ impl Pool {
     /// A connection of the pool; waits while all are taken.
     pub fn session(&self) -> Result<Session> {
         let client = self.0.block_on(self.0.pool.get()).map_err(|e| self.0.not_connected(e))?;
-        Ok(Session::new(client, self.0.clone()))
+        let backend = self.0.backend_of(&client);
+        Ok(Session::new(client, backend, self.0.clone()))
     }
 
     /// The target that the pool is connected to.
@@ -162,19 +187,20 @@ impl Shared {
         if self.is_lone { pool.lone_session() } else { pool.session() }
     }
 
+    fn backend_of(&self, client: &ClientWrapper) -> Option<Backend> {
+        let backends = self.backends.lock().unwrap_or_else(PoisonError::into_inner);
+        let cache = Arc::downgrade(&client.statement_cache);
+        backends.iter().find(|(known, _)| known.ptr_eq(&cache)).map(|(_, backend)| backend.clone())
+    }
+
     fn not_connected(&self, error: PoolError) -> Error {
         let known = self.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let places: Vec<_> = self.target.endpoints().map(|e| format!("`{e}`")).collect();
         let (error, known) = match (error, known) {
-            (PoolError::Timeout(_), known) => {
-                let error = Error::new(Kind::Target, format!("no answer from {} in time", places.join(", ")))
-                    .hint("connect_timeout=SECONDS in the connection string waits longer");
-                (error, known)
-            }
+            (PoolError::Timeout(_), known) => (no_answer(&self.target), known),
             (_, Some(known)) => (known, None),
             (PoolError::PostCreateHook(HookError::Backend(e)), None) => (refused(e, "session settings"), None),
             (other, None) => {
-                (Error::new(Kind::Target, format!("no connection to {}", places.join(", "))).cause(other), None)
+                (Error::new(Kind::Target, format!("no connection to {}", places(&self.target))).cause(other), None)
             }
         };
         known.into_iter().fold(error, |error, before| error.fact(format!("before: {before}")))
@@ -192,7 +218,7 @@ impl Drop for Shared {
 }
 
 /// The statements that every session begins with, as one message; the last gives the server's version.
-fn opening_statements(settings: &PoolSettings) -> String {
+fn opening_statements(settings: &PoolSettings, keepalive: &Keepalive) -> String {
     let lock_ms = settings.lock_timeout.map_or(0, |t| t.as_millis().max(1));
     // Of the timeouts that end sessions, some are not known to every version. Lanes are idle in their
     // transactions while they read the source, and a COPY may take hours.
@@ -201,10 +227,25 @@ fn opening_statements(settings: &PoolSettings) -> String {
     format!(
         "SET client_min_messages = warning; SET standard_conforming_strings = on; SET TimeZone = 'UTC'; \
          SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'iso_8601'; SET extra_float_digits = 1; \
-         SET bytea_output = 'hex'; SET lock_timeout = {lock_ms}; SELECT pg_advisory_unlock_all(); \
+         SET bytea_output = 'hex'; SET lock_timeout = {lock_ms}; {} SELECT pg_advisory_unlock_all(); \
          SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN ({}); \
          SELECT current_setting('server_version_num')",
+        server_keepalive(keepalive),
         timeouts.join(", ")
+    )
+}
+
+// The server asks in its turn whether our machine is still there: ours may vanish too, and its sessions would keep the
+// run's locks for the two hours that systems wait. A unix socket takes the settings and has no use for them.
+fn server_keepalive(settings: &Keepalive) -> String {
+    if settings.off {
+        return String::new();
+    }
+    let idle = settings.idle.unwrap_or(KEEPALIVE_IDLE).as_secs();
+    let interval = settings.interval.unwrap_or(KEEPALIVE_INTERVAL).as_secs();
+    let count = settings.count.unwrap_or(KEEPALIVE_COUNT);
+    format!(
+        "SET tcp_keepalives_idle = {idle}; SET tcp_keepalives_interval = {interval}; SET tcp_keepalives_count = {count};"
     )
 }
 
@@ -214,12 +255,29 @@ async fn open(
     sql: &str,
     target: &Target,
     failure: &Failure,
+    backends: &Backends,
 ) -> std::result::Result<(), HookError> {
-    let messages = client.simple_query(sql).await.map_err(HookError::Backend)?;
-    let version = messages.iter().rev().find_map(|message| match message {
-        SimpleQueryMessage::Row(row) => row.get(0)?.parse::<i32>().ok(),
-        _ => None,
-    });
+    let sql = format!("{}; {sql}", Backend::WHO);
+    let asked = client.simple_query(&sql);
+    let asked = match target.connect_timeout {
+        // A server may let us in and then fall silent; being let in is not yet being connected.
+        Some(patience) => tokio::time::timeout(patience, asked).await.map_err(|_| {
+            note(failure, no_answer(target));
+            HookError::message("no answer")
+        })?,
+        None => asked.await,
+    };
+    let messages = asked.map_err(HookError::Backend)?;
+    let rows: Vec<_> = messages
+        .iter()
+        .filter_map(|message| if let SimpleQueryMessage::Row(row) = message { Some(row) } else { None })
+        .collect();
+    if let Some(backend) = rows.first().and_then(|row| Backend::of(row)) {
+        let mut known = backends.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|(cache, _)| cache.strong_count() > 0);
+        known.push((Arc::downgrade(&client.statement_cache), backend));
+    }
+    let version = rows.last().and_then(|row| row.get(0)?.parse::<i32>().ok());
     if version.is_some_and(|v| v >= VERSION_NUM_MIN) {
         return Ok(());
     }
@@ -229,6 +287,15 @@ async fn open(
         .hint("name a newer server, or upgrade this one first");
     note(failure, error);
     Err(HookError::message("server too old"))
+}
+
+fn no_answer(target: &Target) -> Error {
+    Error::new(Kind::Target, format!("no answer from {} in time", places(target)))
+        .hint("connect_timeout=SECONDS in the connection string waits longer")
+}
+
+fn places(target: &Target) -> String {
+    target.endpoints().map(|e| format!("`{e}`")).collect::<Vec<_>>().join(", ")
 }
 
 fn note(failure: &Failure, error: Error) {
@@ -241,8 +308,9 @@ fn attempts_max(target: &Target) -> u32 {
 }
 
 /// Makes connections: tries the target's servers in order.
-struct Connector {
-    target: Target,
+#[derive(Clone)]
+pub(super) struct Connector {
+    pub target: Target,
     settings: PoolSettings,
     tls: MakeRustlsConnect,
     failure: Failure,
@@ -266,9 +334,9 @@ impl Connector {
         } as usize;
         let mut before: Vec<String> = Vec::new();
         for i in 0..count {
-            let (endpoint, password) = &self.target.endpoints[(first + i) % count];
-            let config = self.config(endpoint, password.as_ref().map(super::target::Secret::reveal));
-            match self.one_server(endpoint, config).await {
+            let number = (first + i) % count;
+            let endpoint = &self.target.endpoints[number].0;
+            match self.server(number).await {
                 Ok(connected) => {
                     self.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
                     return Ok(connected);
@@ -282,6 +350,13 @@ impl Connector {
             }
         }
         Err(no_server())
+    }
+
+    /// The server of this number among the target's.
+    pub async fn server(&self, number: usize) -> Connected {
+        let (endpoint, password) = &self.target.endpoints[number];
+        let config = self.config(endpoint, password.as_ref().map(super::target::Secret::reveal));
+        self.one_server(endpoint, config).await
     }
 
     /// One server, by the ways that the `sslmode` allows.
@@ -343,15 +418,11 @@ impl Connector {
 
 fn keep_alive(config: &mut Config, settings: &Keepalive) {
     config.keepalives(!settings.off);
-    if let Some(idle) = settings.idle {
-        config.keepalives_idle(idle);
-    }
-    if let Some(interval) = settings.interval {
-        config.keepalives_interval(interval);
-    }
-    if let Some(count) = settings.count {
-        config.keepalives_retries(count);
-    }
+    config.keepalives_idle(settings.idle.unwrap_or(KEEPALIVE_IDLE));
+    config.keepalives_interval(settings.interval.unwrap_or(KEEPALIVE_INTERVAL));
+    config.keepalives_retries(settings.count.unwrap_or(KEEPALIVE_COUNT));
+    // None by default: Linux counts with it also how long a server takes nothing, and one that waits for a lock in the
+    // middle of a COPY takes nothing for as long as that lasts (tcp(7), TCP_USER_TIMEOUT; tcp_probe_timer).
     if let Some(timeout) = settings.user_timeout {
         config.tcp_user_timeout(timeout);
     }

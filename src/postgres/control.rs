@@ -9,6 +9,7 @@ use crate::model::bounds::BATCH_BYTES;
 use crate::model::event::LedgerLine;
 use crate::model::name::qualified;
 use crate::model::plan::Plan;
+use crate::model::policy::{Place, Reject};
 use crate::model::profile::TableProfile;
 use crate::model::range::Range;
 use std::collections::{HashMap, HashSet};
@@ -18,6 +19,9 @@ use uuid::Uuid;
 pub const FORMAT: i32 = 2;
 
 const DDL: &str = include_str!("control.sql");
+
+const SCHEMA: &str = "CREATE SCHEMA lite2pg; COMMENT ON SCHEMA lite2pg IS \
+    'Runs of lite2pg: plans, checkpoints, originals. May be dropped when no way back is wanted.'";
 
 /// Where a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,18 +103,24 @@ pub fn create(tx: &Transaction<'_>) -> Result<()> {
     if exists(tx)? {
         return upgrade(tx);
     }
-    tx.batch(DDL).map_err(|e| {
+    let there = "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = 'lite2pg')";
+    let schema = if tx.query_one(there, &[])?.get(0) { Ok(()) } else { tx.batch(SCHEMA) };
+    schema.and_then(|()| tx.batch(DDL)).map_err(|e| {
         e.context("the control schema `lite2pg` cannot be created on the target")
             .state("nothing was written")
             .hint("the role needs CREATE on the database: GRANT CREATE ON DATABASE … TO …")
     })
 }
 
-// What version 0.1 and its format 1 left behind gets the columns that came later.
+// What earlier versions left behind gets what came later. Asked first: the statements need the schema's owner.
 fn upgrade(tx: &Transaction<'_>) -> Result<()> {
     let sql = "SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'lite2pg.range'::regclass \
-               AND attname = 'digest' AND NOT attisdropped)";
-    if tx.query_one(sql, &[])?.get(0) { Ok(()) } else { tx.batch("ALTER TABLE lite2pg.range ADD COLUMN digest bytea") }
+               AND attname = 'digest' AND NOT attisdropped), to_regclass('lite2pg.reject') IS NOT NULL";
+    let row = tx.query_one(sql, &[])?;
+    if !row.get::<_, bool>(0) {
+        tx.batch("ALTER TABLE lite2pg.range ADD COLUMN digest bytea")?;
+    }
+    if row.get(1) { Ok(()) } else { tx.batch(DDL) }
 }
 
 /// Whether the control schema is there.
@@ -185,6 +195,13 @@ pub fn latest(session: &Session, schema: &str) -> Result<Option<RunRecord>> {
     }))
 }
 
+/// The options of the latest run into a schema that was not abandoned.
+pub fn latest_options(session: &Session, schema: &str) -> Result<Option<String>> {
+    let sql =
+        "SELECT options FROM lite2pg.run WHERE target_schema = $1 AND state <> 'abandoned' ORDER BY id DESC LIMIT 1";
+    Ok(session.query_opt(sql, &[&schema])?.map(|row| row.get(0)))
+}
+
 /// Writes a new run.
 pub fn insert(session: &Session, run: &RunRecord) -> Result<()> {
     let (plan, profiles) = (json(&run.plan), json(&run.profiles));
@@ -223,9 +240,17 @@ pub fn replan(
     for sql in [
         "DELETE FROM lite2pg.range WHERE run = $1::text::uuid AND table_name = ANY ($2)",
         "DELETE FROM lite2pg.original WHERE run = $1::text::uuid AND table_name = ANY ($2)",
+        "DELETE FROM lite2pg.reject WHERE run = $1::text::uuid AND table_name = ANY ($2)",
     ] {
         tx.execute(sql, &[&id, &tables])?;
     }
+    Ok(())
+}
+
+/// Replaces the plan and the options of a run, for a start that goes on with it under other policies.
+pub fn change_plan(session: &Session, run: Uuid, plan: &Plan, options: &str) -> Result<()> {
+    let sql = "UPDATE lite2pg.run SET plan = $2::text::jsonb, options = $3 WHERE id = $1::text::uuid";
+    session.execute(sql, &[&run.to_string(), &json(plan), &options])?;
     Ok(())
 }
 
@@ -368,6 +393,70 @@ pub fn record_originals(tx: &Transaction<'_>, run: Uuid, table: &str, originals:
     copy.send(batch.into())?;
     copy.finish()?;
     Ok(())
+}
+
+/// Writes down rows that were set aside, in the transaction of those of their range that were not.
+pub fn record_rejects(tx: &Transaction<'_>, run: Uuid, table: &str, rejects: &[Reject]) -> Result<()> {
+    // A few thousand at a time: a statement's text and arrays stay small.
+    for part in rejects.chunks(4096) {
+        let keys: Vec<i64> = part.iter().map(|r| r.place.key).collect();
+        let nths: Vec<i64> = part.iter().map(|r| r.place.nth).collect();
+        let columns: Vec<Option<&str>> = part.iter().map(|r| r.column.as_deref()).collect();
+        let reasons: Vec<&str> = part.iter().map(|r| r.reason.as_str()).collect();
+        let codes: Vec<Option<&str>> = part.iter().map(|r| r.sqlstate.as_deref()).collect();
+        tx.execute(
+            "INSERT INTO lite2pg.reject (run, table_name, key, nth, column_name, reason, sqlstate) \
+             SELECT $1::text::uuid, $2, r.* FROM unnest($3::int8[], $4::int8[], $5::text[], $6::text[], $7::text[]) r",
+            &[&run.to_string(), &table, &keys, &nths, &columns, &reasons, &codes],
+        )?;
+    }
+    Ok(())
+}
+
+/// Forgets the rows of a table that were set aside, in the transaction that says anew which they are.
+pub fn forget_rejects(tx: &Transaction<'_>, run: Uuid, table: &str) -> Result<()> {
+    let sql = "DELETE FROM lite2pg.reject WHERE run = $1::text::uuid AND table_name = $2";
+    tx.execute(sql, &[&run.to_string(), &table])?;
+    Ok(())
+}
+
+/// Adds rows that came later to a range of their table: its number of rows and bytes, its ledger and its digest, which
+/// `merged` makes of the one that is there. A table has at least one range once its run is done.
+pub fn add_to_range(
+    tx: &Transaction<'_>,
+    run: Uuid,
+    table: &str,
+    (rows, bytes): (u64, u64),
+    ledger: &[LedgerLine],
+    merged: impl Fn(&[u8]) -> Option<Vec<u8>>,
+) -> Result<()> {
+    let sql = "SELECT ctid::text, digest FROM lite2pg.range WHERE run = $1::text::uuid AND table_name = $2 \
+               ORDER BY lo NULLS FIRST LIMIT 1 FOR UPDATE";
+    let row = tx.query_one(sql, &[&run.to_string(), &table])?;
+    let digest = row.get::<_, Option<Vec<u8>>>(1).and_then(|stored| merged(&stored));
+    tx.execute(
+        "UPDATE lite2pg.range SET rows = rows + $2, bytes = bytes + $3, digest = $4, ledger = ledger || $5::text::jsonb \
+         WHERE ctid = $1::text::tid",
+        &[&row.get::<_, String>(0), &(rows as i64), &(bytes as i64), &digest, &json(&ledger)],
+    )?;
+    Ok(())
+}
+
+/// The rows of a run that were set aside, by table and in the tables' own order. Where the control schema is of a
+/// version that set no row aside, there are none.
+pub fn rejects(session: &Session, run: Uuid) -> Result<HashMap<String, Vec<Reject>>> {
+    let mut all: HashMap<String, Vec<Reject>> = HashMap::new();
+    if !session.query_one("SELECT to_regclass('lite2pg.reject') IS NOT NULL", &[])?.get::<_, bool>(0) {
+        return Ok(all);
+    }
+    let sql = "SELECT table_name, key, nth, column_name, reason, sqlstate FROM lite2pg.reject \
+               WHERE run = $1::text::uuid ORDER BY table_name, key, nth";
+    for row in session.query(sql, &[&run.to_string()])? {
+        let place = Place { key: row.get(1), nth: row.get(2) };
+        let reject = Reject { place, column: row.get(3), reason: row.get(4), sqlstate: row.get(5) };
+        all.entry(row.get(0)).or_default().push(reject);
+    }
+    Ok(all)
 }
 
 /// The ranges of a run that are on the target, by table.

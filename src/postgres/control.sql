@@ -1,7 +1,5 @@
 -- What lite2pg keeps in the target about its runs. Every statement can be run again.
-CREATE SCHEMA IF NOT EXISTS lite2pg;
-COMMENT ON SCHEMA lite2pg IS 'Runs of lite2pg: plans, checkpoints, originals. May be dropped when no way back is wanted.';
-
+-- The schema itself is there: by the program, or by whoever made it for a role that may create none.
 CREATE TABLE IF NOT EXISTS lite2pg.run (
     id            uuid PRIMARY KEY,
     format        integer NOT NULL,
@@ -43,6 +41,19 @@ CREATE TABLE IF NOT EXISTS lite2pg.original (
     bytes       bytea NOT NULL
 );
 CREATE INDEX IF NOT EXISTS original_run_table_name_key_idx ON lite2pg.original (run, table_name, key);
+
+-- Rows that were set aside: which, and why. Their values are in the source, and in the files that list them.
+CREATE TABLE IF NOT EXISTS lite2pg.reject (
+    run         uuid NOT NULL REFERENCES lite2pg.run ON DELETE CASCADE,
+    table_name  text NOT NULL,
+    key         bigint NOT NULL,
+    -- The row's number among those of its key; 0 wherever the key is a rowid.
+    nth         bigint NOT NULL,
+    column_name text,
+    reason      text NOT NULL,
+    sqlstate    text
+);
+CREATE INDEX IF NOT EXISTS reject_run_table_name_key_idx ON lite2pg.reject (run, table_name, key);
 
 -- Foreign keys of tables that were there, dropped while rows move; a row goes when its key is put back.
 CREATE TABLE IF NOT EXISTS lite2pg.foreign_key (

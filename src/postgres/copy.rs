@@ -3,7 +3,6 @@
 //! Owns the conversation, not the format: what the bytes mean is up to the caller. A COPY into the server
 //! that is dropped is aborted.
 
-use super::refusal::refused;
 use super::session::Session;
 use crate::error::Result;
 use crate::model::bounds::COPY_MESSAGE_BYTES_MAX;
@@ -32,7 +31,7 @@ impl<'a> CopyIn<'a> {
         let client = session.client()?;
         let mut copy = Self { session, sink: None, is_complete: false, sql: sql.to_owned() };
         // From here on a refusal drops the copy, which looks after the connection.
-        let sink = session.block_on(client.copy_in(sql)).map_err(|e| refused(e, sql))?;
+        let sink = session.wait(sql, client.copy_in(sql))?;
         copy.sink = Some(Box::pin(sink));
         Ok(copy)
     }
@@ -44,23 +43,26 @@ impl<'a> CopyIn<'a> {
     /// comes. An error here means that the connection is gone.
     pub fn send(&mut self, mut bytes: Bytes) -> Result<()> {
         let Some(sink) = &mut self.sink else { return Ok(()) };
-        let sent = self.session.block_on(async {
-            while bytes.len() > COPY_MESSAGE_BYTES_MAX {
-                sink.feed(bytes.split_to(COPY_MESSAGE_BYTES_MAX)).await?;
+        while !bytes.is_empty() {
+            // Each piece has the patience with a silent server for itself.
+            let piece = bytes.split_to(bytes.len().min(COPY_MESSAGE_BYTES_MAX));
+            let Err(closed) = self.session.wait(&self.sql, sink.feed(piece)) else { continue };
+            if self.session.is_given_up() {
+                return Err(closed);
             }
-            if bytes.is_empty() { Ok(()) } else { sink.feed(bytes).await }
-        });
-        // The driver only knows that its queue is closed; the end of the conversation may know why.
-        sent.map_err(|closed| match self.session.block_on(sink.as_mut().finish()) {
-            Err(e) if e.as_db_error().is_some() => refused(e, &self.sql),
-            _ => refused(closed, &self.sql),
-        })
+            // The driver only knows that its queue is closed; the end of the conversation may know why.
+            return Err(match self.session.wait(&self.sql, sink.as_mut().finish()) {
+                Err(told) if told.sqlstate().is_some() => told,
+                _ => closed,
+            });
+        }
+        Ok(())
     }
 
     /// Ends the COPY; gives the number of rows that the server took.
     pub fn finish(mut self) -> Result<u64> {
         let Some(sink) = &mut self.sink else { return Ok(0) };
-        let rows = self.session.block_on(sink.as_mut().finish()).map_err(|e| refused(e, &self.sql))?;
+        let rows = self.session.wait(&self.sql, sink.as_mut().finish())?;
         self.is_complete = true;
         Ok(rows)
     }
@@ -87,7 +89,7 @@ pub struct CopyOut<'a> {
 
 impl<'a> CopyOut<'a> {
     pub(super) fn start(session: &'a Session, sql: &str) -> Result<Self> {
-        let stream = session.block_on(session.client()?.copy_out(sql)).map_err(|e| refused(e, sql))?;
+        let stream = session.wait(sql, session.client()?.copy_out(sql))?;
         Ok(Self { session, stream: Box::pin(stream), ready: VecDeque::new(), is_done: false, sql: sql.to_owned() })
     }
 
@@ -126,7 +128,7 @@ impl<'a> CopyOut<'a> {
             }
             Poll::Ready(Ok(()))
         });
-        self.session.block_on(fetched).map_err(|e| refused(e, &self.sql))
+        self.session.wait(&self.sql, fetched)
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Knows the plan and PostgreSQL's grammar; runs nothing.
 
-use crate::model::name::{qualified, quoted};
+use crate::model::name::{qualified, quoted, steers};
 use crate::model::plan::{CheckPlan, ForeignKeyPlan, IndexPlan, KeyPlan, Plan, TablePlan, ViewPlan};
 use std::fmt::Write as _;
 
@@ -179,6 +179,15 @@ pub fn create_stage(schema: &str, table: &TablePlan) -> String {
     )
 }
 
+/// Empties the stage for other rows.
+#[must_use]
+pub fn empty_stage() -> String {
+    format!("TRUNCATE {STAGE}")
+}
+
+/// Constraints that wait for the end of a transaction are asked with each statement.
+pub const CHECK_AT_ONCE: &str = "SET CONSTRAINTS ALL IMMEDIATE";
+
 /// Moves the staged rows into the target. `key` is empty where the table has none.
 #[must_use]
 pub fn insert_from_stage(schema: &str, table: &TablePlan, key: &[String], update: bool) -> String {
@@ -199,9 +208,14 @@ pub fn insert_from_stage(schema: &str, table: &TablePlan, key: &[String], update
     )
 }
 
-/// Everything that the plan creates, in order, as a script to read.
+/// Everything that the plan creates, in order, as a script to read and to run. It holds no character that steers a
+/// terminal: names and literals that have one are written by its code.
 #[must_use]
 pub fn script(plan: &Plan) -> String {
+    spelled(&statements(plan))
+}
+
+fn statements(plan: &Plan) -> String {
     let schema = &plan.schema;
     let mut all = vec![create_schema(schema)];
     let made = || plan.tables.iter().filter(|t| !t.existing);
@@ -233,6 +247,73 @@ pub fn script(plan: &Plan) -> String {
     all.join(";\n")
 }
 
+/// The same SQL with the characters of quoted names and literals that steer a terminal written by their codes
+/// (<https://www.postgresql.org/docs/current/sql-syntax-lexical.html>, `U&"…"` and `E'…'`).
+fn spelled(sql: &str) -> String {
+    let mut out = String::with_capacity(sql.len());
+    let mut rest = sql;
+    while let Some(start) = rest.find(['"', '\'']) {
+        let is_name = rest[start..].starts_with('"');
+        // An E that belongs to a word, as in `LIKE'…'`, says nothing.
+        let e = rest[..start].strip_suffix('E').filter(|_| !is_name);
+        let is_escaped = e.is_some_and(|before| !before.ends_with(|c: char| c.is_alphanumeric() || c == '_'));
+        let (before, token) = (&rest[..start], &rest[start..start + token_length(&rest[start..], is_escaped)]);
+        rest = &rest[start + token.len()..];
+        out.push_str(before);
+        if !token.chars().any(steers) {
+            out.push_str(token);
+            continue;
+        }
+        out.push_str(match (is_name, is_escaped) {
+            (true, _) => "U&",
+            (false, false) => "E",
+            (false, true) => "",
+        });
+        for c in token.chars() {
+            let _ = match c {
+                c if steers(c) && is_name => write!(out, "\\{:04x}", u32::from(c)),
+                c if steers(c) => write!(out, "\\u{:04x}", u32::from(c)),
+                '\\' if !is_escaped => write!(out, "\\\\"),
+                c => write!(out, "{c}"),
+            };
+        }
+    }
+    out + rest
+}
+
+/// How long a quoted name or literal is. A quote that is doubled goes on, and one behind a backslash of `E'…'`.
+fn token_length(text: &str, is_escaped: bool) -> usize {
+    let bytes = text.as_bytes();
+    let mut at = 1;
+    while at < bytes.len() {
+        match bytes[at] {
+            b'\\' if is_escaped => at += 2,
+            b if b == bytes[0] && bytes.get(at + 1) == Some(&b) => at += 2,
+            b if b == bytes[0] => return at + 1,
+            _ => at += 1,
+        }
+    }
+    bytes.len()
+}
+
 fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
     names.map(quoted).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_holds_no_character_that_steers_a_terminal_and_means_the_same() {
+        for (sql, want) in [
+            ("CREATE \"a\" (\n  \"b\" text DEFAULT 'it''s')", "CREATE \"a\" (\n  \"b\" text DEFAULT 'it''s')"),
+            ("\"a\u{1b}[31m\\ \"\"x\"", "U&\"a\\001b[31m\\\\ \"\"x\""),
+            ("'a\u{9b}\\''', 'b'", "E'a\\u009b\\\\''', 'b'"),
+            ("E'a\\\\\r\\'', \"\t\", \"c\"", "E'a\\\\\\u000d\\'', U&\"\\0009\", \"c\""),
+            ("\"no end\u{7}", "U&\"no end\\0007"),
+        ] {
+            assert_eq!(spelled(sql), want);
+        }
+    }
 }

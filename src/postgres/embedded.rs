@@ -8,8 +8,10 @@ use super::environment::Environment;
 use super::programs;
 use super::target::Target;
 use crate::error::{Error, Kind, Result};
+use crate::files;
+use crate::model::name::for_shell;
 use std::fs::{self, Permissions};
-use std::io::Write;
+use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -129,7 +131,10 @@ impl Embedded {
     /// Leaves the server running when this process ends, and its directory with it.
     pub fn keep(mut self) -> Result<Kept> {
         let failed = |e| Error::new(Kind::Failed, "the server cannot be left running").cause(e);
-        fs::write(self.dir.path().join("keep"), "").map_err(failed)?;
+        match files::create(&self.dir.path().join("keep")) {
+            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(failed(e)),
+            _ => {}
+        }
         if let Some(mut leash) = self.leash.take() {
             leash.write_all(b"keep\n").map_err(failed)?;
         }
@@ -138,7 +143,11 @@ impl Embedded {
             dir.disable_cleanup(true);
         }
         let data = self.dir.path().join("data");
-        let pg_ctl = format!("{} -D {} stop -m fast", for_shell(&self.bin.join("pg_ctl")), for_shell(&data));
+        let pg_ctl = format!(
+            "{} -D {} stop -m fast",
+            for_shell(&self.bin.join("pg_ctl").display().to_string()),
+            for_shell(&data.display().to_string())
+        );
         Ok(Kept {
             target: self.target.clone(),
             dir: self.dir.path().to_owned(),
@@ -207,13 +216,6 @@ impl Drop for Embedded {
             self.dir.disable_cleanup(true);
         }
     }
-}
-
-/// A path as one word of a shell command.
-fn for_shell(path: &Path) -> String {
-    let path = path.display().to_string();
-    let is_plain = path.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_./".contains(&b));
-    if is_plain { path } else { format!("'{}'", path.replace('\'', r"'\''")) }
 }
 
 /// An empty directory that only its owner may enter, and the owner where that is not us.
@@ -288,8 +290,7 @@ fn write_configuration(dir: &Path, socket_dir: &Path, options: &EmbeddedOptions,
         None => Ok(()),
     };
     let write = |path: PathBuf, content: &str| {
-        fs::write(&path, content)?;
-        fs::set_permissions(&path, Permissions::from_mode(0o600))?;
+        files::create(&path)?.write_all(content.as_bytes())?;
         hand_over(&path)
     };
     let socket = format!("\"{}\"", socket_dir.display());
@@ -334,7 +335,7 @@ fn write_configuration(dir: &Path, socket_dir: &Path, options: &EmbeddedOptions,
 fn command(bin: &Path, dir: &Path, socket_dir: &Path, owner: Option<&Owner>) -> Result<Command> {
     let log = dir.join("log");
     let failed = |e| Error::new(Kind::Failed, format!("the server's log `{}` cannot be made", log.display())).cause(e);
-    let log_file = fs::File::create(&log).map_err(failed)?;
+    let log_file = files::create(&log).map_err(failed)?;
     let errors = log_file.try_clone().map_err(failed)?;
     let mut command = Command::new("/bin/sh");
     command.arg("-c").arg(SCRIPT).arg("sh").arg(bin).arg(dir).arg(socket_dir);

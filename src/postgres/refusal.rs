@@ -13,7 +13,7 @@ use tokio_postgres::error::{DbError, ErrorPosition};
 const STATEMENT_CHARS_MAX: usize = 100;
 
 /// What to do when a connection is gone.
-const AGAIN: &str = "the server's log says why; when it takes connections again, run the same command again";
+pub(super) const AGAIN: &str = "the server's log says why; when it takes connections again, run the same command again";
 
 /// Whether the error says that the server stopped answering, so that a new connection may help.
 #[must_use]
@@ -39,6 +39,16 @@ pub fn refused_column(error: &Error) -> Option<String> {
     Some(column.split_once(':').map_or(column, |(name, _)| name).to_owned())
 }
 
+/// The line of a COPY, from 1, at which the server refused it, where it tells one: its context has `COPY t, line 3`.
+/// In the binary format a line is a row.
+#[must_use]
+pub fn refused_line(error: &Error) -> Option<usize> {
+    let place =
+        error.facts().iter().find_map(|f| f.split_once("COPY ")).filter(|(head, _)| head.starts_with("where: "));
+    let (_, line) = place?.1.rsplit_once(", line ")?;
+    line.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+}
+
 /// An error of a statement. `sql` is shown by its first line; it never holds values of rows.
 pub(super) fn refused(error: tokio_postgres::Error, sql: &str) -> Error {
     let Some(db) = error.as_db_error() else { return not_said_by_the_server(error, sql) };
@@ -48,7 +58,12 @@ pub(super) fn refused(error: tokio_postgres::Error, sql: &str) -> Error {
     for fact in facts(db, sql) {
         out = out.fact(fact);
     }
-    match db.hint() {
+    for words in withheld(db) {
+        out = out.withheld(words);
+    }
+    match db.hint().filter(|_| !is_of_a_function(db)) {
+        // The server's own hint is to check.
+        _ if code == "53100" => out.hint("make room on the server's disk, then run the same command again"),
         Some(hint) => out.hint(hint),
         None if kind == Kind::Target => out.hint(AGAIN),
         None => out,
@@ -81,7 +96,8 @@ fn facts(db: &DbError, sql: &str) -> Vec<String> {
     match db.position() {
         Some(ErrorPosition::Original(at)) => facts.push(format!("at character {at} of the statement")),
         Some(ErrorPosition::Internal { position, query }) => {
-            facts.push(format!("at character {position} of {}", first_line(query)));
+            // Statements of functions may be put together from values.
+            facts.push(format!("at character {position} of a statement of {} characters", query.chars().count()));
         }
         None => {}
     }
@@ -92,8 +108,10 @@ fn facts(db: &DbError, sql: &str) -> Vec<String> {
     if !named.is_empty() {
         facts.push(named.join(", "));
     }
-    facts.extend(db.detail().map(|detail| format!("detail: {}", without_row(detail, db.code().code()))));
-    facts.extend(db.where_().map(|context| format!("where: {}", without_data(context))));
+    let detail = db.detail().filter(|_| !is_of_a_function(db));
+    facts.extend(detail.map(|detail| format!("detail: {}", without_row(detail, db.code().code()))));
+    let place = db.where_().map(without_data).filter(|place| !place.is_empty());
+    facts.extend(place.map(|place| format!("where: {place}")));
     facts
 }
 
@@ -102,6 +120,8 @@ fn shown(sql: &str) -> Option<String> {
     if sql.is_empty() || hides("password") {
         return None;
     }
+    // What follows are a row's values.
+    let sql = sql.split_once(" VALUES ").map_or(sql, |(head, _)| head);
     Some(format!("statement: {}", first_line(sql)))
 }
 
@@ -113,20 +133,51 @@ fn first_line(sql: &str) -> String {
     }
 }
 
-/// The server's message. Class 22 (data exceptions) quotes the value that it stumbled over.
+/// All that the server said where it may have quoted a row.
+fn withheld(db: &DbError) -> Vec<String> {
+    let code = db.code().code();
+    if !["22", "23"].iter().any(|class| code.starts_with(class)) && !is_of_a_function(db) {
+        return Vec::new();
+    }
+    let parts = [("message", Some(db.message())), ("detail", db.detail()), ("hint", db.hint()), ("where", db.where_())];
+    parts.iter().filter_map(|(what, words)| Some(format!("{what}, as the server wrote it: {}", (*words)?))).collect()
+}
+
+/// Whether somebody's own trigger or function had the word: it may put any value into what it raises.
+fn is_of_a_function(db: &DbError) -> bool {
+    // The routine's name is not translated, the context is.
+    let raises =
+        ["exec_stmt_raise", "exec_stmt_assert", "PLy_elog_impl", "PLy_output", "do_util_elog", "plperl_spi_prepare"];
+    db.code().code().starts_with("P0")
+        || db.routine().is_some_and(|routine| raises.contains(&routine))
+        || db.where_().is_some_and(|context| context.contains(" function ") || context.contains("PL/"))
+}
+
+/// The quotes that the server's translations put around values.
+const QUOTES: [char; 12] = ['"', '«', '»', '„', '“', '”', '‘', '’', '「', '『', '‹', '›'];
+
+/// The server's message. Class 22 (data exceptions) quotes the value that it stumbled over, in the server's language.
 fn message_of(db: &DbError) -> String {
     let message = db.message();
-    if !db.code().code().starts_with("22") {
-        return message.to_owned();
+    if is_of_a_function(db) {
+        return "a trigger or function of the database raised an error (its words may hold values: hidden)".to_owned();
     }
-    match message.find(": \"") {
-        Some(at) => format!("{}: (value hidden)", &message[..at]),
-        None => match (message.find("value \""), message.rfind('"')) {
-            (Some(start), Some(end)) if end > start + 6 => {
-                format!("{}value (hidden){}", &message[..start], &message[end + 1..])
-            }
-            _ => message.to_owned(),
-        },
+    if db.code().code().starts_with("22") { without_value(message) } else { message.to_owned() }
+}
+
+fn without_value(message: &str) -> String {
+    if let Some(at) = message.find(": \"") {
+        return format!("{}: (value hidden)", &message[..at]);
+    }
+    if let (Some(start), Some(end)) = (message.find("value \""), message.rfind('"'))
+        && end > start + 6
+    {
+        return format!("{}value (hidden){}", &message[..start], &message[end + 1..]);
+    }
+    // A name of a type stands in quotes too where the server does not speak English: less is said then.
+    match message.find(QUOTES) {
+        Some(at) if !message.is_ascii() => format!("{}(value hidden)", &message[..at]),
+        _ => message.to_owned(),
     }
 }
 
@@ -135,23 +186,37 @@ fn without_row(detail: &str, code: &str) -> String {
     if !code.starts_with("22") && !code.starts_with("23") {
         return detail.to_owned();
     }
-    let opening = detail.find(")=(").map(|at| at + 3).or_else(|| detail.find("contains (").map(|at| at + 10));
-    if let (Some(start), Some(end)) = (opening, detail.rfind(')')) {
-        return format!("{}values hidden{}", &detail[..start.min(end)], &detail[end..]);
+    // In every language the row stands in brackets: `enthält (…)`.
+    let opening = detail.find(")=(").map(|at| at + 3).or_else(|| detail.find('(').map(|at| at + 1));
+    if let Some(start) = opening {
+        let end = detail.rfind(')').filter(|end| *end >= start).unwrap_or(detail.len());
+        return format!("{}values hidden{}", &detail[..start], &detail[end..]);
     }
-    match (detail.find('"'), detail.rfind('"')) {
-        (Some(start), Some(end)) if end > start => format!("{}(hidden){}", &detail[..start], &detail[end + 1..]),
+    let last = detail.char_indices().rfind(|(_, c)| QUOTES.contains(c));
+    match (detail.find(QUOTES), last) {
+        (Some(start), Some((end, c))) if end > start => {
+            format!("{}(hidden){}", &detail[..start], &detail[end + c.len_utf8()..])
+        }
         _ => detail.to_owned(),
     }
 }
 
-/// A context without the data that COPY and the JSON reader quote after a colon.
+/// Beginnings of lines of a context; others are the rest of a value or statement that holds line breaks.
+const PLACES: [&str; 5] = ["COPY ", "JSON data", "PL/", "SQL ", "parallel worker"];
+
+/// A context without the data that COPY and the JSON reader quote after a colon, and functions in their statements.
 fn without_data(context: &str) -> String {
-    let lines = context.lines().map(|line| match line.split_once(": ") {
-        Some((place, _)) if line.starts_with("COPY ") || line.starts_with("JSON data") => place,
-        _ => line,
-    });
-    lines.collect::<Vec<_>>().join("; ")
+    let mut places = Vec::new();
+    for line in context.lines().filter(|line| PLACES.iter().any(|place| line.starts_with(place))) {
+        let is_copy = line.starts_with("COPY ");
+        let end = if is_copy { line.find(": ") } else { line.find(": ").or_else(|| line.find(QUOTES)) };
+        places.push(line[..end.unwrap_or(line.len())].trim_end());
+        // Ours is the outermost place: what follows is the value that it quotes.
+        if is_copy {
+            break;
+        }
+    }
+    places.join("; ")
 }
 
 /// A server that could not be reached, or did not let us in.
@@ -168,6 +233,7 @@ pub(super) fn unreachable(error: tokio_postgres::Error, target: &Target, endpoin
     }
     let Some(kind) = io_kind(&error) else {
         return Error::new(Kind::Target, format!("the server at `{endpoint}` cannot be spoken with: {text}"))
+            .hint("is this a PostgreSQL server? Its log says why it hung up")
             .cause(error);
     };
     let described = |what: &str, hint: &str| Error::new(Kind::Target, format!("{what} `{endpoint}`")).hint(hint);
@@ -289,6 +355,10 @@ fn no_tls(error: tokio_postgres::Error, target: &Target, endpoint: &Endpoint) ->
             format!("the certificate of the server at `{endpoint}` has expired"),
             "renew it on the server, and check this machine's clock",
         ),
+        Some(rustls::Error::InvalidCertificate(C::NotValidYet | C::NotValidYetContext { .. })) => described(
+            format!("the certificate of the server at `{endpoint}` is not valid yet"),
+            "check this machine's clock, and the certificate's dates",
+        ),
         Some(rustls::Error::AlertReceived(_)) => described(
             format!("the server at `{endpoint}` broke off the TLS handshake"),
             "does it ask for a client certificate? sslcert=PATH sslkey=PATH",
@@ -318,4 +388,75 @@ fn rustls_error(error: &tokio_postgres::Error) -> Option<&rustls::Error> {
 
 fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
     std::iter::successors(Some(error), |e: &&'a (dyn StdError + 'static)| (*e).source())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_hidden_in_every_language_of_the_server() {
+        for (message, shown) in [
+            (
+                "invalid input syntax for type integer: \"secret\"",
+                "invalid input syntax for type integer: (value hidden)",
+            ),
+            ("value \"99\" is out of range for type smallint", "value (hidden) is out of range for type smallint"),
+            ("invalid byte sequence for encoding \"UTF8\": 0x00", "invalid byte sequence for encoding \"UTF8\": 0x00"),
+            ("value too long for type character varying(3)", "value too long for type character varying(3)"),
+            (
+                "ungültige Eingabesyntax für Typ integer: »secret«",
+                "ungültige Eingabesyntax für Typ integer: (value hidden)",
+            ),
+            (
+                "la sintaxis de entrada no es válida para tipo integer: «secret»",
+                "la sintaxis de entrada no es válida para tipo integer: (value hidden)",
+            ),
+            ("値\"99\"は型integerの範囲外です", "値(value hidden)"),
+        ] {
+            assert_eq!(without_value(message), shown);
+        }
+    }
+
+    #[test]
+    fn a_row_is_hidden_in_every_language_of_the_server() {
+        for (code, detail, shown) in [
+            ("23505", "Key (id)=(secret) already exists.", "Key (id)=(values hidden) already exists."),
+            ("23514", "Failing row contains (1, secret, (x).", "Failing row contains (values hidden)."),
+            ("23502", "Fehlgeschlagene Zeile enthält (1, secret).", "Fehlgeschlagene Zeile enthält (values hidden)."),
+            ("23514", "Failing row contains (1, secret", "Failing row contains (values hidden"),
+            ("22P02", "Token \"secret\" is invalid.", "Token (hidden) is invalid."),
+            ("22P02", "Token »secret« ist ungültig.", "Token (hidden) ist ungültig."),
+            ("42P01", "it (is) \"shown\"", "it (is) \"shown\""),
+        ] {
+            assert_eq!(without_row(detail, code), shown);
+        }
+    }
+
+    #[test]
+    fn a_context_tells_places_and_no_data() {
+        for (context, shown) in [
+            ("COPY t, line 1, column c: \"secret\"", "COPY t, line 1, column c"),
+            ("COPY t, line 1, column c: \"first\nsecret\nCOPY secret\"", "COPY t, line 1, column c"),
+            ("JSON data, line 1: {secret\nCOPY t, line 7, column j", "JSON data, line 1; COPY t, line 7, column j"),
+            (
+                "PL/pgSQL function f() line 3 at RAISE\nCOPY t, line 1",
+                "PL/pgSQL function f() line 3 at RAISE; COPY t, line 1",
+            ),
+            (
+                "SQL statement \"INSERT INTO x\n VALUES ('secret')\"\nPL/pgSQL function f() line 1",
+                "SQL statement; PL/pgSQL function f() line 1",
+            ),
+            ("COPY t, Zeile 1, Spalte c: »secret«", "COPY t, Zeile 1, Spalte c"),
+            ("secret", ""),
+        ] {
+            assert_eq!(without_data(context), shown);
+        }
+    }
+
+    #[test]
+    fn a_statement_is_shown_without_its_values() {
+        assert_eq!(shown("INSERT INTO t (a) VALUES ('secret')").as_deref(), Some("statement: INSERT INTO t (a)"));
+        assert_eq!(shown("ALTER ROLE x PASSWORD 'secret'"), None);
+    }
 }

@@ -36,6 +36,12 @@ impl Target {
         Self::resolve(&settings, env)
     }
 
+    /// Whether a connection string itself holds a password, or may hold one that cannot be read.
+    #[must_use]
+    pub fn states_password(text: &str) -> bool {
+        conninfo::parse(text).map_or(true, |settings| settings.get("password").is_some_and(|p| !p.is_empty()))
+    }
+
     fn resolve(settings: &Settings, env: &Environment) -> Result<Self> {
         let text = |key: &str| settings.get(key).cloned();
         let user = text("user").or_else(|| env.user().map(str::to_owned)).ok_or_else(|| {

@@ -147,7 +147,7 @@ fn readings(there: &str, raw: &str, cell: &str, column: &ColumnPlan) -> Option<(
         Conversion::Text { .. } if matches!(column.pg_type, PgType::Char(_)) => {
             (format!("rtrim({there}::text) COLLATE \"C\""), format!("rtrim({raw}) COLLATE \"C\""))
         }
-        Conversion::Text { .. } | Conversion::Json => {
+        Conversion::Text { .. } | Conversion::Label { .. } | Conversion::Json => {
             (format!("{there}::text COLLATE \"C\""), format!("{raw} COLLATE \"C\""))
         }
         Conversion::Bytea { .. } => (

@@ -6,8 +6,10 @@
 use super::connect::Shared;
 use super::copy::{CopyIn, CopyOut};
 use super::refusal::refused;
+use super::silence::{self, Backend};
 use super::target::Target;
 use crate::error::{Error, Kind, Result};
+use crate::model::bounds::CONNECT_TIMEOUT;
 use std::future::Future;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -20,6 +22,8 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 pub struct Session {
     /// None once it was given up or given back.
     client: Option<deadpool_postgres::Client>,
+    /// Who answers, where that is known.
+    backend: Option<Backend>,
     /// Set when the connection's state is not known any more: it refuses statements and is closed.
     is_given_up: AtomicBool,
     pool: Arc<Shared>,
@@ -47,21 +51,35 @@ pub struct ServerInfo {
 }
 
 impl Session {
-    pub(super) fn new(client: deadpool_postgres::Client, pool: Arc<Shared>) -> Self {
-        Self { client: Some(client), is_given_up: AtomicBool::new(false), pool }
+    pub(super) fn new(client: deadpool_postgres::Client, backend: Option<Backend>, pool: Arc<Shared>) -> Self {
+        Self { client: Some(client), backend, is_given_up: AtomicBool::new(false), pool }
     }
 
     pub(super) fn client(&self) -> Result<&deadpool_postgres::Client> {
         if self.is_given_up.load(Ordering::Relaxed) {
             return Err(Error::new(Kind::Failed, "a connection was used after it had been given up")
-                .fact("a COPY on it ended in a way that leaves its answers out of step")
+                .fact("its answers are out of step, or do not come any more")
                 .hint("the transaction is lost; a new session of the pool starts afresh"));
         }
         Ok(self.client.as_ref().expect("a session has its connection until it is dropped"))
     }
 
-    pub(super) fn block_on<F: Future>(&self, future: F) -> F::Output {
-        self.pool.block_on(future)
+    /// Waits for an answer for as long as one can still come; then the connection is given up.
+    pub(super) fn wait<T>(
+        &self,
+        sql: &str,
+        answer: impl Future<Output = std::result::Result<T, tokio_postgres::Error>>,
+    ) -> Result<T> {
+        self.pool.block_on(async {
+            tokio::select! {
+                biased;
+                told = answer => told.map_err(|e| refused(e, sql)),
+                error = silence::lost(&self.pool, self.backend.as_ref()) => {
+                    self.give_up();
+                    Err(error)
+                }
+            }
+        })
     }
 
     /// Refuses all further statements; the connection is closed with the session.
@@ -83,12 +101,12 @@ impl Session {
     /// it answers both, and every later answer would be taken for that of the statement before.
     pub(super) fn find_step(&self) {
         let Ok(client) = self.client() else { return };
-        let is_in_step = match self.block_on(client.simple_query("SELECT 'in step'")) {
+        let is_in_step = match self.wait("", client.simple_query("SELECT 'in step'")) {
             Ok(messages) => {
                 messages.iter().any(|m| matches!(m, SimpleQueryMessage::Row(row) if row.get(0) == Some("in step")))
             }
             // A failed transaction refuses the query, which is an answer to it.
-            Err(e) => e.as_db_error().is_some(),
+            Err(e) => e.sqlstate().is_some(),
         };
         if !is_in_step {
             self.give_up();
@@ -97,26 +115,25 @@ impl Session {
 
     /// Runs any number of statements, separated by semicolons. Outside a transaction they are one.
     pub fn batch(&self, sql: &str) -> Result<()> {
-        self.block_on(self.client()?.batch_execute(sql)).map_err(|e| refused(e, sql))
+        self.wait(sql, self.client()?.batch_execute(sql))
     }
 
     /// Runs a statement; gives the number of rows that it touched.
     pub fn execute(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<u64> {
         let client = self.client()?;
-        self.block_on(async {
+        self.wait(sql, async {
             if params.is_empty() {
                 return client.execute(sql, params).await;
             }
             let statement = client.prepare_cached(sql).await?;
             client.execute(&statement, params).await
         })
-        .map_err(|e| refused(e, sql))
     }
 
     /// Runs a query; gives all its rows.
     pub fn query(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>> {
         let client = self.client()?;
-        self.block_on(async {
+        self.wait(sql, async {
             // Without parameters a query is seldom asked twice, and a table that changes shape would
             // invalidate its plan.
             if params.is_empty() {
@@ -125,7 +142,6 @@ impl Session {
             let statement = client.prepare_cached(sql).await?;
             client.query(&statement, params).await
         })
-        .map_err(|e| refused(e, sql))
     }
 
     /// Runs a query that has exactly one row.
@@ -240,21 +256,18 @@ impl Transaction<'_> {
         // PostgreSQL answers COMMIT in a failed transaction by rolling back, without an error, and the driver
         // hides the tag that says so. The query in front fails there (25P02) and keeps COMMIT from being run.
         let sql = "SELECT 1; COMMIT";
-        match self.session.block_on(self.session.client()?.batch_execute(sql)) {
+        match self.session.wait("COMMIT", self.session.client()?.batch_execute(sql)) {
             Ok(()) => {
                 self.is_open = false;
                 Ok(())
             }
-            Err(e) => {
-                let error = refused(e, "COMMIT");
-                Err(match error.kind() {
-                    Kind::Target => {
-                        self.session.give_up();
-                        error.state("the server may or may not have kept the transaction")
-                    }
-                    _ => error.state("the transaction was rolled back"),
-                })
-            }
+            Err(error) => Err(match error.kind() {
+                Kind::Target => {
+                    self.session.give_up();
+                    error.state("the server may or may not have kept the transaction")
+                }
+                _ => error.state("the transaction was rolled back"),
+            }),
         }
     }
 
@@ -262,6 +275,12 @@ impl Transaction<'_> {
     pub fn rollback(mut self) -> Result<()> {
         self.is_open = false;
         self.session.batch("ROLLBACK").inspect_err(|_| self.session.give_up())
+    }
+
+    /// Marks a point to which the transaction can go back.
+    pub fn savepoint(&self, name: &'static str) -> Result<Savepoint<'_>> {
+        self.batch(&format!("SAVEPOINT {name}"))?;
+        Ok(Savepoint { session: self.session, name })
     }
 
     /// Begins `COPY … FROM STDIN` in this transaction. Until it is finished or dropped, the transaction's other
@@ -273,6 +292,24 @@ impl Transaction<'_> {
     /// Begins `COPY … TO STDOUT` in this transaction.
     pub fn copy_out(&mut self, sql: &str) -> Result<CopyOut<'_>> {
         CopyOut::start(self.session, sql)
+    }
+}
+
+/// A point to which a transaction can go back. Left alone, what came after it stays.
+pub struct Savepoint<'a> {
+    session: &'a Session,
+    name: &'static str,
+}
+
+impl Savepoint<'_> {
+    /// Undoes what came after it.
+    pub fn back(self) -> Result<()> {
+        self.session.batch(&format!("ROLLBACK TO SAVEPOINT {0}; RELEASE SAVEPOINT {0}", self.name))
+    }
+
+    /// Keeps what came after it.
+    pub fn keep(self) -> Result<()> {
+        self.session.batch(&format!("RELEASE SAVEPOINT {}", self.name))
     }
 }
 
@@ -304,8 +341,9 @@ impl CancelHandle {
     /// Asks the server to stop the statement that the session runs now, if it runs one; that statement
     /// then fails with SQLSTATE 57014. An error means that the request could not be sent.
     pub fn cancel(&self) -> Result<()> {
-        self.pool
-            .block_on(self.token.cancel_query(self.tls.clone()))
-            .map_err(|e| Error::new(Kind::Target, "the server could not be asked to stop a statement").cause(e))
+        let refused = || Error::new(Kind::Target, "the server could not be asked to stop a statement");
+        let patience = self.pool.target.connect_timeout.unwrap_or(CONNECT_TIMEOUT);
+        let asked = async { tokio::time::timeout(patience, self.token.cancel_query(self.tls.clone())).await };
+        self.pool.block_on(asked).map_err(|_| refused())?.map_err(|e| refused().cause(e))
     }
 }

@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::model::candidates::Hint;
 use crate::model::cell::{Cell, Class};
 use crate::model::conversion::{Conversion, EpochUnit, Fit, Misfit, MomentForm, UuidSpelling};
-use crate::model::profile::{ColumnProfile, Failure, Trial};
+use crate::model::profile::{ColumnProfile, Failure, Trials};
 use crate::transform::Compiled;
 use crate::transform::moment::spelling;
 
@@ -14,19 +14,22 @@ pub struct Judge {
     compiled: Vec<Compiled>,
     /// Positions of the trials that took every cell so far.
     alive: Vec<usize>,
+    counts_misfits: bool,
     hint: Hint,
     scratch: Vec<u8>,
 }
 
 impl Judge {
     /// A judge that tries these rules.
-    pub fn new(declared: &str, trials: Vec<Trial>) -> Result<Self> {
-        let compiled = trials.iter().map(|t| Compiled::new(&t.conversion)).collect::<Result<_>>()?;
-        let alive = (0..trials.len()).filter(|&i| trials[i].failure.is_none()).collect();
+    pub fn new(declared: &str, trials: Trials) -> Result<Self> {
+        let Trials { rules, counts_misfits } = trials;
+        let compiled = rules.iter().map(|t| Compiled::new(&t.conversion)).collect::<Result<_>>()?;
+        let alive = (0..rules.len()).filter(|&i| rules[i].failure.is_none()).collect();
         Ok(Self {
-            profile: ColumnProfile { classes: [0; 5], only_zero_one: true, keep_values: false, trials },
+            profile: ColumnProfile { classes: [0; 5], only_zero_one: true, keep_values: false, trials: rules },
             compiled,
             alive,
+            counts_misfits,
             hint: Hint::of(declared),
             scratch: Vec::new(),
         })
@@ -39,7 +42,7 @@ impl Judge {
             return;
         }
         self.profile.only_zero_one &= matches!(cell, Cell::Integer(0 | 1));
-        let Self { profile, compiled, alive, hint, scratch } = self;
+        let Self { profile, compiled, alive, counts_misfits, hint, scratch } = self;
         let mut cleanness = None;
         alive.retain(|&i| {
             let trial = &mut profile.trials[i];
@@ -51,11 +54,19 @@ impl Judge {
             };
             let failure = match verdict {
                 Ok(Fit::StandIn) if !trial.stand_ins => Failure { key, misfit: None },
-                Ok(_) => return true,
+                Ok(fit) => {
+                    match fit {
+                        Fit::Exact => {}
+                        Fit::Rewritten(rule) => trial.rewrites |= 1 << rule as u32,
+                        Fit::StandIn => trial.stood_in = true,
+                    }
+                    return true;
+                }
                 Err(misfit) => Failure { key, misfit: Some(misfit) },
             };
-            trial.failure = Some(failure);
-            false
+            trial.misfits += 1;
+            trial.failure.get_or_insert(failure);
+            *counts_misfits
         });
     }
 
@@ -155,7 +166,9 @@ mod tests {
     use crate::model::conversion::Conversion;
 
     fn first_alive(declared: &str, cells: &[Cell<'_>]) -> String {
-        let mut judge = Judge::new(declared, for_new_column(declared, false, &TypeOptions::default())).unwrap();
+        let rules = for_new_column(declared, false, &TypeOptions::default());
+        let trials = Trials { rules, counts_misfits: false };
+        let mut judge = Judge::new(declared, trials).unwrap();
         for (key, cell) in cells.iter().enumerate() {
             judge.see(key as i64, *cell);
         }

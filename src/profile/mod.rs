@@ -6,7 +6,7 @@ pub mod judge;
 
 use crate::error::Result;
 use crate::model::bounds::{PROFILE_BYTES_MAX, PROFILE_ROWS_MAX, PROFILE_SPOTS};
-use crate::model::profile::{TableProfile, Trial};
+use crate::model::profile::{TableProfile, Trials};
 use crate::model::range::Range;
 use crate::model::source::Table;
 use crate::sqlite::{Flow, Reader, TableScan};
@@ -26,7 +26,7 @@ pub enum Depth {
 pub fn table(
     reader: &Reader,
     table: &Table,
-    trials: Vec<Vec<Trial>>,
+    trials: Vec<Trials>,
     depth: Depth,
     source_bytes: u64,
     go_on: &dyn Fn() -> Result<()>,

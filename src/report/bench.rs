@@ -1,7 +1,7 @@
 //! The result of a bench: a table and advice for people, JSON and CSV for programs.
 
 use super::figures::{bytes, count, duration, per_second, plural};
-use super::layout::wrapped;
+use super::layout::{escaped, wrapped};
 use crate::model::bench::{BenchReport, Measured};
 use comfy_table::{CellAlignment, Table, presets};
 use std::fmt::Write as _;
@@ -26,7 +26,7 @@ pub fn text(report: &BenchReport) -> String {
 pub fn json(report: &BenchReport) -> String {
     let mut value = serde_json::to_value(report).expect("a report has string keys only");
     value["prediction"]["whole_ms"] = report.prediction.whole_ms().into();
-    serde_json::to_string_pretty(&value).expect("a value can be written")
+    escaped(&serde_json::to_string_pretty(&value).expect("a value can be written"))
 }
 
 /// The measurements as CSV, a line a combination; times in microseconds.

@@ -2,6 +2,7 @@
 
 use super::figures::{bytes, count, duration, per_second};
 use super::layout::cut;
+use super::stderr;
 use crate::model::event::{CopyTable, Phase, Progress};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -50,7 +51,8 @@ pub struct StepLines(pub Arc<Steps>);
 
 impl Face for StepLines {
     fn show(&mut self) {
-        eprintln!("{}: {} of {} objects", self.0.phase.word(), count(self.0.done()), count(self.0.all));
+        let (done, all) = (count(self.0.done()), count(self.0.all));
+        stderr::line(&format!("{}: {done} of {all} objects", self.0.phase.word()));
     }
 }
 
@@ -105,9 +107,9 @@ impl Face for CopyLines {
             let line = serde_json::json!({ "event": "progress", "phase": "copy", "rows": now.rows,
                 "rows_estimated": now.rows_all, "bytes": now.bytes, "bytes_estimated": now.bytes_all,
                 "eta_ms": now.eta_ms });
-            eprintln!("{line}");
+            stderr::line(&line.to_string());
         } else {
-            eprintln!("{}", now.line());
+            stderr::line(&now.line());
         }
     }
 }

@@ -1,14 +1,38 @@
 //! Text that fits a screen: cut, wrapped, and free of what would steer the terminal.
 
+use crate::model::name::steers;
+use std::fmt::Write as _;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// Columns of the narrowest screen that everything is readable on.
 pub const SCREEN_COLUMNS: usize = 80;
 
-/// Names from a database may hold anything; a line break or an escape sequence must not reach the terminal.
+/// Names from a database may hold anything; a line break or an escape sequence must not reach the terminal, nor what
+/// makes a text read from right to left, or hides a part of it.
 #[must_use]
 pub fn clean(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{FFFD}' } else { c }).collect()
+    text.chars().map(|c| if steers(c) { '\u{FFFD}' } else { c }).collect()
+}
+
+/// A value as JSON in one line, which no name in it can steer the terminal with: JSON itself escapes only the first of
+/// the two sets of control characters.
+#[must_use]
+pub fn json_line(value: &serde_json::Value) -> String {
+    escaped(&value.to_string())
+}
+
+/// JSON with every character escaped that steers a terminal. They stand in strings only.
+#[must_use]
+pub fn escaped(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        if steers(c) && c != '\n' {
+            let _ = write!(out, "\\u{:04x}", u32::from(c));
+        } else {
+            out.push(c);
+        }
+    }
+    out
 }
 
 /// The text in at most `columns`, its end replaced by an ellipsis where it is longer.
@@ -81,6 +105,15 @@ mod tests {
         assert_eq!([cut("short", 5), cut("longer", 5), cell("ab", 4)], ["short", "long…", "ab  "]);
         assert_eq!(cut("表表表表", 5), "表表…");
         assert_eq!(clean("a\u{1b}[31m\nb"), "a\u{FFFD}[31m\u{FFFD}b");
+        assert_eq!(clean("a\u{9b}31m\u{202e}b"), "a\u{FFFD}31m\u{FFFD}b");
+    }
+
+    #[test]
+    fn json_is_the_same_json_without_a_character_that_steers() {
+        let value = serde_json::json!({ "a\u{9b}": "\u{1b}[31m \u{202e}x\u{7f}\n", "é": [1, null] });
+        let line = json_line(&value);
+        assert!(line.chars().all(|c| !steers(c)), "{line:?}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&line).unwrap(), value);
     }
 
     #[test]

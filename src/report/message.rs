@@ -1,16 +1,17 @@
 //! Errors and remarks as text for stderr.
 
-use super::layout::{clean, wrapped};
+use super::layout::{clean, json_line, wrapped};
 use crate::error::{Error, Kind};
 use crate::model::plan::{Level, Remark};
 use std::error::Error as _;
 use std::fmt::Write as _;
 
-/// An error with its facts, causes, state and hint, as STYLE has it: what, the facts, the state, a way out.
+/// An error with its facts, causes, state and hint: what, the facts, the state, a way out. Lines that may hold values
+/// of rows are among the facts where `values` asks for them.
 #[must_use]
-pub fn error(error: &Error) -> String {
+pub fn error(error: &Error, values: bool) -> String {
     let mut out = format!("error: {}\n", clean(&error.message().replace('\n', " ")));
-    for line in facts(error).iter().flat_map(|fact| fact.lines()) {
+    for line in facts(error, values).iter().flat_map(|fact| fact.lines()) {
         let _ = writeln!(out, "  {}", clean(line));
     }
     if let Some(state) = error.data_state() {
@@ -27,22 +28,25 @@ pub fn error(error: &Error) -> String {
 
 /// The same as one JSON object, for those who read events.
 #[must_use]
-pub fn error_json(error: &Error) -> String {
-    serde_json::json!({
+pub fn error_json(error: &Error, values: bool) -> String {
+    json_line(&serde_json::json!({
         "event": "error",
         "exit_code": error.kind().exit_code(),
         "message": error.message(),
-        "facts": facts(error),
+        "facts": facts(error, values),
         "state": error.data_state(),
         "hint": error.way_out(),
         "sqlstate": error.sqlstate(),
-    })
-    .to_string()
+    }))
 }
 
 // The error's own facts, then each cause with its facts.
-fn facts(error: &Error) -> Vec<String> {
-    let mut all = error.facts().to_vec();
+fn facts(error: &Error, values: bool) -> Vec<String> {
+    let own = |e: &Error| {
+        let withheld = if values { e.values() } else { &[] };
+        e.facts().iter().chain(withheld).cloned().collect::<Vec<_>>()
+    };
+    let mut all = own(error);
     let mut cause = error.source();
     let mut last = error.message().to_owned();
     while let Some(inner) = cause {
@@ -51,7 +55,7 @@ fn facts(error: &Error) -> Vec<String> {
             all.push(text.clone());
         }
         if let Some(ours) = inner.downcast_ref::<Error>() {
-            all.extend_from_slice(ours.facts());
+            all.extend(own(ours));
         }
         last = text;
         cause = inner.source();
@@ -84,7 +88,7 @@ mod tests {
         let inner = Error::new(Kind::Failed, "the server refused").fact("SQLSTATE 22P02");
         let outer = inner.state("nothing was written").hint("try again").context("`t` cannot be copied");
         assert_eq!(
-            error(&outer),
+            error(&outer, false),
             "error: `t` cannot be copied\n  the server refused\n  SQLSTATE 22P02\n  state  nothing was written\n\nhint: try again\n"
         );
     }

@@ -3,6 +3,7 @@
 //! The only floor beside `cli` that prints. Knows nothing of either database.
 
 pub mod bench;
+pub mod checks;
 pub mod faces;
 pub mod figures;
 pub mod layout;
@@ -10,6 +11,8 @@ pub mod message;
 pub mod plan;
 pub mod plot;
 pub mod progress;
+pub mod rejected;
 pub mod restored;
+pub mod stderr;
 pub mod summary;
 pub mod verification;

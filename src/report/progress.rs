@@ -2,8 +2,8 @@
 
 use super::faces::{CopyBars, CopyLines, Face, StepBar, StepLines, Steps};
 use super::figures::plural;
-use super::layout::wrapped;
-use super::message;
+use super::layout::{json_line, wrapped};
+use super::{message, stderr};
 use crate::model::event::{CopyTable, Event, Observer, Phase, Progress};
 use indicatif::MultiProgress;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -67,8 +67,8 @@ impl Teller {
     fn say(&self, line: &str) {
         match self.style {
             // Above the bars, which are redrawn below it.
-            Style::Bars => self.bars.suspend(|| eprintln!("{line}")),
-            Style::Lines | Style::Quiet => eprintln!("{line}"),
+            Style::Bars => self.bars.suspend(|| stderr::line(line)),
+            Style::Lines | Style::Quiet => stderr::line(line),
             Style::Json => {}
         }
     }
@@ -148,7 +148,7 @@ impl Observer for Teller {
             {
                 line.extend(fields);
             }
-            eprintln!("{line}");
+            stderr::line(&json_line(&line));
             if !matches!(
                 event,
                 Event::CopyPlanned { .. }

@@ -76,7 +76,7 @@ pub fn error(restored: &Restored) -> Option<Error> {
                 Ending::DryRun => "this was a dry run; nothing was restored",
                 _ => "the restored file holds everything else",
             };
-            let error = Error::new(Kind::Different, "not everything went back into SQLite").fact(what).state(state);
+            let error = Error::new(Kind::Rejected, "not everything went back into SQLite").fact(what).state(state);
             match &first.file {
                 Some(file) => error.hint(format!("{file} has the values")),
                 None => error,

@@ -1,8 +1,8 @@
 //! The result of a run: a table for people, JSON for programs.
 
 use super::figures::{bytes, count, duration, per_second, plural};
-use super::layout::{cut, wrapped};
-use super::verification;
+use super::layout::{cut, escaped, wrapped};
+use super::{checks, rejected, verification};
 use crate::model::event::{Phase, Summary};
 use crate::model::plan::Level;
 use comfy_table::{CellAlignment, Table, presets};
@@ -25,6 +25,8 @@ pub fn text(summary: &Summary) -> String {
         let _ = writeln!(out, "{}\n", tables(summary).trim_fmt());
     }
     ledger(summary, &mut out);
+    rejected::text(&summary.rejects, &mut out);
+    checks::text(&summary.checks, &mut out);
     phases(summary, &mut out);
     let verification = summary.verification.as_ref();
     let rows: u64 = summary.tables.iter().map(|t| t.rows).sum();
@@ -58,7 +60,7 @@ pub fn text(summary: &Summary) -> String {
 /// The summary as one JSON object.
 #[must_use]
 pub fn json(summary: &Summary) -> String {
-    serde_json::to_string_pretty(summary).expect("a summary has string keys only")
+    escaped(&serde_json::to_string_pretty(summary).expect("a summary has string keys only"))
 }
 
 fn tables(summary: &Summary) -> Table {

@@ -1,7 +1,7 @@
 //! What a comparison found: a table for people, JSON for programs.
 
 use super::figures::{count, plural};
-use super::layout::{clean, cut, wrapped};
+use super::layout::{clean, cut, escaped, wrapped};
 use crate::error::{Error, Kind};
 use crate::model::verdict::{Difference, Differences, Kind as Difference_, Level, Outcome, TableVerdict, Verification};
 use comfy_table::{CellAlignment, Table, presets};
@@ -36,7 +36,7 @@ pub fn short(verification: &Verification) -> String {
 pub fn json(verification: &Verification) -> String {
     let mut object = serde_json::to_value(verification).expect("a verdict has string keys only");
     object["equal"] = verification.is_equal().into();
-    serde_json::to_string_pretty(&object).expect("a value can be written")
+    escaped(&serde_json::to_string_pretty(&object).expect("a value can be written"))
 }
 
 /// The error that a comparison ends with where not everything is equal.
@@ -80,6 +80,9 @@ fn tables(verification: &Verification) -> Table {
 
 fn word(table: &TableVerdict) -> String {
     match &table.outcome {
+        Outcome::Equal if table.unverified.is_empty() && table.rejected > 0 => {
+            format!("equal but for {} set aside", count(table.rejected))
+        }
         Outcome::Equal if table.unverified.is_empty() => "equal".to_owned(),
         Outcome::Equal => format!("equal but for {}", plural(table.unverified.len() as u64, "unverified column")),
         Outcome::Different(d) => totals(d),
@@ -195,7 +198,9 @@ fn word_on_all(verification: &Verification) -> String {
         return format!("not verified: {tables}, {} compared, see above\n", plural(rows, "row"));
     }
     let word = if verification.level == Level::Rows { "verified" } else { "compared" };
-    let text = format!("{word}: {what} of {} in {tables} agrees{}", plural(rows, "row"), besides(verification));
+    let rejected: u64 = verification.tables.iter().map(|t| t.rejected).sum();
+    let aside = if rejected == 0 { String::new() } else { format!("; {} set aside", plural(rejected, "row")) };
+    let text = format!("{word}: {what} of {} in {tables} agrees{aside}{}", plural(rows, "row"), besides(verification));
     wrapped("", &text, 2) + "\n"
 }
 

@@ -7,6 +7,7 @@ use crate::error::{Error, Kind, Result};
 use crate::model::cell::Owned;
 use crate::model::digest::{RowDigest, SetDigest};
 use crate::model::plan::TablePlan;
+use crate::model::policy::Place;
 use crate::model::range::Range;
 use crate::model::source::{RowKey, Table};
 use crate::postgres::Transaction;
@@ -19,6 +20,7 @@ use crate::verify::form::Form;
 use crate::verify::found::Finder;
 use crate::verify::locate::Key;
 use crate::verify::source::SourceDigest;
+use std::collections::HashSet;
 
 /// Buckets that keys are spread over by their hash: 40 bytes each, for each hand that reads. The more there are, the
 /// fewer rows share theirs with one that was changed, and have to be kept.
@@ -37,12 +39,14 @@ pub struct Subject<'a> {
     pub key: Key,
     /// The positions of the compared columns in SQLite's table.
     pub compared: Vec<usize>,
+    /// Rows that the migration set aside: the target never had them, and they stay.
+    pub aside: Option<&'a HashSet<Place>>,
     scan: TableScan,
 }
 
 impl<'a> Subject<'a> {
     /// A table of the plan and the same of SQLite.
-    pub fn new(plan: &'a TablePlan, table: &'a Table) -> Result<Self> {
+    pub fn new(plan: &'a TablePlan, table: &'a Table, aside: Option<&'a HashSet<Place>>) -> Result<Self> {
         if matches!(table.row_key, RowKey::None) {
             return Err(Error::new(
                 Kind::Blocked,
@@ -64,7 +68,7 @@ impl<'a> Subject<'a> {
         if table.without_rowid {
             read.extend(&table.primary_key);
         }
-        Ok(Self { plan, table, key: Key::of(plan), scan: TableScan::new(table, &read), compared })
+        Ok(Self { plan, table, key: Key::of(plan), scan: TableScan::new(table, &read), compared, aside })
     }
 
     fn place(&self, key: i64, row: &RowRef<'_>) -> At {
@@ -116,12 +120,14 @@ pub fn source_buckets(
     reader: &Reader,
     look: &dyn Fn() -> Result<()>,
 ) -> Result<(Buckets, Vec<Habit>)> {
-    let (mut buckets, mut digest) = (Buckets::default(), SourceDigest::new(subject.plan)?);
+    let (mut buckets, mut digest) = (Buckets::default(), SourceDigest::new(subject.plan)?.without(subject.aside));
     let mut habits: Vec<Habit> = subject.plan.compared().map(Habit::of).collect();
     let mut rows = 0_u64;
-    reader.scan(&subject.scan, Range::ALL, None, |_, row| {
-        let form = digest.form(row);
-        buckets.add(&subject.key.hash(form.bytes()), &form.digest());
+    reader.scan(&subject.scan, Range::ALL, None, |key, row| {
+        if digest.takes(key) {
+            let form = digest.form(row);
+            buckets.add(&subject.key.hash(form.bytes()), &form.digest());
+        }
         for (i, habit) in habits.iter_mut().enumerate() {
             habit.see(row.cell(i));
         }
@@ -150,30 +156,37 @@ pub fn target_buckets(
     Ok(buckets)
 }
 
-/// Keeps SQLite's rows of the buckets that differ.
+/// Keeps SQLite's rows of the buckets that differ; gives the digest of those that were set aside.
 pub fn stage_source(
     subject: &Subject<'_>,
     reader: &Reader,
     differing: &[bool],
     (stage, number): (&Stage, usize),
     look: &dyn Fn() -> Result<()>,
-) -> Result<()> {
+) -> Result<SetDigest> {
     stage.begin(number)?;
-    let mut digest = SourceDigest::new(subject.plan)?;
+    let mut digest = SourceDigest::new(subject.plan)?.without(subject.aside);
+    let mut aside = SetDigest::default();
     let mut rows = 0_u64;
     reader.scan(&subject.scan, Range::ALL, None, |key, row| {
         rows += 1;
         if rows.is_multiple_of(ROWS_PER_LOOK) {
             look()?;
         }
+        let is_taken = digest.takes(key);
         let form = digest.form(row);
+        if !is_taken {
+            aside.add(&form.digest());
+            return Ok(Flow::Continue);
+        }
         let hash = subject.key.hash(form.bytes());
         if differing[bucket(&hash)] {
             stage.put_source(number, &hash, &hash_of(&form.digest()), &subject.place(key, row))?;
         }
         Ok(Flow::Continue)
     })?;
-    stage.sort(number)
+    stage.sort(number)?;
+    Ok(aside)
 }
 
 /// Takes out of the stage what the target has alike, keeps what it has otherwise, and pairs the rest.

@@ -12,7 +12,8 @@ use crate::model::affinity::Affinity;
 use crate::model::cell::{Cell, Class, Owned};
 use crate::model::conversion::{Conversion, MomentForm, Naive, UuidSpelling};
 use crate::model::pg_type::PgType;
-use crate::model::plan::TablePlan;
+use crate::model::plan::{ColumnPlan, TablePlan};
+use crate::model::policy::Policy;
 use crate::model::restored::Reason;
 use crate::model::source::Table;
 use crate::postgres::decode::{self, Numeric};
@@ -25,6 +26,8 @@ use jiff::tz::TimeZone;
 pub struct Down {
     columns: Vec<Column>,
     expectation: Expectation,
+    /// The same without policies: what is written keeps the rule, and needs nothing in its place.
+    law: Expectation,
     finder: Finder,
     wanted: Form,
     tried: Form,
@@ -48,9 +51,12 @@ impl Down {
             conversion: column.conversion.clone(),
             habit: habit.clone(),
         });
+        let strict: Vec<ColumnPlan> =
+            plan.compared().map(|c| ColumnPlan { on_error: Policy::Fail, ..c.clone() }).collect();
         Ok(Self {
             columns: columns.collect(),
             expectation: Expectation::new(plan.compared())?,
+            law: Expectation::new(strict.iter())?,
             finder: Finder::new(plan.compared()),
             wanted: Form::default(),
             tried: Form::default(),
@@ -63,7 +69,7 @@ impl Down {
         self.wanted.clear();
         self.finder.field(column, field, &mut self.wanted)?;
         for candidate in self.columns[column].candidates(bytes, own)? {
-            if means(&mut self.expectation, &mut self.tried, column, candidate.cell(), &self.wanted) {
+            if means(&mut self.law, &mut self.tried, column, candidate.cell(), &self.wanted) {
                 return Ok(Ok(candidate));
             }
         }
@@ -88,9 +94,9 @@ impl Down {
     }
 }
 
-fn means(expectation: &mut Expectation, tried: &mut Form, column: usize, cell: Cell<'_>, wanted: &Form) -> bool {
+fn means(law: &mut Expectation, tried: &mut Form, column: usize, cell: Cell<'_>, wanted: &Form) -> bool {
     tried.clear();
-    expectation.cell(column, cell, tried);
+    law.cell(column, cell, tried);
     tried.bytes() == wanted.bytes()
 }
 
@@ -129,9 +135,13 @@ impl Column {
             }
             Conversion::Text { .. } => self.text(field, class),
             Conversion::Bytea { .. } => bytes(field, class),
+            Conversion::Uuid(UuidSpelling::Any) => {
+                let spelling = own.and_then(spelling_of).unwrap_or(UuidSpelling::Hyphens);
+                vec![text(uuid(decode::fixed(field)?, spelling))]
+            }
             Conversion::Uuid(spelling) => vec![text(uuid(decode::fixed(field)?, *spelling))],
             Conversion::Jsonb { .. } => vec![Owned::Text(decode::jsonb(field)?.to_vec())],
-            Conversion::Json => vec![Owned::Text(field.to_vec())],
+            Conversion::Json | Conversion::Label { .. } => vec![Owned::Text(field.to_vec())],
             Conversion::Date => {
                 let days = i32::from_be_bytes(decode::fixed(field)?);
                 day(i64::from(days)).map(text).into_iter().collect()
@@ -241,10 +251,25 @@ fn numbers(field: &[u8], class: Option<Class>) -> Vec<Owned> {
     }
 }
 
+// How a uuid is spelled in a column that holds several spellings.
+fn spelling_of(cell: &Owned) -> Option<UuidSpelling> {
+    let Owned::Text(text) = cell else { return None };
+    let is_upper = text.iter().any(u8::is_ascii_uppercase);
+    Some(match (text.len(), is_upper) {
+        (36, false) => UuidSpelling::Hyphens,
+        (36, true) => UuidSpelling::HyphensUpper,
+        (32, false) => UuidSpelling::Hex,
+        (32, true) => UuidSpelling::HexUpper,
+        (38, false) => UuidSpelling::Braces,
+        (38, true) => UuidSpelling::BracesUpper,
+        _ => return None,
+    })
+}
+
 fn uuid(bytes: [u8; 16], spelling: UuidSpelling) -> String {
     let id = uuid::Uuid::from_bytes(bytes);
     match spelling {
-        UuidSpelling::Hyphens => id.hyphenated().to_string(),
+        UuidSpelling::Hyphens | UuidSpelling::Any => id.hyphenated().to_string(),
         UuidSpelling::HyphensUpper => id.hyphenated().to_string().to_uppercase(),
         UuidSpelling::Hex => id.simple().to_string(),
         UuidSpelling::HexUpper => id.simple().to_string().to_uppercase(),

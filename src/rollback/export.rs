@@ -3,19 +3,21 @@
 use crate::error::{Error, Kind, Result};
 use crate::model::bounds::UNFIT_KEYS_MAX;
 use crate::model::restored::{Reason, Unfit};
-use crate::verify::listing;
+use crate::verify::listing::ListFile;
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
+/// The argument that says where the files go.
+const ARGUMENT: &str = "--export-unmappable";
+
 /// The list of one way back.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Unfits {
     folder: Option<PathBuf>,
     // In the order of tables, columns and reasons.
     found: BTreeMap<(String, Option<String>, String), Unfit>,
-    open: Option<(String, PathBuf, csv::Writer<File>)>,
+    open: Option<(String, ListFile)>,
 }
 
 impl Unfits {
@@ -40,7 +42,7 @@ impl Unfits {
     /// Counts a value, or a row where no column is named.
     pub fn count(&mut self, table: &str, column: Option<&str>, reason: &Reason, key: &str) {
         let at = (table.to_owned(), column.map(str::to_owned), reason.phrase());
-        let file = self.folder.as_deref().map(|folder| listing::path(folder, table).display().to_string());
+        let file = self.folder.as_deref().map(|folder| ListFile::path(folder, table).display().to_string());
         let unfit = self.found.entry(at).or_insert_with(|| Unfit {
             table: table.to_owned(),
             column: column.map(str::to_owned),
@@ -58,18 +60,15 @@ impl Unfits {
     /// Lists a value.
     pub fn list(&mut self, table: &str, key: &str, column: &str, value: Option<&str>, reason: &Reason) -> Result<()> {
         let Some(folder) = self.folder.clone() else { return Ok(()) };
-        if self.open.as_ref().is_none_or(|(of, ..)| of != table) {
+        if self.open.as_ref().is_none_or(|(of, _)| of != table) {
             self.close()?;
-            let path = listing::path(&folder, table);
-            let failed = |e: io::Error| cannot_write(&path, e);
-            let mut file = csv::Writer::from_writer(listing::open(&path).map_err(failed)?);
-            file.write_record(["key", "column", "is_null", "value", "reason"]).map_err(|e| failed(e.into()))?;
-            self.open = Some((table.to_owned(), path, file));
+            let mut file = ListFile::create(&folder, table, ARGUMENT)?;
+            file.record(["key", "column", "is_null", "value", "reason"])?;
+            self.open = Some((table.to_owned(), file));
         }
-        let (_, path, file) = self.open.as_mut().expect("it was just opened");
+        let (_, file) = self.open.as_mut().expect("it was just opened");
         let null = if value.is_none() { "true" } else { "false" };
-        file.write_record([key, column, null, value.unwrap_or_default(), &reason.phrase()])
-            .map_err(|e| cannot_write(path, e.into()))
+        file.record([key, column, null, value.unwrap_or_default(), &reason.phrase()])
     }
 
     /// Adds a table or column that only the target has, and the file that holds it.
@@ -99,8 +98,7 @@ impl Unfits {
     }
 
     fn close(&mut self) -> Result<()> {
-        let Some((_, path, mut file)) = self.open.take() else { return Ok(()) };
-        file.flush().and_then(|()| file.get_ref().sync_all()).map_err(|e| cannot_write(&path, e))
+        self.open.take().map_or(Ok(()), |(_, mut file)| file.finish())
     }
 }
 

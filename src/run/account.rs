@@ -91,6 +91,8 @@ pub fn summary(
         phases: clock.into_spent(),
         remarks,
         ledger,
+        rejects: Vec::new(),
+        checks: Vec::new(),
         ms,
         verification: None,
         peak_memory_bytes: memory::peak_bytes(),

@@ -4,7 +4,7 @@ use super::Context;
 use crate::error::Result;
 use crate::load::interrupted;
 use crate::postgres::{CancelHandle, Session};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -21,6 +21,17 @@ pub fn each<T: Sync, R: Send>(
 ) -> Result<Vec<R>> {
     let hands = Hands { number: context.options.jobs, stop: context.stop, session: &|| context.session() };
     hands.each(tasks, work)
+}
+
+/// The same with something to do for hands that find no task left, as [`Hands::each_and`] says.
+pub fn each_and<T: Sync, R: Send>(
+    context: &Context<'_>,
+    tasks: &[T],
+    work: impl Fn(&mut Session, &T) -> Result<R> + Sync,
+    spare: impl Fn(&mut Session) -> Result<bool> + Sync,
+) -> Result<Vec<R>> {
+    let number = if tasks.is_empty() { 0 } else { context.options.jobs };
+    Hands { number, stop: context.stop, session: &|| context.session() }.each_and(tasks, work, spare)
 }
 
 /// Sessions that work side by side.
@@ -41,7 +52,19 @@ impl Hands<'_> {
         tasks: &[T],
         work: impl Fn(&mut Session, &T) -> Result<R> + Sync,
     ) -> Result<Vec<R>> {
+        Hands { number: self.number.min(tasks.len()), ..*self }.each_and(tasks, work, |_| Ok(false))
+    }
+
+    /// The same; a hand that finds no task left does something `spare` instead while others are still at theirs, until
+    /// that says that there is nothing.
+    pub fn each_and<T: Sync, R: Send>(
+        &self,
+        tasks: &[T],
+        work: impl Fn(&mut Session, &T) -> Result<R> + Sync,
+        spare: impl Fn(&mut Session) -> Result<bool> + Sync,
+    ) -> Result<Vec<R>> {
         let (hands, stop) = (self.number, self.stop);
+        let left = AtomicUsize::new(tasks.len());
         let next = Mutex::new(0usize);
         let failed = AtomicBool::new(false);
         let running: Mutex<Vec<CancelHandle>> = Mutex::default();
@@ -50,6 +73,10 @@ impl Hands<'_> {
             let mut next = lock(&next);
             *next += 1;
             *next - 1
+        };
+        let fail = |error| {
+            failed.store(true, Ordering::Relaxed);
+            if stop.load(Ordering::Relaxed) { interrupted() } else { error }
         };
         let hand = || -> Result<Vec<(usize, R)>> {
             let mut session = (self.session)()?;
@@ -62,17 +89,19 @@ impl Hands<'_> {
                     failed.store(true, Ordering::Relaxed);
                     return Err(interrupted());
                 }
-                let result = work(&mut session, task).map_err(|error| {
-                    failed.store(true, Ordering::Relaxed);
-                    if stop.load(Ordering::Relaxed) { interrupted() } else { error }
-                })?;
-                done.push((i, result));
+                done.push((i, work(&mut session, task).map_err(fail)?));
+                left.fetch_sub(1, Ordering::Relaxed);
+            }
+            while left.load(Ordering::Relaxed) > 0 && !failed.load(Ordering::Relaxed) {
+                if stop.load(Ordering::Relaxed) || !spare(&mut session).map_err(fail)? {
+                    break;
+                }
             }
             Ok(done)
         };
         let ended = std::thread::scope(|scope| {
             let watch = scope.spawn(|| cancel_on(stop, &over, &running));
-            let threads: Vec<_> = (0..hands.min(tasks.len())).map(|_| scope.spawn(hand)).collect();
+            let threads: Vec<_> = (0..hands).map(|_| scope.spawn(hand)).collect();
             let ended: Vec<_> = threads.into_iter().map(std::thread::ScopedJoinHandle::join).collect();
             over.store(true, Ordering::Relaxed);
             watch.thread().unpark();

@@ -3,89 +3,116 @@
 //! Every step can be done again: a run that was cut here goes on. What the server refuses because of the rows
 //! is a remark with SQL to edit, never an end.
 
-use super::Context;
+use super::chores::Chores;
 use super::clock::millis;
-use super::crew;
+use super::{Context, crew};
 use crate::error::{Error, Kind, Result};
 use crate::model::bounds::MAINTENANCE_MB_TOTAL;
 use crate::model::event::{Event, Phase};
 use crate::model::plan::{CheckPlan, ForeignKeyPlan, IndexPlan, KeyPlan, Plan, Remark, TablePlan};
 use crate::postgres::{Session, aside, catalog, control, ddl, is_answer};
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 /// Time that sessions spent on the indexes of each table, by its position, in milliseconds.
 pub type IndexMs = HashMap<usize, u64>;
 
-enum Build<'p> {
-    Key(usize, &'p TablePlan, &'p KeyPlan),
-    Index(usize, &'p TablePlan, &'p IndexPlan),
+/// An index to build, alone or as the beginning of a key.
+struct Build<'p> {
+    t: usize,
+    table: &'p TablePlan,
+    name: &'p str,
+    create: String,
+    // The statement that makes the index a key, where it is one.
+    add: Option<String>,
+    what: String,
 }
 
-/// Builds primary keys, unique constraints and indexes, the largest tables first.
-pub fn indexes(context: &Context<'_>, plan: &Plan) -> Result<(IndexMs, Vec<Remark>)> {
-    let mut builds: Vec<(u64, Build<'_>)> = Vec::new();
-    for (t, table) in plan.tables.iter().enumerate().filter(|(_, t)| !t.existing) {
-        builds.extend(table.primary_key.iter().map(|key| (table.rows, Build::Key(t, table, key))));
-        builds.extend(table.indexes.iter().map(|index| (table.rows, Build::Index(t, table, index))));
+impl<'p> Build<'p> {
+    fn key(schema: &str, (t, table): (usize, &'p TablePlan), key: &'p KeyPlan) -> Self {
+        let add = Some(ddl::add_primary_key(schema, table, key));
+        let create = ddl::create_key_index(schema, table, key);
+        Self { t, table, name: &key.name, create, add, what: "primary key not built".to_owned() }
     }
-    builds.sort_by_key(|(rows, _)| std::cmp::Reverse(*rows));
+
+    fn index(schema: &str, (t, table): (usize, &'p TablePlan), index: &'p IndexPlan) -> Self {
+        let add = index.constraint.then(|| ddl::add_unique(schema, table, index));
+        let create = ddl::create_index(schema, table, index);
+        Self { t, table, name: &index.name, create, add, what: format!("index `{}` not built", index.name) }
+    }
+
+    fn refused(&self, refusal: &Error) -> Remark {
+        let sql: Vec<&str> = std::iter::once(&*self.create).chain(self.add.as_deref()).collect();
+        refused(&self.table.source, &self.what, refusal, &sql)
+    }
+}
+
+/// Builds primary keys, unique constraints and indexes, the largest tables first. An index is made a key once nothing
+/// is built on its table any more: that takes a lock for which it would wait.
+pub fn indexes(context: &Context<'_>, plan: &Plan, chores: Option<&Chores<'_>>) -> Result<(IndexMs, Vec<Remark>)> {
+    let schema = &plan.schema;
+    let mut builds: Vec<Build<'_>> = Vec::new();
+    for (t, table) in plan.tables.iter().enumerate().filter(|(_, t)| !t.existing) {
+        builds.extend(table.primary_key.iter().map(|key| Build::key(schema, (t, table), key)));
+        builds.extend(table.indexes.iter().map(|index| Build::index(schema, (t, table), index)));
+    }
+    builds.sort_by_key(|build| std::cmp::Reverse(build.table.rows));
+    let left: Vec<AtomicUsize> = plan.tables.iter().map(|_| AtomicUsize::new(0)).collect();
+    for build in &builds {
+        left[build.t].fetch_add(1, Ordering::Relaxed);
+    }
+    // Keys whose index is built, by table.
+    let keys: Vec<Mutex<Vec<usize>>> = plan.tables.iter().map(|_| Mutex::default()).collect();
     let memory = MAINTENANCE_MB_TOTAL / context.options.jobs.max(1);
-    let results = crew::each(context, &builds, |session, (_, build)| {
+    let work = |session: &mut Session, i: &usize| {
+        let build = &builds[*i];
         let started = Instant::now();
         session.batch(&format!("SET maintenance_work_mem = '{memory}MB'"))?;
-        let (table, name, remark) = match build {
-            Build::Key(t, table, key) => (*t, &key.name, primary_key(session, plan, table, key)?),
-            Build::Index(t, table, index) => (*t, &index.name, index_of(session, plan, table, index)?),
-        };
+        let mut remarks = Vec::new();
+        let keys = &keys[build.t];
+        match create(session, plan, build)? {
+            Created::Whole => {}
+            Created::Index => lock(keys).extend(build.add.is_some().then_some(*i)),
+            Created::Refused(refusal) => remarks.push(build.refused(&refusal)),
+        }
+        // Acquires what the others of the table have built.
+        if left[build.t].fetch_sub(1, Ordering::AcqRel) == 1 {
+            for key in lock(keys).drain(..).map(|i| &builds[i]) {
+                let add = key.add.as_deref().expect("only keys are kept");
+                remarks.extend(attempt(session, add)?.map(|refusal| key.refused(&refusal)));
+            }
+        }
         let ms = millis(started);
-        context.observer.event(&Event::Step { phase: Phase::Index, object: name.clone(), ms });
-        Ok((table, ms, remark))
-    })?;
+        context.observer.event(&Event::Step { phase: Phase::Index, object: build.name.to_owned(), ms });
+        Ok((build.t, ms, remarks))
+    };
+    let is_still = |t: usize| left[t].load(Ordering::Acquire) == 0;
+    let spare = |session: &mut Session| chores.map_or(Ok(false), |chores| chores.one(session, is_still));
+    let order: Vec<usize> = (0..builds.len()).collect();
     let mut spent = IndexMs::new();
     let mut remarks = Vec::new();
-    for (table, ms, remark) in results {
+    for (table, ms, found) in crew::each_and(context, &order, work, spare)? {
         *spent.entry(table).or_default() += ms;
-        remarks.extend(remark);
+        remarks.extend(found);
     }
     Ok((spent, remarks))
 }
 
-fn primary_key(session: &Session, plan: &Plan, table: &TablePlan, key: &KeyPlan) -> Result<Option<Remark>> {
-    let index = ddl::create_key_index(&plan.schema, table, key);
-    let add = ddl::add_primary_key(&plan.schema, table, key);
-    if catalog::constraints(session, &plan.schema, &table.target)?.contains_key(&key.name) {
-        return Ok(None);
-    }
-    match try_both(session, &index, Some(&add))? {
-        None => Ok(None),
-        Some(refusal) => Ok(Some(refused(&table.source, "primary key not built", &refusal, &[&index, &add]))),
-    }
+enum Created {
+    // An earlier start has made the key.
+    Whole,
+    Index,
+    Refused(Error),
 }
 
-fn index_of(session: &Session, plan: &Plan, table: &TablePlan, index: &IndexPlan) -> Result<Option<Remark>> {
-    let create = ddl::create_index(&plan.schema, table, index);
-    let add = index.constraint.then(|| ddl::add_unique(&plan.schema, table, index));
-    if add.is_some() && catalog::constraints(session, &plan.schema, &table.target)?.contains_key(&index.name) {
-        return Ok(None);
+fn create(session: &Session, plan: &Plan, build: &Build<'_>) -> Result<Created> {
+    let is_there = || Ok(catalog::constraints(session, &plan.schema, &build.table.target)?.contains_key(build.name));
+    if build.add.is_some() && is_there()? {
+        return Ok(Created::Whole);
     }
-    match try_both(session, &create, add.as_deref())? {
-        None => Ok(None),
-        Some(refusal) => {
-            let what = format!("index `{}` not built", index.name);
-            Ok(Some(refused(&table.source, &what, &refusal, &[&create])))
-        }
-    }
-}
-
-// Two statements of their own, not one transaction: the first holds a lock that lets other builds go on.
-fn try_both(session: &Session, first: &str, second: Option<&str>) -> Result<Option<Error>> {
-    for sql in [Some(first), second].into_iter().flatten() {
-        if let Some(refusal) = attempt(session, sql)? {
-            return Ok(Some(refusal));
-        }
-    }
-    Ok(None)
+    Ok(attempt(session, &build.create)?.map_or(Created::Index, Created::Refused))
 }
 
 // What the server refuses for good is an answer; a full disk or a lost connection ends the run, to be resumed.
@@ -118,7 +145,7 @@ impl Constraint<'_> {
 }
 
 /// Adds checks and foreign keys without looking at the rows, then lets the server look at them in parallel.
-pub fn constraints(context: &Context<'_>, plan: &Plan) -> Result<Vec<Remark>> {
+pub fn constraints(context: &Context<'_>, plan: &Plan, chores: &Chores<'_>) -> Result<Vec<Remark>> {
     let schema = &plan.schema;
     let session = context.control;
     let mut remarks = Vec::new();
@@ -141,7 +168,10 @@ pub fn constraints(context: &Context<'_>, plan: &Plan) -> Result<Vec<Remark>> {
             }
         }
     }
-    let found = crew::each(context, &to_validate, |session, (table, c)| validate(context, session, plan, table, c))?;
+    let is_still = |t: usize| to_validate.iter().all(|(table, _)| table.target != plan.tables[t].target);
+    let work =
+        |session: &mut Session, (table, c): &(&TablePlan, Constraint<'_>)| validate(context, session, plan, table, c);
+    let found = crew::each_and(context, &to_validate, work, |session| chores.one(session, is_still))?;
     remarks.extend(found.into_iter().flatten());
     Ok(remarks)
 }
@@ -240,12 +270,6 @@ pub fn put_back(context: &Context<'_>, plan: &Plan) -> Result<Vec<Remark>> {
     Ok(results.into_iter().flatten().collect())
 }
 
-/// Gathers statistics.
-pub fn analyze(context: &Context<'_>, plan: &Plan) -> Result<()> {
-    crew::each(context, &plan.tables, |session, table| session.batch(&ddl::analyze(&plan.schema, &table.target)))?;
-    Ok(())
-}
-
 /// Counts the rows back; the counts in the plan's order.
 pub fn count(context: &Context<'_>, plan: &Plan) -> Result<Vec<u64>> {
     let mut order: Vec<usize> = (0..plan.tables.len()).collect();
@@ -258,4 +282,8 @@ pub fn count(context: &Context<'_>, plan: &Plan) -> Result<Vec<u64>> {
         counts[t] = rows;
     }
     Ok(counts)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,7 +1,10 @@
 //! A migration from the first look to the last count: the stages composed, in the order of [`migrate`].
 
 mod account;
+mod ahead;
 mod bench;
+mod checks;
+mod chores;
 mod clock;
 mod crew;
 mod evidence;
@@ -10,27 +13,37 @@ mod finish;
 mod memory;
 mod options;
 mod oracles;
+mod parts;
 mod probe;
 mod proof;
+mod rejects;
 mod repair;
+mod retry;
 mod rollback;
 mod rows;
+mod shape;
 mod start;
+mod strict;
 mod verify;
 
 pub use bench::{BenchOptions, bench};
-pub use options::{Options, Scope, default_jobs};
+pub use options::{Options, RejectLimits, Scope, Scripts, default_jobs};
 pub use proof::Wish;
+pub use retry::{Retried, Wanted, set_aside};
 pub use rollback::{Fence, RollbackOptions, lift_fence, rollback};
+pub use strict::after as strictly;
 pub use verify::verify;
 
 use crate::error::{Error, Kind, Result};
 use crate::load::Conflict;
+use crate::model::check::Answer;
 use crate::model::digest::SetDigest;
 use crate::model::event::{Event, Observer, Phase, Summary};
+use crate::model::name::exclude;
 use crate::model::plan::{Plan, Remark, TablePlan};
+use crate::model::policy::Policy;
 use crate::model::source::Catalog;
-use crate::model::verdict::{Outcome, TableVerdict, Verification};
+use crate::model::verdict::{Level, Outcome, TableVerdict, Verification};
 use crate::plan::Draft;
 use crate::plan::select::Selection;
 use crate::postgres::control::{self, DoneRange, RunRecord, State};
@@ -38,6 +51,8 @@ use crate::postgres::{Pool, PoolSettings, Session, Target, catalog, ddl};
 use crate::profile::Depth;
 use crate::sqlite::{Reader, Source};
 use crate::verify::source;
+use ahead::Ahead;
+use chores::Chores;
 use clock::Clock;
 use crew::Hands;
 use proof::{Held, Known, Proof, Subject};
@@ -102,28 +117,36 @@ struct Opened {
 /// [`Kind::Interrupted`], and the same call goes on with it.
 pub fn migrate(options: &Options, target: &Target, observer: &dyn Observer, stop: &AtomicBool) -> Result<Summary> {
     let mut clock = Clock::new(observer);
-    let mut opened = clock.phase(Phase::Open, 1, || open(options))?;
+    let untouched = |e: Error| e.or_state("nothing was written by this start");
+    let mut opened = clock.phase(Phase::Open, 1, || open(options).map_err(untouched))?;
     observer.event(&Event::Info { text: format!("source: {}", opened.snapshot) });
-    let pool = Pool::connect(target, options.jobs + 2, &PoolSettings::default())?;
-    let mut control = pool.session()?;
-    start::check_server(&control)?;
-    start::check_rights(&control, options)?;
-    let found = start::look(&mut control, options, &opened.fingerprint)?;
+    let pool = Pool::connect(target, options.jobs + 2, &PoolSettings::default()).map_err(untouched)?;
+    let mut control = pool.session().map_err(untouched)?;
+    start::check_server(&control).map_err(untouched)?;
+    start::check_rights(&control, options).map_err(untouched)?;
+    let found = start::look(&mut control, options, &opened.fingerprint).map_err(untouched)?;
     let (mut planned, run, resumed) = match found {
-        Start::Finished(run) => return finished(*run, &opened, &pool, options, observer, stop, clock),
-        Start::Resume(run) => resume(*run, &opened, &control, options, observer)?,
+        Start::Finished(run) => {
+            return finished(&run, &opened, &pool, options, observer, stop, clock).map_err(untouched);
+        }
+        Start::Resume(run) => resume(*run, &opened, &mut control, options, observer).map_err(untouched)?,
         Start::Fresh => {
             let prepared = prepare(options, &mut opened, &control, observer, stop, &mut clock);
             let dropped = "what the earlier run created is dropped; nothing new was written";
-            let planned = prepared.map_err(|e| if options.restart { e.state(dropped) } else { e })?;
-            let run = begin(options, &opened, &planned, &mut control)?;
+            let planned = prepared.map_err(|e| if options.restart { e.state(dropped) } else { untouched(e) })?;
+            let begun = begin(options, &opened, &planned, &mut control);
+            let run = begun.map_err(|e| if options.restart { e.or_state(dropped) } else { untouched(e) })?;
             (planned, run, false)
         }
     };
-    let mut parents = existing::parents(&control, options, &planned)?;
-    let replica_role = !parents.is_empty() && existing::may_be_replica(&control);
-    if !replica_role && existing::set_aside(&mut control, run.id, &planned.plan, &parents, observer)? {
-        parents = existing::parents(&control, options, &planned)?;
+    let no_row = |e: Error| e.or_state("no row was written by this start");
+    let mut parents = existing::parents(&control, options, &planned).map_err(no_row)?;
+    // Orphans can be set aside only where the server looks for them.
+    let sets_aside =
+        planned.plan.tables.iter().any(|t| parents.contains_key(&t.target) && t.on_refusal != Policy::Fail);
+    let replica_role = !parents.is_empty() && !sets_aside && existing::may_be_replica(&control);
+    if !replica_role && existing::set_aside(&mut control, run.id, &planned.plan, &parents, observer).map_err(no_row)? {
+        parents = existing::parents(&control, options, &planned).map_err(no_row)?;
     }
     let context = Context {
         options,
@@ -139,13 +162,24 @@ pub fn migrate(options: &Options, target: &Target, observer: &dyn Observer, stop
     if options.scope == Scope::SchemaOnly {
         clock.phase(Phase::Create, planned.plan.tables.len(), || create_all(&context, &planned.plan))?;
     } else {
-        clock.phase(Phase::Copy, planned.plan.tables.len(), || {
-            rows::copy(&context, &mut opened.readers, &mut planned)
-        })?;
+        let copied = clock
+            .phase(Phase::Copy, planned.plan.tables.len(), || rows::copy(&context, &mut opened.readers, &mut planned));
+        // Listed even where the run ends here: what was set aside so far says what to do about the rest.
+        let listed = control::rejects(&control, run.id).and_then(|found| {
+            rejects::list(&options.rejects, &planned.plan, &opened.catalog, &opened.readers[0], &found)
+        });
+        copied.map_err(|e| e.or_state("finished ranges are on the target; half-done ones were rolled back"))?;
+        listed?;
     }
     // The readers hold locks on the source; nothing below needs it.
     opened.readers.clear();
-    finish(&context, &planned.plan, &opened.snapshot, resumed, clock)
+    let there = match options.scope {
+        Scope::SchemaOnly => "all tables",
+        _ => "all rows",
+    };
+    finish(&context, &planned.plan, &opened.snapshot, resumed, clock).map_err(|e| {
+        e.or_state(&format!("{there} are on the target; of keys, indexes, constraints and views, what was finished"))
+    })
 }
 
 /// Makes the plan and asks the server about it, without leaving anything behind. Without a target, or where the
@@ -184,8 +218,9 @@ fn open(options: &Options) -> Result<Opened> {
         return Err(Error::new(Kind::Blocked, format!("the rows of `{name}` cannot be read"))
             .fact("SQLite does not understand the table's CREATE statement")
             .state("nothing was written")
-            .hint(format!("`--exclude '{name}'` leaves its rows behind; `sqlite3 app.db .recover` may save them")));
+            .hint(format!("`{}` leaves its rows behind; `sqlite3 app.db .recover` may save them", exclude(name))));
     }
+    shape::apply(&mut catalog, &options.reshape, &snapshot.readers[0])?;
     if catalog.tables.is_empty() && all > 0 {
         return Err(Error::new(Kind::Usage, "no table is left of the source")
             .fact(format!("it has {all} tables, and none of those that were asked for"))
@@ -214,7 +249,11 @@ fn prepare(
     let mut planned = plan_rows(draft, opened, observer, stop, clock)?;
     let mut session = control.another()?;
     clock.phase(Phase::Create, planned.plan.tables.len(), || probe::probe(&mut session, &mut planned.plan))?;
+    rejects::fallbacks(&mut session, &mut planned.plan)?;
     keyless(options, &mut planned.plan);
+    if options.strict {
+        strict::before(&planned)?;
+    }
     for remark in &planned.plan.remarks {
         observer.event(&Event::Remark(remark.clone()));
     }
@@ -271,6 +310,7 @@ fn begin(options: &Options, opened: &Opened, planned: &Planned, control: &mut Se
                 .hint("tables outside this run refer to them; empty those first, or include them")
         })?;
     }
+    checks::run(&tx, &options.scripts.before, "before")?;
     control::insert(&tx, &run)?;
     tx.commit()?;
     Ok(run)
@@ -279,7 +319,7 @@ fn begin(options: &Options, opened: &Opened, planned: &Planned, control: &mut Se
 fn resume(
     run: RunRecord,
     opened: &Opened,
-    control: &Session,
+    control: &mut Session,
     options: &Options,
     observer: &dyn Observer,
 ) -> Result<(Planned, RunRecord, bool)> {
@@ -289,12 +329,15 @@ fn resume(
     let existing = catalog::tables(control, &options.schema, &names)?;
     let taken = start::taken(control, &options.schema, Some(&run.plan))?;
     let draft = Draft::new(opened.catalog.clone(), options.plan_options(), &taken, &existing)?;
-    let planned = Planned { draft, profiles: run.profiles.clone(), plan: run.plan.clone() };
+    let mut planned = Planned { draft, profiles: run.profiles.clone(), plan: run.plan.clone() };
+    if rejects::change_policies(&mut planned.plan, &planned.draft, control)? {
+        control::change_plan(control, run.id, &planned.plan, &options.shape())?;
+    }
     Ok((planned, run, true))
 }
 
 fn finished(
-    run: RunRecord,
+    run: &RunRecord,
     opened: &Opened,
     pool: &Pool,
     options: &Options,
@@ -315,7 +358,7 @@ fn finished(
         parents: HashMap::new(),
     };
     let done = control::ranges(&control, run.id)?;
-    let verification = compare(&context, &run.plan, &done, &mut clock)?;
+    let verification = compare(&context, &run.plan, &done, None, &mut clock)?;
     let counts = rows_of(&context, &run.plan, verification.as_ref())?;
     if options.scope != Scope::SchemaOnly && verification.is_none() {
         account::check_ranges(&run.plan, &done)?;
@@ -323,8 +366,11 @@ fn finished(
     }
     let tables = account::table_summaries(&run.plan, &done, &counts, &HashMap::new(), &run.plan.remarks);
     let ledger = control::ledger(&control, run.id)?;
-    let mut summary = account::summary(&context, run.plan.remarks, tables, ledger, opened.snapshot.clone(), clock);
+    let remarks = run.plan.remarks.clone();
+    let mut summary = account::summary(&context, remarks, tables, ledger, opened.snapshot.clone(), clock);
     summary.finished_before = true;
+    summary.checks = answers(&context)?;
+    summary.rejects = rejects::summary(options, &run.plan, &control::rejects(&control, run.id)?);
     summary.verification = verification;
     Ok(summary)
 }
@@ -334,6 +380,7 @@ fn compare(
     context: &Context<'_>,
     plan: &Plan,
     done: &HashMap<String, Vec<DoneRange>>,
+    ahead: Option<&Ahead<'_>>,
     clock: &mut Clock<'_>,
 ) -> Result<Option<Verification>> {
     let options = context.options;
@@ -348,9 +395,18 @@ fn compare(
     let subjects = plan.tables.iter().map(known).collect();
     // Readers have connections of their own; those of the lanes are not needed any more.
     context.pool.close_idle();
-    let session = || context.reading_session();
+    let session = || match (context.reading_session(), ahead) {
+        (Err(_), Some(ahead)) => {
+            // The server may have none left until those who read ahead are done.
+            ahead.wait();
+            context.reading_session()
+        }
+        (session, _) => session,
+    };
     let hands = Hands { number: options.jobs, stop: context.stop, session: &session };
-    let proof = Proof { plan, wish: &options.wish, hands, observer: context.observer, is_thorough: false };
+    let rejected = rejects::places(context.control, context.run)?;
+    let observer = context.observer;
+    let proof = Proof { plan, wish: &options.wish, hands, observer, is_thorough: false, rejected: &rejected };
     let fingerprint = context.fingerprint;
     let reopen = || {
         let opened = open(options)?;
@@ -362,7 +418,25 @@ fn compare(
             .hint("`--restart` begins again with the source as it is now"))
     };
     let mut source = Held { opened: None, open: &reopen };
-    clock.phase(Phase::Verify, plan.tables.len(), || proof::compare(&proof, subjects, &mut source)).map(Some)
+    clock.phase(Phase::Verify, plan.tables.len(), || proof::compare(&proof, subjects, &mut source, ahead)).map(Some)
+}
+
+// The answers to a person's questions.
+fn answers(context: &Context<'_>) -> Result<Vec<Answer>> {
+    let questions = &context.options.questions;
+    if questions.is_empty() {
+        return Ok(Vec::new());
+    }
+    let asks_source = questions.iter().any(|q| q.source.is_some());
+    let opened = if asks_source { Some(open(context.options)?) } else { None };
+    let mut session = context.pool.lone_session()?;
+    checks::ask(questions, opened.as_ref().map(|o| &o.readers[0]), &mut session)
+}
+
+/// The catalog of the source, with every table that it has: for who checks names against it.
+pub fn catalog_of(options: &Options) -> Result<Catalog> {
+    let source = Source::open(&options.source, options.snapshot)?;
+    source.snapshot(1)?.readers[0].catalog()
 }
 
 fn is_compared(options: &Options) -> bool {
@@ -378,10 +452,14 @@ fn rows_of(context: &Context<'_>, plan: &Plan, verification: Option<&Verificatio
     counted.map_or_else(|| finish::count(context, plan), Ok)
 }
 
+// Whether the table may hold rows that were there before.
+fn is_shared(options: &Options, table: &TablePlan) -> bool {
+    table.existing && options.conflict.is_some()
+}
+
 fn subject(options: &Options, table: &TablePlan, done: Option<&Vec<DoneRange>>) -> Subject {
     let digests = done.into_iter().flatten().map(|d| d.digest.as_deref().and_then(source::from_stored));
-    let shared = table.existing && options.conflict.is_some();
-    let source = if shared {
+    let source = if is_shared(options, table) {
         Known::Out("the table held rows of its own".to_owned())
     } else {
         let add = |mut sum: SetDigest, digest: SetDigest| {
@@ -413,14 +491,34 @@ fn create_all(context: &Context<'_>, plan: &Plan) -> Result<()> {
     Ok(())
 }
 
-// Everything after the rows.
-fn finish(context: &Context<'_>, plan: &Plan, snapshot: &str, resumed: bool, mut clock: Clock<'_>) -> Result<Summary> {
+// Everything after the rows. They do not change any more, so that the comparison begins to read them meanwhile.
+fn finish(context: &Context<'_>, plan: &Plan, snapshot: &str, resumed: bool, clock: Clock<'_>) -> Result<Summary> {
     control::set_state(context.control, context.run, State::Finishing)?;
+    // What a person's own SQL makes of the rows is compared too.
+    let changes = !context.options.scripts.after.is_empty();
+    if !is_compared(context.options) || changes || context.options.wish.level != Level::Rows {
+        return finish_beside(context, plan, None, snapshot, resumed, clock);
+    }
+    let is_compared = |t: &usize| !is_shared(context.options, &plan.tables[*t]);
+    let tables: Vec<usize> = (0..plan.tables.len()).filter(is_compared).collect();
+    ahead::beside(context, plan, &tables, |ahead| finish_beside(context, plan, ahead, snapshot, resumed, clock))
+}
+
+fn finish_beside(
+    context: &Context<'_>,
+    plan: &Plan,
+    ahead: Option<&Ahead<'_>>,
+    snapshot: &str,
+    resumed: bool,
+    mut clock: Clock<'_>,
+) -> Result<Summary> {
     let builds = plan.tables.iter().map(|t| t.indexes.len() + usize::from(t.primary_key.is_some())).sum();
-    let (index_ms, mut found) = clock.phase(Phase::Index, builds, || finish::indexes(context, plan))?;
+    // A comparison counts as it reads.
+    let chores = Chores::new(plan, !is_compared(context.options));
+    let (index_ms, mut found) = clock.phase(Phase::Index, builds, || finish::indexes(context, plan, Some(&chores)))?;
     let constraints = plan.tables.iter().map(|t| t.checks.len() + t.foreign_keys.len()).sum::<usize>();
     found.extend(clock.phase(Phase::Constrain, constraints + plan.views.len(), || {
-        let mut remarks = finish::constraints(context, plan)?;
+        let mut remarks = finish::constraints(context, plan, &chores)?;
         remarks.extend(finish::sequences(context, plan)?);
         remarks.extend(finish::views(context, plan)?);
         remarks.extend(finish::put_back(context, plan)?);
@@ -430,11 +528,7 @@ fn finish(context: &Context<'_>, plan: &Plan, snapshot: &str, resumed: bool, mut
     for remark in &found {
         context.observer.event(&Event::Remark(remark.clone()));
     }
-    let counts = clock.phase(Phase::Analyze, plan.tables.len(), || {
-        finish::analyze(context, plan)?;
-        // A comparison counts as it reads.
-        if is_compared(context.options) { Ok(None) } else { finish::count(context, plan).map(Some) }
-    })?;
+    let counts = clock.phase(Phase::Analyze, plan.tables.len(), || chores.finish(context))?;
     let done = control::ranges(context.control, context.run)?;
     if context.options.scope != Scope::SchemaOnly {
         account::check_ranges(plan, &done)?;
@@ -442,8 +536,14 @@ fn finish(context: &Context<'_>, plan: &Plan, snapshot: &str, resumed: bool, mut
             account::check_counts(plan, &done, counts, context.options)?;
         }
     }
-    control::set_state(context.control, context.run, State::Done)?;
-    let verification = compare(context, plan, &done, &mut clock)?;
+    let mut session = context.session()?;
+    let tx = session.transaction()?;
+    checks::run(&tx, &context.options.scripts.after, "after")?;
+    control::set_state(&tx, context.run, State::Done)?;
+    tx.commit()?;
+    drop(session);
+    let verification = compare(context, plan, &done, ahead, &mut clock)
+        .map_err(|e| e.or_state("everything is on the target, and was not compared to the end"))?;
     let counts = match counts {
         Some(counts) => counts,
         None => rows_of(context, plan, verification.as_ref())?,
@@ -453,6 +553,8 @@ fn finish(context: &Context<'_>, plan: &Plan, snapshot: &str, resumed: bool, mut
     let ledger = control::ledger(context.control, context.run)?;
     let mut summary = account::summary(context, remarks, tables, ledger, snapshot.to_owned(), clock);
     summary.resumed = resumed;
+    summary.checks = answers(context)?;
+    summary.rejects = rejects::summary(context.options, plan, &control::rejects(context.control, context.run)?);
     summary.verification = verification;
     Ok(summary)
 }

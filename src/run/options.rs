@@ -2,14 +2,20 @@
 
 use super::proof::Wish;
 use crate::load::Conflict;
+use crate::model::bounds::REJECTS_MAX;
 use crate::model::candidates::TypeOptions;
+use crate::model::check::Question;
 use crate::model::name::Spelling;
+use crate::model::policy::Rules;
+use crate::model::reshape::Reshape;
 use crate::plan::{PlanOptions, Purpose};
 use crate::sqlite::SnapshotChoice;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 /// Everything that shapes a migration besides its source and target.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one flag of the command line")]
 pub struct Options {
     /// The SQLite file, as typed.
     pub source: PathBuf,
@@ -39,7 +45,57 @@ pub struct Options {
     pub verify: bool,
     /// How that is done.
     pub wish: Wish,
+    /// Types and policies that a person states.
+    pub rules: Rules,
+    /// Shapes of tables and columns that a person states.
+    pub reshape: Reshape,
+    /// SQL to run on the target before anything is created there, and once everything is.
+    pub scripts: Scripts,
+    /// Questions to both sides at the end.
+    pub questions: Vec<Question>,
+    /// Rows that are set aside: where they are listed, and how many there may be.
+    pub rejects: RejectLimits,
+    /// Refuse whatever would be lost or rewritten.
+    pub strict: bool,
 }
+
+/// SQL that a person wants run on the target.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Scripts {
+    /// Before anything is created, in the transaction that begins the run.
+    pub before: Vec<String>,
+    /// Once everything is there, in the transaction that ends it.
+    pub after: Vec<String>,
+}
+
+/// Bounds on rows that are set aside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RejectLimits {
+    /// The folder for the files that list them.
+    pub folder: PathBuf,
+    /// The run ends at one more than this.
+    pub most: u64,
+    /// The run counts as done with as many.
+    pub allowed: u64,
+}
+
+impl Default for RejectLimits {
+    fn default() -> Self {
+        Self { folder: PathBuf::from("rejects"), most: REJECTS_MAX, allowed: 0 }
+    }
+}
+
+/// Where a run's shape says how it shapes tables.
+const RESHAPE: &str = "reshape";
+
+/// The shapes of tables that an earlier run was started with.
+pub fn reshape_of(earlier: &str) -> Reshape {
+    let shape = serde_json::from_str::<serde_json::Value>(earlier).unwrap_or_default();
+    serde_json::from_value(shape[RESHAPE].clone()).unwrap_or_default()
+}
+
+/// Where a run's shape says its policies.
+const POLICIES: &str = "on_error";
 
 /// What of the source is carried over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
@@ -73,6 +129,12 @@ impl Options {
             restart: false,
             verify: true,
             wish: Wish::default(),
+            rules: Rules::default(),
+            reshape: Reshape::default(),
+            scripts: Scripts::default(),
+            questions: Vec::new(),
+            rejects: RejectLimits::default(),
+            strict: false,
         }
     }
 
@@ -82,12 +144,13 @@ impl Options {
             spelling: self.spelling,
             types: self.types.clone(),
             purpose: if self.scope == Scope::DataOnly { Purpose::LoadRows } else { Purpose::Migrate },
+            rules: self.rules.clone(),
         }
     }
 
     /// The options that shape the result, in a form that can be compared: a run is resumed only under the same.
     pub(super) fn shape(&self) -> String {
-        serde_json::json!({
+        let mut shape = serde_json::json!({
             "schema": self.schema,
             "identifiers": self.spelling,
             "include": self.include,
@@ -96,17 +159,49 @@ impl Options {
             "assume_tz": self.types.assume_tz,
             "narrow_integers": self.types.narrow_integers,
             "conflict": self.conflict,
-        })
-        .to_string()
+        });
+        // Left out where there are none, so that runs of versions without them can be gone on with.
+        if !self.rules.types.is_empty() {
+            shape["types"] = serde_json::json!(self.rules.types);
+        }
+        if !self.reshape.tables.is_empty() {
+            shape[RESHAPE] = serde_json::json!(self.reshape);
+        }
+        if self.scripts != Scripts::default() {
+            shape["scripts"] = serde_json::json!(self.scripts);
+        }
+        if !self.rules.policies.is_empty() {
+            shape[POLICIES] = serde_json::json!(self.rules.policies);
+        }
+        shape.to_string()
+    }
+
+    /// Whether an earlier run was started under the same options. Policies may have changed: what becomes of a value that
+    /// broke a rule is often decided once it has.
+    pub(super) fn goes_on_with(&self, earlier: &str) -> bool {
+        let read = |shape: &str| {
+            let mut read = serde_json::from_str::<serde_json::Value>(shape).unwrap_or_default();
+            if let Some(options) = read.as_object_mut() {
+                options.remove(POLICIES);
+            }
+            read
+        };
+        read(earlier) == read(&self.shape())
     }
 
     /// What differs from an earlier shape: the option, what it was, what it is.
     pub(super) fn differences(&self, earlier: &str) -> Vec<(String, String, String)> {
         let read = |shape: &str| serde_json::from_str::<serde_json::Value>(shape).unwrap_or_default();
         let (was, is) = (read(earlier), read(&self.shape()));
-        let now = is.as_object().into_iter().flatten();
-        now.filter(|(name, value)| was[name.as_str()] != **value)
-            .map(|(name, value)| (format!("`{name}`"), was[name.as_str()].to_string(), value.to_string()))
+        let names = |shape: &serde_json::Value| -> BTreeSet<String> {
+            shape.as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect()
+        };
+        let mut all = names(&is);
+        all.extend(names(&was));
+        all.remove(POLICIES);
+        all.into_iter()
+            .filter(|name| was[name.as_str()] != is[name.as_str()])
+            .map(|name| (format!("`{name}`"), was[name.as_str()].to_string(), is[name.as_str()].to_string()))
             .collect()
     }
 }

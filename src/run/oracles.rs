@@ -101,7 +101,10 @@ fn samples(proof: &Proof<'_>, moment: &Moment, tables: &[usize], opened: &mut Op
     with_readers(proof, tables, opened, |session, reader, catalog, t| {
         let table = &proof.plan.tables[t];
         let scan = scan_of(catalog, table)?;
-        let Some(gathered) = sample::gather(reader, &scan, table, spots)? else { return Ok((t, Sampled::Nothing)) };
+        let rejected = proof.rejected.get(&table.target);
+        let Some(gathered) = sample::gather(reader, &scan, table, spots, rejected)? else {
+            return Ok((t, Sampled::Nothing));
+        };
         if gathered.rows.is_empty() {
             return Ok((t, Sampled::Nothing));
         }
@@ -177,10 +180,17 @@ pub fn figures(
     let is_utf16 = opened.catalog.encoding != "UTF-8";
     let found = with_readers(proof, tables, opened, |session, reader, catalog, t| {
         let table = &proof.plan.tables[t];
-        let asked: Vec<(&ColumnPlan, Measure)> = if proof.wish.level == Level::Counts {
+        // Sums over rows that were set aside, or values that were replaced, have nothing to agree with.
+        let rejected = proof.rejected_of(table);
+        let asked: Vec<(&ColumnPlan, Measure)> = if proof.wish.level == Level::Counts || rejected > 0 {
             Vec::new()
         } else {
-            table.compared().flat_map(|c| measures(c, is_utf16).into_iter().map(move |m| (c, m))).collect()
+            let is_asked = |c: &&ColumnPlan| !c.on_error.replaces();
+            table
+                .compared()
+                .filter(is_asked)
+                .flat_map(|c| measures(c, is_utf16).into_iter().map(move |m| (c, m)))
+                .collect()
         };
         let here = of_source(reader, catalog, table, &asked)?;
         of_target(proof, session, moment, (table, &asked), here).map(|figures| (t, figures))
@@ -216,7 +226,7 @@ fn of_target(
     let (rows_there, there) = postgres::aggregate::ask(&tx, schema, &table.target, &questions)
         .map_err(|e| e.context(format!("the server cannot sum up `{}`", table.target)))?;
     let mut figures = Figures { rows: (rows, rows_there), agreed: 0, disputed: Vec::new() };
-    if rows == rows_there {
+    if rows == rows_there + proof.rejected_of(table) {
         figures.agreed += 1;
     } else {
         figures.disputed.push("number of rows".to_owned());

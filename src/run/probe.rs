@@ -3,6 +3,7 @@
 
 use crate::error::{Error, Result};
 use crate::model::bounds::PROBE_TABLES_MAX;
+use crate::model::name::exclude;
 use crate::model::plan::{CheckPlan, ForeignKeyPlan, Plan, Remark, TablePlan, ViewPlan};
 use crate::postgres::{Session, Transaction, catalog, ddl, is_answer};
 
@@ -68,7 +69,7 @@ fn columns(tx: &Transaction<'_>, schema: &str, table: &mut TablePlan, remarks: &
         return Err(refusal
             .context(format!("`{}` cannot be created", table.target))
             .state("nothing was written")
-            .hint(format!("leave it out with `--exclude '{}'`", table.source)));
+            .hint(format!("leave it out with `{}`", exclude(&table.source))));
     }
     for i in 0..table.columns.len() {
         let column = table.columns[i].clone();

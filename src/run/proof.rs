@@ -1,27 +1,28 @@
 //! The comparison of both sides: digests of all tables at one moment of the target, then the rows of what differs.
 
-use super::Opened;
+use super::ahead::Ahead;
 use super::clock::millis;
 use super::crew::Hands;
-use super::oracles;
+use super::parts::{self, Part};
+use super::{Opened, oracles};
 use crate::error::{Error, Kind, Result};
 use crate::load::interrupted;
 use crate::model::bounds::{DIFFERENCE_SAMPLES, DIFFERENCES_MAX, RANGE_BYTES_MAX};
 use crate::model::digest::SetDigest;
 use crate::model::event::{CopyTable, Event, Observer, Progress};
 use crate::model::plan::{Plan, TablePlan};
+use crate::model::policy::Place;
 use crate::model::range::Range;
-use crate::model::source::Catalog;
+use crate::model::source::{Catalog, RowKey};
 use crate::model::verdict::{Difference, Differences, Level, Outcome, TableVerdict, Verification};
-use crate::postgres::read::{self, Chunk, Moment};
+use crate::postgres::read::{self, Moment};
 use crate::postgres::{Session, catalog};
 use crate::sqlite::{Flow, Reader, TableScan};
 use crate::verify::listing::Listing;
 use crate::verify::locate::{Key, Sides, Wanted, locate};
 use crate::verify::side::{SourceSide, TargetSide};
 use crate::verify::source::SourceDigest;
-use crate::verify::target;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -88,6 +89,16 @@ pub struct Proof<'a> {
     pub observer: &'a dyn Observer,
     /// Whether other opinions are asked for whatever they cost; else only where that is next to nothing.
     pub is_thorough: bool,
+    /// The rows that the run set aside, by table: they are to be on the source only.
+    pub rejected: &'a HashMap<String, HashSet<Place>>,
+}
+
+impl Proof<'_> {
+    /// How many rows of a table were set aside.
+    #[must_use]
+    pub fn rejected_of(&self, table: &TablePlan) -> u64 {
+        self.rejected.get(&table.target).map_or(0, |places| places.len() as u64)
+    }
 }
 
 /// The source, held still, from the moment on that somebody reads from it.
@@ -108,34 +119,61 @@ impl Held<'_> {
     }
 }
 
-/// Compares. The source is opened only where rows have to be read from it.
-pub fn compare(proof: &Proof<'_>, subjects: Vec<Subject>, source: &mut Held<'_>) -> Result<Verification> {
+/// Compares. The source is opened only where rows have to be read from it. What was read ahead of the target is not
+/// read again.
+pub fn compare(
+    proof: &Proof<'_>,
+    subjects: Vec<Subject>,
+    source: &mut Held<'_>,
+    ahead: Option<&Ahead<'_>>,
+) -> Result<Verification> {
     let started = Instant::now();
     // A key that cannot be used is known now, not once something differs.
     for name in proof.wish.keys.keys() {
         let named = proof.plan.tables.iter().find(|t| t.source == *name || t.target == *name);
         key_of(proof, named.ok_or_else(|| no_such_table(name))?)?;
     }
-    let mut holder = (proof.hands.session)()?;
-    let moment_tx = holder.transaction_as(read::BEGIN)?;
-    let moment = Moment::of(&moment_tx)?;
-    let mut found = match proof.wish.level {
-        Level::Rows => rows(proof, &moment, subjects, source)?,
-        Level::Aggregates | Level::Counts => figures(proof, &moment, subjects, source)?,
+    let mut found = if let Some(ahead) = ahead.filter(|ahead| ahead.is_held()) {
+        at(proof, (ahead.moment, ahead.holder), subjects, source, Some(ahead))?
+    } else {
+        let mut holder = (proof.hands.session)()?;
+        let holder = holder.transaction_as(read::BEGIN)?;
+        at(proof, (&Moment::of(&holder)?, &holder), subjects, source, None)?
     };
-    found.sequences = sequences(proof, &moment_tx, &found.tables)?;
     found.ms = millis(started);
     Ok(found)
 }
 
+// At this moment, which this session holds.
+fn at(
+    proof: &Proof<'_>,
+    (moment, holder): (&Moment, &Session),
+    subjects: Vec<Subject>,
+    source: &mut Held<'_>,
+    ahead: Option<&Ahead<'_>>,
+) -> Result<Verification> {
+    let mut found = match proof.wish.level {
+        Level::Rows => rows(proof, moment, subjects, source, ahead)?,
+        Level::Aggregates | Level::Counts => figures(proof, moment, subjects, source)?,
+    };
+    found.sequences = sequences(proof, holder, &found.tables)?;
+    Ok(found)
+}
+
 // Every cell by its digest, and then what other oracles say.
-fn rows(proof: &Proof<'_>, moment: &Moment, subjects: Vec<Subject>, source: &mut Held<'_>) -> Result<Verification> {
+fn rows(
+    proof: &Proof<'_>,
+    moment: &Moment,
+    subjects: Vec<Subject>,
+    source: &mut Held<'_>,
+    ahead: Option<&Ahead<'_>>,
+) -> Result<Verification> {
     let progress = announce(proof, &subjects);
     let mut expected = HashMap::new();
     if subjects.iter().any(|s| matches!(s.source, Known::Unread)) {
         expected = source_digests(proof, source.get()?, &subjects, &progress)?;
     }
-    let found = target_digests(proof, moment, &subjects, &progress)?;
+    let found = target_digests(proof, moment, &subjects, &progress, ahead)?;
     let mut with_rows: Vec<usize> = found.iter().filter(|(_, digest)| digest.rows > 0).map(|(t, _)| *t).collect();
     with_rows.sort_unstable();
     let planted = oracles::planted(proof, moment, &with_rows)?;
@@ -161,7 +199,9 @@ fn rows(proof: &Proof<'_>, moment: &Moment, subjects: Vec<Subject>, source: &mut
         } else {
             Outcome::Different(Differences { disputed, complete: true, ..Differences::default() })
         };
-        tables.push(verdict(&proof.plan.tables[t], (expect.rows, target.rows), outcome, subject.unverified));
+        let table = &proof.plan.tables[t];
+        let rejected = proof.rejected_of(table);
+        tables.push(verdict(table, (expect.rows, target.rows), rejected, outcome, subject.unverified));
     }
     Ok(Verification {
         planted,
@@ -184,7 +224,8 @@ fn figures(proof: &Proof<'_>, moment: &Moment, subjects: Vec<Subject>, source: &
             tables.push(uncompared(table, subject));
             continue;
         };
-        let (here, there) = figures.rows;
+        let rejected = proof.rejected_of(table);
+        let (here, there) = (figures.rows.0.saturating_sub(rejected), figures.rows.1);
         agreed += figures.agreed;
         let outcome = if here == there && figures.disputed.is_empty() {
             Outcome::Equal
@@ -193,7 +234,7 @@ fn figures(proof: &Proof<'_>, moment: &Moment, subjects: Vec<Subject>, source: &
             let (missing, extra) = (here.saturating_sub(there), there.saturating_sub(here));
             Outcome::Different(Differences { missing, extra, disputed: figures.disputed, ..Differences::default() })
         };
-        tables.push(verdict(table, figures.rows, outcome, subject.unverified));
+        tables.push(verdict(table, (here, there), rejected, outcome, subject.unverified));
     }
     Ok(Verification { figures: agreed, ..nothing(proof, tables) })
 }
@@ -212,12 +253,19 @@ fn nothing(proof: &Proof<'_>, tables: Vec<TableVerdict>) -> Verification {
     }
 }
 
-fn verdict(table: &TablePlan, rows: (u64, u64), outcome: Outcome, unverified: Vec<String>) -> TableVerdict {
+fn verdict(
+    table: &TablePlan,
+    rows: (u64, u64),
+    rejected: u64,
+    outcome: Outcome,
+    unverified: Vec<String>,
+) -> TableVerdict {
     TableVerdict {
         source: table.source.clone(),
         table: table.target.clone(),
-        source_rows: rows.0,
+        source_rows: rows.0 + rejected,
         target_rows: rows.1,
+        rejected,
         outcome,
         unverified,
     }
@@ -230,7 +278,7 @@ fn uncompared(table: &TablePlan, subject: Subject) -> TableVerdict {
         Known::Out(why) => (0, Outcome::Unverified { why }),
         Known::Digest(_) | Known::Unread => (0, Outcome::Unverified { why: "nobody read it".to_owned() }),
     };
-    verdict(table, (rows, 0), outcome, subject.unverified)
+    verdict(table, (rows, 0), 0, outcome, subject.unverified)
 }
 
 /// Tells what will be read, and gives the counters.
@@ -261,31 +309,35 @@ pub fn target_digests(
     moment: &Moment,
     subjects: &[Subject],
     progress: &Progress,
+    ahead: Option<&Ahead<'_>>,
 ) -> Result<HashMap<usize, SetDigest>> {
-    let schema = &proof.plan.schema;
     let is_read = |t: &usize| matches!(subjects[*t].source, Known::Digest(_) | Known::Unread);
     let tables: Vec<usize> = (0..subjects.len()).filter(is_read).collect();
     let mut found: HashMap<usize, SetDigest> = tables.iter().map(|t| (*t, SetDigest::default())).collect();
-    // Even the size of a table is told only once nobody has it locked: hands can be stopped in that wait.
-    let chunks = proof.hands.each(&tables, |session, t| {
-        let tx = moment.begin(session)?;
-        let chunks = read::chunks(&tx, schema, &proof.plan.tables[*t].target)?;
-        Ok(chunks.into_iter().map(|chunk| (*t, chunk)).collect::<Vec<_>>())
-    })?;
-    let mut parts: Vec<(usize, Chunk)> = chunks.into_iter().flatten().collect();
-    parts.sort_by_key(|(_, chunk)| std::cmp::Reverse(chunk.bytes));
-    let digests = proof.hands.each(&parts, |session, (t, chunk)| {
-        let mut tx = moment.begin(session)?;
-        let table = &proof.plan.tables[*t];
-        let digest = target::digest(&mut tx, schema, table, *chunk, |rows, bytes| {
-            progress.add(*t, rows, bytes);
-            go_on(proof.hands.stop)
-        })
-        .map_err(|e| e.context(format!("`{}` cannot be read on the target", table.target)))?;
-        Ok((*t, digest))
-    })?;
-    for (t, digest) in digests {
-        found.entry(t).or_default().merge(&digest);
+    let listed;
+    let parts = if let Some(parts) = ahead.and_then(Ahead::parts) {
+        parts
+    } else {
+        listed = parts::list(&proof.hands, moment, proof.plan, &tables)?;
+        &listed
+    };
+    let parts: Vec<&Part> = parts.iter().filter(|part| found.contains_key(&part.table)).collect();
+    for part in &parts {
+        progress.add(part.table, part.digest().map_or(0, |digest| digest.rows), 0);
+    }
+    let read = |session: &mut Session, part: &&Part| {
+        let add = |rows, bytes| progress.add(part.table, rows, bytes);
+        part.read(session, moment, proof.plan, proof.hands.stop, add)
+    };
+    proof.hands.each(&parts, read)?;
+    if let Some(ahead) = ahead {
+        // What was under way is read by now, or nobody's again.
+        ahead.wait();
+        proof.hands.each(&parts, read)?;
+    }
+    for part in parts {
+        let digest = part.digest().expect("each part was read, or an error was met");
+        found.entry(part.table).or_default().merge(&digest);
     }
     Ok(found)
 }
@@ -300,8 +352,10 @@ pub fn source_digests(
     let mut parts: Vec<(usize, TableScan, Range)> = Vec::new();
     for (t, _) in subjects.iter().enumerate().filter(|(_, s)| matches!(s.source, Known::Unread)) {
         let table = &proof.plan.tables[t];
-        // The load went from the first row to the last.
-        let scan = scan_of(&opened.catalog, table)?.backwards();
+        // The load went from the first row to the last. Only rowids say from which end a row was counted.
+        let scan = scan_of(&opened.catalog, table)?;
+        let is_counted = proof.rejected_of(table) > 0 && !matches!(table.row_key, RowKey::Rowid { .. });
+        let scan = if is_counted { scan } else { scan.backwards() };
         let number = table.bytes.div_ceil(RANGE_BYTES_MAX).clamp(1, 1024) as u32;
         let ranges = match opened.readers[0].key_bounds(&scan)? {
             Some((min, max)) => Range::ALL.split(min, max, number),
@@ -314,10 +368,13 @@ pub fn source_digests(
     let work = |reader: &Reader| -> Result<()> {
         loop {
             let Some((t, scan, range)) = lock(&next).next() else { return Ok(()) };
-            let mut digest = SourceDigest::new(&proof.plan.tables[*t])?;
+            let table = &proof.plan.tables[*t];
+            let mut digest = SourceDigest::new(table)?.without(proof.rejected.get(&table.target));
             let mut rows = 0;
-            reader.scan(scan, *range, None, |_, row| {
-                digest.add(row);
+            reader.scan(scan, *range, None, |key, row| {
+                if digest.takes(key) {
+                    digest.add(row);
+                }
                 rows += 1;
                 if rows % 4096 == 0 {
                     progress.add(*t, 4096, 0);
@@ -384,8 +441,8 @@ fn differences(proof: &Proof<'_>, opened: &mut Opened, moment: &Moment, t: usize
     let scan = scan_of(&opened.catalog, table)?;
     let mut session = (proof.hands.session)()?;
     let look = || go_on(proof.hands.stop);
-    let mut source =
-        SourceSide { reader: &opened.readers[0], scan: &scan, digest: SourceDigest::new(table)?, look: &look };
+    let digest = SourceDigest::new(table)?.without(proof.rejected.get(&table.target));
+    let mut source = SourceSide { reader: &opened.readers[0], scan: &scan, digest, look: &look };
     let mut target = TargetSide { session: &mut session, moment, schema: &proof.plan.schema, table, look: &look };
     let mut listing = Listing::new(&proof.wish.folder, &table.target);
     let mut samples = Vec::new();

@@ -3,7 +3,7 @@
 use super::Opened;
 use super::proof::{Proof, go_on, key_of, scan_of};
 use crate::error::{Error, Kind, Result};
-use crate::load::writer::RowWriter;
+use crate::load::writer::{RowWriter, Written};
 use crate::model::bounds::BATCH_BYTES;
 use crate::model::plan::TablePlan;
 use crate::model::range::Range;
@@ -77,7 +77,7 @@ fn look<'a>(proof: &Proof<'a>, opened: &Opened, tx: &mut Transaction<'_>, table:
     let key = key_of(proof, table)?;
     let scan = scan_of(&opened.catalog, table)?;
     let look = || go_on(proof.hands.stop);
-    let digest = SourceDigest::new(table)?;
+    let digest = SourceDigest::new(table)?.without(proof.rejected.get(&table.target));
     let mut source = SourceSide { reader: &opened.readers[0], scan: &scan, digest, look: &look };
     let mut target = Seen { tx, schema: &proof.plan.schema, table };
     let differ = differing(&key, &mut Sides { source: &mut source, target: &mut target })?;
@@ -111,7 +111,7 @@ struct Seen<'a, 't> {
 
 impl Side for Seen<'_, '_> {
     fn each(&mut self, row: &mut EachRow<'_>) -> Result<()> {
-        let each = |form: &Form| row(form, &|_| String::new());
+        let each = |form: &mut Form| row(form, &|_| String::new());
         target::read(self.tx, self.schema, self.table, read::Chunk::WHOLE, each, |_, _| Ok(()))
     }
 }
@@ -146,15 +146,17 @@ fn write(proof: &Proof<'_>, opened: &Opened, tx: &Transaction<'_>, work: &Work<'
     let (schema, table) = (&proof.plan.schema, work.table);
     tx.batch(&ddl::create_stage(schema, table))?;
     let mut copy = tx.copy_in(&ddl::copy_in(ddl::STAGE, table, false))?;
-    let (mut writer, mut digest) = (RowWriter::new(table)?, SourceDigest::new(table)?);
+    let mut writer = RowWriter::new(table)?;
+    let mut digest = SourceDigest::new(table)?.without(proof.rejected.get(&table.target));
     let mut keys = Vec::new();
     writer.begin();
     opened.readers[0].scan(&scan_of(&opened.catalog, table)?, Range::ALL, None, |key, row| {
-        if !work.differ.contains(&work.key.hash(digest.form(row).bytes())) {
+        if !digest.takes(key) || !work.differ.contains(&work.key.hash(digest.form(row).bytes())) {
             return Ok(Flow::Continue);
         }
-        if let Some(misfit) = writer.row(key, row, |batch| copy.send(batch.into()))? {
-            return Err(unfit(table, misfit.column, key));
+        match writer.row(key, row, |batch| copy.send(batch.into()))? {
+            Written::Whole => {}
+            Written::Misfit(misfit) | Written::Rejected(misfit) => return Err(unfit(table, misfit.column, key)),
         }
         keys.push(key);
         if writer.buffered() >= BATCH_BYTES {

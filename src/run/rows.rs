@@ -1,11 +1,12 @@
 //! The rows of all tables: rounds of lanes, until nothing disproves the plan any more.
 
-use super::{Context, clock::millis, crew, evidence, probe};
+use super::{Context, clock::millis, crew, evidence, probe, rejects};
 use crate::error::{Error, Kind, Result};
 use crate::load::queue::Item;
 use crate::load::{Disproof, Load, Order, interrupted};
 use crate::model::bounds::{RANGE_BYTES_MAX, RANGE_ROWS, RANGES_PER_TABLE_MAX, RELOAD_ROUNDS_MAX};
 use crate::model::event::{CopyTable, Event, Progress};
+use crate::model::name::exclude;
 use crate::model::plan::{Plan, TablePlan};
 use crate::model::profile::{Failure, TableProfile};
 use crate::model::range::Range;
@@ -61,7 +62,16 @@ fn round(context: &Context<'_>, readers: &mut [Reader], planned: &Planned) -> Re
     for level in levels(context, plan) {
         let items = items.iter().filter(|i| level.contains(&i.table)).copied().collect();
         let conflict = context.options.conflict.unwrap_or_default();
-        let order = Order { plan, scans: &scans, run: context.run, conflict, digests: context.options.verify };
+        // Counted anew for each level: the one before has added to them.
+        let set_aside = control::rejects(context.control, context.run)?.values().map(|r| r.len() as u64).sum();
+        let order = Order {
+            plan,
+            scans: &scans,
+            run: context.run,
+            conflict,
+            digests: context.options.verify,
+            rejects: (set_aside, context.options.rejects.most),
+        };
         let load = Load::new(order, &progress, context.stop, context.observer, items);
         lanes(context, readers, &load)?;
         disproofs.extend(load.into_disproofs());
@@ -259,7 +269,11 @@ fn replan(
     for disproof in disproofs {
         mark(planned, disproof);
     }
-    let mut plan = planned.draft.plan(&planned.profiles)?;
+    let mut plan = planned
+        .draft
+        .plan(&planned.profiles)
+        .map_err(|e| e.state("finished ranges are on the target; the command goes on with them once the rule holds"))?;
+    rejects::fallbacks(&mut context.session()?, &mut plan)?;
     keep_probed(&planned.plan, &mut plan);
     let changed: Vec<usize> =
         (0..plan.tables.len()).filter(|&t| !plan.tables[t].loads_like(&planned.plan.tables[t])).collect();
@@ -342,5 +356,5 @@ fn without_way_out(table: &TablePlan, disproof: &Disproof) -> Error {
     Error::new(Kind::Failed, format!("`{}` cannot be loaded", table.target))
         .fact(words(table, disproof))
         .state("finished tables are kept on the target")
-        .hint(format!("leave it out with `--exclude '{}'`", table.source))
+        .hint(format!("leave it out with `{}`", exclude(&table.source)))
 }

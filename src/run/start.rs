@@ -3,8 +3,9 @@
 use super::options::Options;
 use super::proof::Known;
 use crate::error::{Error, Kind, Result};
+use crate::load::Conflict;
 use crate::model::bounds::DEAD_CLIENT_PATIENCE;
-use crate::model::name::quoted;
+use crate::model::name::{qualified, quoted};
 use crate::model::plan::{Plan, TablePlan};
 use crate::model::source::Catalog;
 use crate::postgres::Session;
@@ -57,7 +58,13 @@ pub fn check_rights(session: &Session, options: &Options) -> Result<()> {
             .state("nothing was written")
             .hint(hint))
     };
-    if !rights.database && (!rights.control_exists || !rights.schema_exists) {
+    if rights.control_schema_exists && !rights.control_exists && !rights.control_schema {
+        return refused(
+            "create tables in the schema `lite2pg`, where runs are kept".to_owned(),
+            format!("GRANT USAGE, CREATE ON SCHEMA lite2pg TO {user}"),
+        );
+    }
+    if !rights.database && (!rights.control_schema_exists || !rights.schema_exists) {
         let missing = if rights.schema_exists { "lite2pg" } else { &options.schema };
         return refused(
             format!("create schema `{missing}` in database `{}`", rights.dbname),
@@ -68,6 +75,12 @@ pub fn check_rights(session: &Session, options: &Options) -> Result<()> {
         return refused(
             format!("create tables in schema `{}`", options.schema),
             format!("GRANT CREATE ON SCHEMA {schema} TO {user}, or `--schema NAME` for one of its own"),
+        );
+    }
+    if matches!(options.conflict, Some(Conflict::Skip | Conflict::Update)) && !rights.temporary {
+        return refused(
+            format!("create temporary tables in database `{}`, through which `--on-conflict` goes", rights.dbname),
+            format!("GRANT TEMPORARY ON DATABASE {dbname} TO {user}"),
         );
     }
     if rights.control_exists && !rights.control {
@@ -81,8 +94,7 @@ pub fn check_rights(session: &Session, options: &Options) -> Result<()> {
 
 /// Looks for a run to go on with. The session holds the schema's lock from here on.
 pub fn look(session: &mut Session, options: &Options, fingerprint: &str) -> Result<Start> {
-    take_lock(session, &options.schema)?;
-    control::end_workers(session, &options.schema)?;
+    hold(session, options)?;
     if !control::exists(session)? {
         return Ok(Start::Fresh);
     }
@@ -96,7 +108,7 @@ pub fn look(session: &mut Session, options: &Options, fingerprint: &str) -> Resu
         return Ok(Start::Fresh);
     }
     let Some(run) = control::latest(session, &options.schema)? else { return Ok(Start::Fresh) };
-    let same = run.fingerprint == fingerprint && run.options == options.shape() && run.format == control::FORMAT;
+    let same = run.fingerprint == fingerprint && options.goes_on_with(&run.options) && run.format == control::FORMAT;
     match (run.state, same) {
         (State::Done, true) if !options.truncate && options.conflict.is_none() => Ok(Start::Finished(Box::new(run))),
         (State::Done, _) => Ok(Start::Fresh),
@@ -105,14 +117,17 @@ pub fn look(session: &mut Session, options: &Options, fingerprint: &str) -> Resu
     }
 }
 
-/// Takes the schema's lock for as long as the session lives, or refuses.
-pub fn take_lock(session: &Session, schema: &str) -> Result<()> {
-    if lock(session, schema)? {
-        return Ok(());
+/// Takes the schema for this session, as long as it lives, from whoever was killed at work on it.
+pub fn hold(session: &mut Session, options: &Options) -> Result<()> {
+    if !lock(session, &options.schema)? {
+        return Err(Error::new(Kind::Blocked, format!("another lite2pg is at work on schema `{}`", options.schema))
+            .state("this one has written nothing")
+            .hint(
+                "wait for it to end; if its machine is gone, the server notices after two minutes. \
+                 `SELECT * FROM pg_stat_activity WHERE application_name = 'lite2pg'` shows it",
+            ));
     }
-    Err(Error::new(Kind::Blocked, format!("another lite2pg is at work on schema `{schema}`"))
-        .state("this one has written nothing")
-        .hint("wait for it to end; `SELECT * FROM pg_stat_activity WHERE application_name = 'lite2pg'` shows it"))
+    control::end_workers(session, &options.schema)
 }
 
 // The server needs a moment to notice that a killed client is gone.
@@ -144,9 +159,99 @@ fn unfinished(run: &RunRecord, options: &Options, fingerprint: &str) -> Error {
         .hint("the command that started it goes on with it; `--restart` drops what it created and begins again")
 }
 
+/// Refuses where the role may not read by which plan the rows came, or not make the tables that a repair goes through.
+pub fn check_reading_rights(session: &Session, options: &Options, what: Use) -> Result<()> {
+    let rights = catalog::rights(session, &options.schema)?;
+    if what == Use::Repair && !rights.temporary {
+        let name = format!("role `{}` may not create temporary tables, through which a repair goes", rights.user);
+        return Err(Error::new(Kind::Blocked, name).state("nothing was written").hint(format!(
+            "GRANT TEMPORARY ON DATABASE {} TO {}",
+            quoted(&rights.dbname),
+            quoted(&rights.user)
+        )));
+    }
+    if !rights.control_exists || rights.control_readable {
+        return Ok(());
+    }
+    let user = quoted(&rights.user);
+    Err(Error::new(Kind::Blocked, format!("role `{}` may not read the control schema `lite2pg`", rights.user))
+        .fact("it says by which types and names the rows came")
+        .state("nothing was compared")
+        .hint(format!(
+            "GRANT USAGE ON SCHEMA lite2pg TO {user}; GRANT SELECT ON ALL TABLES IN SCHEMA lite2pg TO {user}"
+        )))
+}
+
+/// What a verb does with tables that are there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Use {
+    /// Rows are read.
+    Compare,
+    /// Rows that differ are written again.
+    Repair,
+    /// Rows are loaded, as the options say.
+    Load,
+}
+
+/// Refuses where the role lacks a right on a table that is there, and names the grant: all of them at once.
+pub fn check_table_rights(session: &Session, options: &Options, names: &[String], what: Use) -> Result<()> {
+    let (truncates, updates) = (options.truncate, options.conflict == Some(Conflict::Update));
+    let all = catalog::table_rights(session, &options.schema, names)?;
+    let (mut missing, mut grants) = (Vec::new(), Vec::new());
+    let user = quoted(&session.server_info()?.user);
+    if all.iter().any(|t| !t.usage) {
+        missing.push(format!("use schema `{}`", options.schema));
+        grants.push(format!("GRANT USAGE ON SCHEMA {} TO {user}", quoted(&options.schema)));
+    }
+    for table in &all {
+        let loads = what == Use::Load;
+        let repairs = what == Use::Repair;
+        let needs = [
+            ("SELECT", table.select, true),
+            ("INSERT", table.insert, loads || repairs),
+            ("UPDATE", table.update, (loads && updates) || repairs),
+            ("DELETE", table.delete, repairs),
+            ("TRUNCATE", table.truncate, loads && truncates),
+        ];
+        let lacks: Vec<&str> =
+            needs.iter().filter(|(_, has, needed)| *needed && !has).map(|(word, ..)| *word).collect();
+        let relation = qualified(&options.schema, &table.name);
+        if !lacks.is_empty() {
+            missing.push(format!("{} `{}`", lacks.join(", "), table.name));
+            grants.push(format!("GRANT {} ON {relation} TO {user}", lacks.join(", ")));
+        }
+        let sets = loads || repairs;
+        let mut sequences = table.hidden_sequences.clone();
+        sequences.extend(table.fixed_sequences.iter().filter(|_| sets).cloned());
+        sequences.sort();
+        sequences.dedup();
+        let (word, needed) = if sets { ("set", "SELECT, UPDATE") } else { ("read", "SELECT") };
+        for sequence in sequences {
+            missing.push(format!("{word} sequence `{sequence}`"));
+            grants.push(format!("GRANT {needed} ON SEQUENCE {} TO {user}", qualified(&options.schema, &sequence)));
+        }
+    }
+    if !missing.is_empty() {
+        let error = Error::new(Kind::Blocked, format!("role {user} lacks rights on what is there"));
+        let error = missing.into_iter().fold(error, |error, right| error.fact(format!("it may not {right}")));
+        return Err(error.state("nothing was written").hint(grants.join("; ")));
+    }
+    if let Some(table) = all.iter().find(|t| t.is_filtered) {
+        return Err(Error::new(Kind::Blocked, format!("row security hides rows of `{}` from role {user}", table.name))
+            .fact("what cannot be seen can be neither counted nor compared")
+            .state("nothing was written")
+            .hint(format!("run as the table's owner, or ALTER ROLE {user} BYPASSRLS")));
+    }
+    Ok(())
+}
+
 /// The tables of the target that the run would load into; refuses those that hold rows, unless told.
 pub fn existing_tables(session: &Session, options: &Options, catalog: &Catalog) -> Result<Vec<ExistingTable>> {
-    let tables = catalog::tables(session, &options.schema, &namesakes(session, options, catalog)?)?;
+    let names = namesakes(session, options, catalog)?;
+    if options.scope != super::Scope::SchemaOnly {
+        check_table_rights(session, options, &names, Use::Load)?;
+    }
+    let tables = catalog::tables(session, &options.schema, &names)?;
     let full: Vec<String> = tables.iter().filter(|t| t.has_rows).map(|t| format!("`{}`", t.name)).collect();
     let told = options.truncate || options.conflict.is_some();
     if !full.is_empty() && !told && options.scope != super::Scope::SchemaOnly {
@@ -183,13 +288,17 @@ pub fn or_absent(known: Known, relations: &[String], table: &TablePlan) -> Known
 pub fn taken(session: &Session, schema: &str, resumed: Option<&Plan>) -> Result<Vec<String>> {
     let mut relations = catalog::relations(session, schema)?;
     if let Some(plan) = resumed {
-        let mut ours: HashSet<&str> = plan.views.iter().map(|v| v.target.as_str()).collect();
+        let mut ours: HashSet<String> = plan.views.iter().map(|v| v.target.clone()).collect();
         for table in plan.tables.iter().filter(|t| !t.existing) {
-            ours.insert(&table.target);
-            ours.extend(table.primary_key.iter().map(|k| k.name.as_str()));
-            ours.extend(table.indexes.iter().map(|i| i.name.as_str()));
+            ours.insert(table.target.clone());
+            ours.extend(table.primary_key.iter().map(|k| k.name.clone()));
+            ours.extend(table.indexes.iter().map(|i| i.name.clone()));
+            ours.extend(table.columns.iter().filter_map(|column| {
+                let own = column.identity.as_ref()?.sequence.clone();
+                Some(own.unwrap_or_else(|| format!("{}_{}_seq", table.target, column.target)))
+            }));
         }
-        relations.retain(|r| !ours.contains(r.as_str()));
+        relations.retain(|r| !ours.contains(r));
     }
     Ok(relations)
 }

@@ -2,12 +2,14 @@
 
 use super::clock::Clock;
 use super::crew::Hands;
+use super::options::reshape_of;
 use super::proof::{self, Held, Known, Proof, Subject};
-use super::{Opened, evidence, open, repair, start};
+use super::{Opened, evidence, open, rejects, repair, start};
 use crate::error::{Error, Kind, Result};
 use crate::model::event::{Event, Observer, Phase};
 use crate::model::pg_type::PgType;
 use crate::model::plan::{Plan, Remark, TablePlan};
+use crate::model::policy::Policy;
 use crate::model::range::Range;
 use crate::model::source::{Catalog, Table};
 use crate::model::verdict::Verification;
@@ -17,7 +19,8 @@ use crate::postgres::catalog::ExistingColumn;
 use crate::postgres::control::{self, RunRecord, State};
 use crate::postgres::{Pool, PoolSettings, Session, Target, catalog};
 use crate::profile::Depth;
-use crate::sqlite::{Flow, Reader, TableScan};
+use crate::sqlite::{Flow, Reader, Source, TableScan};
+use std::collections::HashMap;
 use std::sync::atomic::AtomicBool;
 
 /// Compares a source with a target, cell by cell. A target that lite2pg loaded is compared by the plan of that run;
@@ -31,10 +34,17 @@ pub fn verify(
     stop: &AtomicBool,
 ) -> Result<Verification> {
     let mut clock = Clock::new(observer);
-    let mut opened = clock.phase(Phase::Open, 1, || open(options))?;
+    // A source that is none is told before anybody is connected to; it is read once its shape is known.
+    drop(Source::open(&options.source, options.snapshot)?);
     let pool = Pool::connect(target, 1, &PoolSettings::default())?;
     let control = pool.session()?;
     start::check_encoding(&control)?;
+    let uses = if repairs { start::Use::Repair } else { start::Use::Compare };
+    start::check_reading_rights(&control, options, uses)?;
+    let shaped = options_of_run(&control, options)?;
+    let options = shaped.as_ref().unwrap_or(options);
+    let mut opened = clock.phase(Phase::Open, 1, || open(options))?;
+    start::check_table_rights(&control, options, &start::namesakes(&control, options, &opened.catalog)?, uses)?;
     let run = run_of(&control, options, &opened)?;
     let id = run.as_ref().map(|run| run.id);
     let (plan, subjects) = match run {
@@ -43,16 +53,27 @@ pub fn verify(
     };
     let session = || pool.lone_session();
     let hands = Hands { number: options.jobs, stop, session: &session };
-    let proof = Proof { plan: &plan, wish: &options.wish, hands, observer, is_thorough: true };
+    let rejected = id.map_or_else(|| Ok(HashMap::new()), |id| rejects::places(&control, id))?;
+    let wish = &options.wish;
+    let proof = Proof { plan: &plan, wish, hands, observer, is_thorough: true, rejected: &rejected };
     let mut source = Held { opened: Some(opened), open: &|| open(options) };
     let tables = plan.tables.len();
-    let found = clock.phase(Phase::Verify, tables, || proof::compare(&proof, subjects.clone(), &mut source))?;
+    let found = clock.phase(Phase::Verify, tables, || proof::compare(&proof, subjects.clone(), &mut source, None))?;
     if !repairs || !found.is_different() {
         return Ok(found);
     }
     let repaired = clock.phase(Phase::Verify, tables, || repair::repair(&proof, source.get()?, &found, id))?;
-    let again = clock.phase(Phase::Verify, tables, || proof::compare(&proof, subjects, &mut source))?;
+    let again = clock.phase(Phase::Verify, tables, || proof::compare(&proof, subjects, &mut source, None))?;
     Ok(Verification { repaired: Some(repaired), ..again })
+}
+
+/// The options with the shapes that the latest run into the schema gave its tables; none where it gave them none.
+pub fn options_of_run(session: &Session, options: &super::Options) -> Result<Option<super::Options>> {
+    if !options.reshape.tables.is_empty() || !control::exists(session)? {
+        return Ok(None);
+    }
+    let reshape = control::latest_options(session, &options.schema)?.map(|earlier| reshape_of(&earlier));
+    Ok(reshape.filter(|r| !r.tables.is_empty()).map(|reshape| super::Options { reshape, ..options.clone() }))
 }
 
 // The latest run into the schema, if it loaded this source.
@@ -154,6 +175,7 @@ fn left_out(table: &Table) -> TablePlan {
         target: table.name.clone(),
         row_key: table.row_key.clone(),
         existing: true,
+        on_refusal: Policy::Fail,
         columns: Vec::new(),
         primary_key: None,
         indexes: Vec::new(),

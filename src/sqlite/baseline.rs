@@ -1,10 +1,11 @@
 //! A moment of a source as a file of its own, for someone to write to: byte for byte where that is possible.
 
-use super::copy::{back_up_to, create};
+use super::copy::back_up_to;
 use super::kept::KeptFile;
 use super::open::{side_bytes, side_file};
 use super::snapshot::Reader;
 use crate::error::{Error, Kind, Result};
+use crate::files;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -27,7 +28,7 @@ impl Reader {
         let from = self.conn.path().map(Path::new).ok_or_else(|| Error::new(Kind::Bug, "a source without a path"))?;
         let failed = |e: io::Error| cannot_copy(to, e);
         let has_frames = side_bytes(&side_file(from, "-wal")).map_err(failed)?.is_some_and(|bytes| bytes > 0);
-        let mut file = create(to).map_err(failed)?;
+        let mut file = files::create(to).map_err(failed)?;
         if has_frames {
             drop(file);
             back_up_to(&self.conn, to)?;

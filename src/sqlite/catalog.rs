@@ -175,6 +175,8 @@ impl Asker<'_> {
             without_rowid: listed.without_rowid,
             strict: listed.strict,
             indexes,
+            derived: None,
+            to: None,
         })
     }
 
@@ -194,6 +196,7 @@ impl Asker<'_> {
                     _ => None,
                 },
                 broken: false,
+                to: None,
             };
             Ok((column, row.get::<_, u32>(5)?))
         })?;

@@ -8,6 +8,7 @@ use super::open::{Source, side_file};
 use super::refused;
 use super::snapshot::{Reader, Snapshot, SnapshotKind, may_not_write, reader};
 use crate::error::{Error, Kind, Result};
+use crate::files;
 use crate::model::bounds::{BACKUP_PAGES_STEP, SOURCE_COPY_TRIES, SQLITE_BUSY};
 use rusqlite::Connection;
 use rusqlite::backup::{Backup, StepResult};
@@ -27,7 +28,7 @@ impl Source {
         };
         let private = self.private()?;
         let copy = private.path().join(COPY_NAME);
-        create(&copy).map_err(|e| self.no_copy(e))?;
+        files::create(&copy).map_err(|e| self.no_copy(e))?;
         self.back_up(&from.conn, &copy)?;
         let fingerprint = live.fingerprint.clone();
         drop(live);
@@ -83,7 +84,7 @@ impl Source {
             let before = (fingerprint(&self.path)?, self.times());
             let copied = || -> io::Result<()> {
                 let main = KeptFile::of(&self.path)?;
-                let mut to = create(&dir.join(COPY_NAME))?;
+                let mut to = files::replace(&dir.join(COPY_NAME))?;
                 let (mut at, mut buf) = (0, vec![0; 1 << 20]);
                 loop {
                     let n = main.read_at(at, &mut buf)?;
@@ -95,7 +96,7 @@ impl Source {
                 }
                 for suffix in ["-wal", "-journal"] {
                     if let Ok(mut from) = File::open(side_file(&self.path, suffix)) {
-                        io::copy(&mut from, &mut create(&side_file(&dir.join(COPY_NAME), suffix))?)?;
+                        io::copy(&mut from, &mut files::replace(&side_file(&dir.join(COPY_NAME), suffix))?)?;
                     }
                 }
                 Ok(())
@@ -172,12 +173,3 @@ fn back_up(from: &Connection, copy: &Path, busy: Duration, source: &Path) -> Res
 
 // The name of the private copy within its directory.
 const COPY_NAME: &str = "source.db";
-
-/// A new, empty file that only this user may read.
-pub(super) fn create(path: &Path) -> io::Result<File> {
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
-}

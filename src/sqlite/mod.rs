@@ -5,11 +5,13 @@
 //! out [`Catalog`](crate::model::source::Catalog)s and borrowed [`Cell`](crate::model::cell::Cell)s.
 
 pub mod aggregate;
+mod answer;
 mod baseline;
 mod catalog;
 mod check;
 mod connection;
 mod copy;
+pub mod derive;
 mod fingerprint;
 mod hold;
 mod kept;

@@ -254,6 +254,13 @@ fn path_of(typed: &Path) -> Result<PathBuf> {
     if typed.exists() {
         return plain();
     }
+    // Whoever swapped the two arguments typed a password here.
+    let is_url = text.split_once("://").is_some_and(|(scheme, _)| !matches!(scheme, "sqlite" | "sqlite3" | "file"));
+    if is_url || text.contains("password=") || text.contains("host=") {
+        return Err(Error::new(Kind::Usage, "SOURCE is a connection string, and no SQLite file")
+            .fact("it is not repeated: it may hold a password")
+            .hint("the file comes first: lite2pg migrate app.db postgres://user@host/database"));
+    }
     let in_memory = || {
         Err(Error::new(Kind::Usage, format!("`{text}` names no file")).fact("a database in memory has nothing to move"))
     };

@@ -71,25 +71,40 @@ pub struct SampleEnd {
     pub whole: bool,
 }
 
+/// Cells of a row that are taken from SQLite once, whoever looks at them how often. Those behind them are taken each
+/// time.
+const HELD: usize = 16;
+
 /// One row, lent until the next.
 #[derive(Debug)]
 pub struct RowRef<'a> {
     row: &'a Row<'a>,
     first: usize,
     width: usize,
+    held: [Cell<'a>; HELD],
 }
 
 impl<'a> RowRef<'a> {
+    // Made where it stays: it is too long to be handed back.
+    #[inline]
+    fn take(&mut self) {
+        for (i, held) in self.held.iter_mut().enumerate().take(self.width) {
+            *held = taken(self.row, self.first + i);
+        }
+    }
+
     /// The cell of the scan's column `i`. Panics where the scan has no such column.
     #[must_use]
+    #[inline]
     pub fn cell(&self, i: usize) -> Cell<'a> {
-        match self.row.get_ref(self.first + i).expect("a column that the scan selects") {
-            ValueRef::Null => Cell::Null,
-            ValueRef::Integer(n) => Cell::Integer(n),
-            ValueRef::Real(x) => Cell::Real(x),
-            ValueRef::Text(bytes) => Cell::Text(bytes),
-            ValueRef::Blob(bytes) => Cell::Blob(bytes),
-        }
+        assert!(i < self.width, "a column that the scan selects");
+        self.held.get(i).copied().unwrap_or_else(|| taken(self.row, self.first + i))
+    }
+
+    // Where it is a column too, it was taken with the others.
+    #[inline]
+    fn key(&self, scan: &TableScan) -> Cell<'a> {
+        if scan.first == 0 { self.cell(scan.key_at) } else { taken(self.row, scan.key_at) }
     }
 
     /// The number of cells.
@@ -108,6 +123,18 @@ impl<'a> RowRef<'a> {
     #[must_use]
     pub fn bytes(&self) -> usize {
         (0..self.width).map(|i| self.cell(i).bytes()).sum()
+    }
+}
+
+// A call of SQLite each for the class, the value, and its length.
+#[inline]
+fn taken<'a>(row: &'a Row<'a>, at: usize) -> Cell<'a> {
+    match row.get_ref(at).expect("a column that the scan selects") {
+        ValueRef::Null => Cell::Null,
+        ValueRef::Integer(n) => Cell::Integer(n),
+        ValueRef::Real(x) => Cell::Real(x),
+        ValueRef::Text(bytes) => Cell::Text(bytes),
+        ValueRef::Blob(bytes) => Cell::Blob(bytes),
     }
 }
 
@@ -190,6 +217,9 @@ impl TableScan {
 // NOT INDEXED still lets the rowid be used (<https://sqlite.org/lang_indexedby.html>), but does nothing for a
 // WITHOUT ROWID table: there, the index of the primary key is the table.
 pub(super) fn from(table: &Table) -> String {
+    if let Some(select) = &table.derived {
+        return format!("({select}\n) AS s");
+    }
     let own = table.indexes.iter().find(|i| table.without_rowid && i.origin == IndexOrigin::PrimaryKey);
     let by = own.map_or_else(|| "NOT INDEXED".to_owned(), |own| format!("INDEXED BY {}", quoted(&own.name)));
     format!("main.{} AS s {by}", quoted(&table.name))
@@ -218,11 +248,14 @@ impl Reader {
         let mut rows = statement.query(bound.as_slice()).map_err(|e| scan.refused(e, end))?;
         let mut closing = false;
         while let Some(found) = rows.next().map_err(|e| scan.refused(e, end))? {
-            let key = scan.key.as_ref().map(|_| place(found.get_ref(scan.key_at).expect("the key is selected")));
+            let held = [Cell::Null; HELD];
+            let mut found = RowRef { row: found, first: scan.first, width: scan.width, held };
+            found.take();
+            let key = scan.key.as_ref().map(|_| place(found.key(scan)));
             if closing && key != end.last_key {
                 return Ok(end);
             }
-            let flow = row(key.unwrap_or(0), &RowRef { row: found, first: scan.first, width: scan.width })?;
+            let flow = row(key.unwrap_or(0), &found)?;
             end.rows += 1;
             end.last_key = key;
             match flow {
@@ -264,7 +297,7 @@ impl Reader {
             let sql = format!("SELECT {key} FROM {from} WHERE {key} {operator} ? ORDER BY {key} {order} LIMIT 1");
             let mut statement = self.conn.prepare_cached(&sql)?;
             let mut rows = statement.query([number])?;
-            rows.next()?.map(|row| row.get_ref(0).map(number_place)).transpose().map(Option::flatten)
+            Ok(rows.next()?.and_then(|row| number_place(taken(row, 0))))
         };
         let refused = |e| refused(e, format!("cannot find the bounds of table `{}`", scan.table));
         // Text sorts after every number: a first key that is text says that there is no number.
@@ -307,15 +340,15 @@ impl TableScan {
 }
 
 // A key's place among the integers, in SQLite's order of values.
-fn place(key: ValueRef<'_>) -> i64 {
-    number_place(key).unwrap_or(if key == ValueRef::Null { i64::MIN } else { i64::MAX })
+fn place(key: Cell<'_>) -> i64 {
+    number_place(key).unwrap_or(if key == Cell::Null { i64::MIN } else { i64::MAX })
 }
 
-fn number_place(key: ValueRef<'_>) -> Option<i64> {
+fn number_place(key: Cell<'_>) -> Option<i64> {
     match key {
-        ValueRef::Integer(n) => Some(n),
+        Cell::Integer(n) => Some(n),
         // The cast saturates at the ends of i64.
-        ValueRef::Real(x) => Some(x.floor() as i64),
+        Cell::Real(x) => Some(x.floor() as i64),
         _ => None,
     }
 }
@@ -397,7 +430,7 @@ impl<F: FnMut(i64, &RowRef<'_>) -> Result<Flow>> Sampler<'_, F> {
         let sql = format!("SELECT {key} FROM {from} ORDER BY {key} DESC LIMIT 1 OFFSET ?");
         self.reader
             .conn
-            .query_row(&sql, [self.each.saturating_sub(1) as i64], |row| Ok(place(row.get_ref(0)?)))
+            .query_row(&sql, [self.each.saturating_sub(1) as i64], |row| Ok(place(taken(row, 0))))
             .map_err(|e| refused(e, format!("cannot find the last rows of table `{}`", self.scan.table)))
     }
 }

@@ -4,10 +4,10 @@
 //! Knows neither what the hashes are made of nor what the bytes mean.
 
 use super::connection;
-use super::copy::create;
 use super::refused;
 use super::restore::At;
 use crate::error::{Error, Kind, Result};
+use crate::files;
 use crate::model::bounds::{STAGE_CACHE_BYTES, STAGE_STATEMENTS};
 use crate::model::cell::Owned;
 use rusqlite::{Connection, Params, Row, params};
@@ -40,7 +40,7 @@ pub struct Later {
 impl Stage {
     /// A new, empty file.
     pub fn create(path: &Path) -> Result<Self> {
-        create(path).map_err(|e| {
+        files::create(path).map_err(|e| {
             Error::new(Kind::Failed, format!("`{}` cannot be made", path.display()))
                 .state("nothing was restored")
                 .cause(e)

@@ -6,6 +6,7 @@
 //! limit depends on its memory or settings, this one is narrower: what is taken here, the server takes too.
 
 use super::keys::Keys;
+use super::text::is_utf8;
 use crate::model::bounds::{JSON_DEPTH_MAX, NUMERIC_FRACTION_DIGITS_MAX, NUMERIC_INTEGER_DIGITS_MAX};
 use crate::model::cell::Cell;
 use crate::model::conversion::{Fit, Misfit, Rewrite};
@@ -45,7 +46,7 @@ pub(super) struct Found {
 /// deep to be read on.
 pub(super) fn read(text: &[u8], keys: &mut impl Watch) -> Result<Found, Misfit> {
     // UTF-8 once for all: inside strings the reader then looks only for quotes, backslashes and control bytes.
-    if std::str::from_utf8(text).is_err() {
+    if !is_utf8(text) {
         return Err(Misfit::NotJson);
     }
     let mut reader = Reader { text, at: 0, is_jsonb: fits_jsonb(text), containers: Containers::default() };

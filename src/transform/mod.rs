@@ -8,6 +8,7 @@ mod boolean;
 mod decimal;
 mod json;
 mod keys;
+mod label;
 pub mod moment;
 mod number;
 mod text;
@@ -38,6 +39,7 @@ enum Rule {
     Text { numbers: bool, chars_max: Option<u32> },
     Bytea { all_classes: bool },
     Uuid(UuidSpelling),
+    Label(Vec<String>),
     Jsonb { scalars: bool },
     Json,
     Date,
@@ -64,6 +66,7 @@ impl Compiled {
             Conversion::Text { numbers, chars_max } => Rule::Text { numbers: *numbers, chars_max: *chars_max },
             Conversion::Bytea { all_classes } => Rule::Bytea { all_classes: *all_classes },
             Conversion::Uuid(spelling) => Rule::Uuid(*spelling),
+            Conversion::Label { labels } => Rule::Label(labels.clone()),
             Conversion::Jsonb { scalars } => Rule::Jsonb { scalars: *scalars },
             Conversion::Json => Rule::Json,
             Conversion::Date => Rule::Date,
@@ -112,6 +115,7 @@ impl Compiled {
             Rule::Text { numbers, chars_max } => text::write(cell, *numbers, *chars_max, out),
             Rule::Bytea { all_classes } => text::write_bytes(cell, *all_classes, out),
             Rule::Uuid(spelling) => uuid::write(cell, *spelling, out),
+            Rule::Label(labels) => label::write(cell, labels, out),
             Rule::Jsonb { scalars } => json::write_jsonb(cell, *scalars, &mut self.keys, out),
             Rule::Json => json::write_json(cell, out),
             Rule::Date => time::write_date(cell, out),
@@ -160,6 +164,8 @@ pub(crate) mod tests {
             Conversion::Text { numbers: true, chars_max: Some(3) },
             Conversion::Bytea { all_classes: true },
             Conversion::Uuid(UuidSpelling::Hyphens),
+            Conversion::Uuid(UuidSpelling::Any),
+            Conversion::Label { labels: vec!["a".to_owned(), "b".to_owned()] },
             Conversion::Jsonb { scalars: true },
             Conversion::Json,
             Conversion::Date,

@@ -1,4 +1,4 @@
-//! Uuids in each of six spellings, one per column.
+//! Uuids in each of six spellings: one per column, or any where the type is a rule.
 
 use crate::model::cell::Cell;
 use crate::model::conversion::{Fit, Misfit, Rewrite, UuidSpelling};
@@ -7,8 +7,17 @@ use crate::postgres::encode;
 #[inline]
 pub(super) fn write(cell: Cell<'_>, spelling: UuidSpelling, out: &mut Vec<u8>) -> Result<Fit, Misfit> {
     let Cell::Text(text) = cell else { return Err(Misfit::Class) };
-    encode::uuid(parse(text, spelling).ok_or(Misfit::NotUuid)?, out);
-    Ok(if spelling == UuidSpelling::Hyphens { Fit::Exact } else { Fit::Rewritten(Rewrite::UuidSpelling) })
+    let canonical = match spelling {
+        UuidSpelling::Any => hyphens(text, b'a'),
+        spelling => parse(text, spelling),
+    };
+    let (uuid, is_exact) = match canonical {
+        Some(uuid) => (uuid, matches!(spelling, UuidSpelling::Hyphens | UuidSpelling::Any)),
+        None if spelling == UuidSpelling::Any => (parse(text, spelling).ok_or(Misfit::NotUuid)?, false),
+        None => return Err(Misfit::NotUuid),
+    };
+    encode::uuid(uuid, out);
+    Ok(if is_exact { Fit::Exact } else { Fit::Rewritten(Rewrite::UuidSpelling) })
 }
 
 /// The uuid, if the text is one in exactly this spelling. Without letters a text is both lower and upper case.
@@ -21,7 +30,18 @@ pub(super) fn parse(text: &[u8], spelling: UuidSpelling) -> Option<[u8; 16]> {
         UuidSpelling::HexUpper => hex(text, b'A'),
         UuidSpelling::Braces => hyphens(braced(text)?, b'a'),
         UuidSpelling::BracesUpper => hyphens(braced(text)?, b'A'),
+        UuidSpelling::Any => any(text),
     }
+}
+
+// The longest spelling has 38 characters, so that folding their case takes no allocation.
+#[cold]
+fn any(text: &[u8]) -> Option<[u8; 16]> {
+    let mut folded = [0; 38];
+    let folded = folded.get_mut(..text.len())?;
+    folded.copy_from_slice(text);
+    folded.make_ascii_lowercase();
+    hyphens(folded, b'a').or_else(|| hex(folded, b'a')).or_else(|| hyphens(braced(folded)?, b'a'))
 }
 
 fn braced(text: &[u8]) -> Option<&[u8]> {
@@ -88,6 +108,20 @@ mod tests {
             check(&Uuid(*spelling), Cell::Text(text.as_bytes()), Ok((Fit::Rewritten(Rewrite::UuidSpelling), &BYTES)));
         }
         check(&Uuid(UuidSpelling::Hyphens), Cell::Text(LOWER_CASE.as_bytes()), Ok((Fit::Exact, &BYTES)));
+    }
+
+    #[test]
+    fn under_a_stated_type_each_spelling_is_a_uuid_and_only_the_canonical_one_is_exact() {
+        let upper = LOWER_CASE.to_uppercase();
+        let any = Uuid(UuidSpelling::Any);
+        check(&any, Cell::Text(LOWER_CASE.as_bytes()), Ok((Fit::Exact, &BYTES)));
+        let mixed = format!("{}{}", &upper[..20], &LOWER_CASE[20..]);
+        for text in [upper.clone(), LOWER_CASE.replace('-', ""), format!("{{{upper}}}"), mixed] {
+            check(&any, Cell::Text(text.as_bytes()), Ok((Fit::Rewritten(Rewrite::UuidSpelling), &BYTES)));
+        }
+        for text in [format!("{{{LOWER_CASE}"), format!("{{{LOWER_CASE}}} "), "agent-7".to_owned(), String::new()] {
+            check(&any, Cell::Text(text.as_bytes()), Err(Misfit::NotUuid));
+        }
     }
 
     #[test]

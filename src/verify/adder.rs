@@ -28,8 +28,15 @@ const ROOT: u8 = 8;
 pub struct Adder {
     platform: Platform,
     /// Forms that wait, by their number of blocks less one.
-    waiting: [Vec<u8>; BLOCKS_MAX],
+    waiting: [Waiting; BLOCKS_MAX],
     set: SetDigest,
+}
+
+/// Forms of one number of blocks, filled up with zeros. Behind them, memory of earlier ones.
+#[derive(Debug, Default)]
+struct Waiting {
+    forms: [Vec<u8>; ROWS],
+    rows: usize,
 }
 
 impl Default for Adder {
@@ -39,20 +46,19 @@ impl Default for Adder {
 }
 
 impl Adder {
-    /// Puts a row in.
+    /// Puts a row in, and leaves the form empty: it is not copied, but given other memory.
     #[inline]
-    pub fn add(&mut self, form: &Form) {
-        let bytes = form.bytes();
-        let blocks = bytes.len().div_ceil(BLOCK_BYTES).max(1);
+    pub fn add(&mut self, form: &mut Form) {
+        let blocks = form.bytes().len().div_ceil(BLOCK_BYTES).max(1);
         if blocks > BLOCKS_MAX {
             self.set.add(&form.digest());
+            form.clear();
             return;
         }
         let waiting = &mut self.waiting[blocks - 1];
-        let rows = waiting.len() / (blocks * BLOCK_BYTES) + 1;
-        waiting.extend_from_slice(bytes);
-        waiting.resize(rows * blocks * BLOCK_BYTES, 0);
-        if rows == ROWS {
+        form.give_to(&mut waiting.forms[waiting.rows], blocks * BLOCK_BYTES);
+        waiting.rows += 1;
+        if waiting.rows == ROWS {
             self.hash(blocks);
         }
     }
@@ -88,21 +94,21 @@ impl Adder {
 
     fn hash_forms<const BYTES: usize>(&mut self) {
         let waiting = &mut self.waiting[BYTES / BLOCK_BYTES - 1];
-        let (forms, rest) = waiting.as_chunks::<BYTES>();
-        debug_assert!(rest.is_empty() && forms.len() <= ROWS);
-        let Some(first) = forms.first() else { return };
-        let mut inputs = [first; ROWS];
-        for (input, form) in inputs.iter_mut().zip(forms) {
-            *input = form;
+        let rows = std::mem::take(&mut waiting.rows);
+        if rows == 0 {
+            return;
+        }
+        let mut inputs = [&[0; BYTES]; ROWS];
+        for (input, form) in inputs.iter_mut().zip(&waiting.forms[..rows]) {
+            *input = form.first_chunk().expect("forms wait by their length");
         }
         let mut out = [0; ROWS * 32];
-        let out = &mut out[..forms.len() * 32];
+        let out = &mut out[..rows * 32];
         let end = CHUNK_END | ROOT;
-        self.platform.hash_many(&inputs[..forms.len()], &IV, 0, IncrementCounter::No, 0, CHUNK_START, end, out);
+        self.platform.hash_many(&inputs[..rows], &IV, 0, IncrementCounter::No, 0, CHUNK_START, end, out);
         for digest in out.as_chunks::<32>().0 {
             self.set.add(&RowDigest(*digest));
         }
-        waiting.clear();
     }
 }
 
@@ -130,10 +136,11 @@ mod tests {
         // Lengths around every number of blocks, each a different number of times.
         for (n, bytes) in (9..2200).chain([64, 64, 128, 1024, 1025]).enumerate() {
             for copy in 0..n % 19 {
-                let form = form(bytes, copy as u64);
+                let mut form = form(bytes, copy as u64);
                 assert_eq!(form.bytes().len(), bytes);
-                adder.add(&form);
                 alone.add(&form.digest());
+                adder.add(&mut form);
+                assert!(form.bytes().is_empty());
             }
         }
         assert_eq!(adder.set(), alone);
@@ -149,7 +156,7 @@ mod tests {
             assert_eq!(form.digest().0, *blake3::hash(&padded).as_bytes());
         }
         let mut adder = Adder::default();
-        adder.add(&Form::default());
+        adder.add(&mut Form::default());
         let mut empty = SetDigest::default();
         empty.add(&Form::default().digest());
         assert_eq!(adder.set(), empty, "a table without columns has rows all the same");

@@ -3,7 +3,7 @@
 //! Knows neither database's SQL, and no code that reads cells: the databases' own functions do.
 
 use crate::model::aggregate::{End, Measure};
-use crate::model::conversion::{Conversion, MomentForm, Naive};
+use crate::model::conversion::{Conversion, MomentForm, Naive, UuidSpelling};
 use crate::model::pg_type::PgType;
 use crate::model::plan::ColumnPlan;
 
@@ -19,18 +19,19 @@ pub fn measures(column: &ColumnPlan, is_utf16: bool) -> Vec<Measure> {
             all.extend(ends(Measure::Integer));
         }
         Conversion::Float8 | Conversion::Float4 | Conversion::Numeric { .. } => all.extend(ends(Measure::Number)),
-        Conversion::Text { .. } | Conversion::Json => all.push(match column.pg_type {
+        Conversion::Text { .. } | Conversion::Label { .. } | Conversion::Json => all.push(match column.pg_type {
             PgType::Char(_) => Measure::CharsTrimmed,
             _ if is_utf16 => Measure::Chars,
             _ => Measure::Bytes,
         }),
         Conversion::Bytea { all_classes } if !(is_utf16 && *all_classes) => all.push(Measure::Bytes),
-        Conversion::Uuid(_) => all.extend(ends(Measure::Uuid)),
+        // Only within one spelling is the order of texts that of uuids.
+        Conversion::Uuid(spelling) if *spelling != UuidSpelling::Any => all.extend(ends(Measure::Uuid)),
         Conversion::Jsonb { .. } => all.push(Measure::Objects),
         Conversion::Date => all.extend(ends(Measure::Date)),
         Conversion::Time => all.extend(ends(Measure::Time)),
         Conversion::Moment { form, naive, target_has_zone, .. } => all.extend(moments(*form, naive, *target_has_zone)),
-        Conversion::Bytea { .. } => {}
+        Conversion::Bytea { .. } | Conversion::Uuid(_) => {}
     }
     all
 }

@@ -76,8 +76,15 @@ impl Form {
         &self.bytes
     }
 
+    /// Gives the form, filled up with zeros to this length, in exchange for other memory. Empty afterwards.
+    #[inline]
+    pub(super) fn give_to(&mut self, other: &mut Vec<u8>, bytes: usize) {
+        self.bytes.resize(bytes, 0);
+        std::mem::swap(&mut self.bytes, other);
+        self.bytes.clear();
+    }
+
     /// Puts cells behind those that are there.
-    #[cfg(test)]
     pub(super) fn append(&mut self, cells: &[u8]) {
         self.bytes.extend_from_slice(cells);
     }

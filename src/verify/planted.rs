@@ -14,6 +14,7 @@ use crate::model::conversion::Conversion;
 use crate::model::digest::SetDigest;
 use crate::model::pg_type::PgType;
 use crate::model::plan::{ColumnPlan, KeyPlan, TablePlan};
+use crate::model::policy::Policy;
 use crate::model::verdict::{Difference, Differences, Kind};
 use crate::postgres::decode::Rows;
 use crate::postgres::read::Chunk;
@@ -88,6 +89,9 @@ pub fn plan(table: &TablePlan) -> TablePlan {
         pg_type: PgType::Int8,
         conversion: Conversion::Int { bytes: 8 },
         stand_ins: false,
+        is_rule: false,
+        on_error: Policy::Fail,
+        fallback: None,
         not_null: true,
         default: None,
         generated: None,
@@ -95,7 +99,7 @@ pub fn plan(table: &TablePlan) -> TablePlan {
         evidence: String::new(),
     };
     // What the server computes is an ordinary column of a copy.
-    let ordinary = |c: &ColumnPlan| ColumnPlan { generated: None, ..c.clone() };
+    let ordinary = |c: &ColumnPlan| ColumnPlan { generated: None, on_error: Policy::Fail, ..c.clone() };
     TablePlan {
         target: scratch::TABLE.to_owned(),
         columns: std::iter::once(column).chain(table.compared().map(ordinary)).collect(),
@@ -221,7 +225,7 @@ impl Recorded {
     fn of(scratch: &mut dyn Scratch) -> Result<Self> {
         let (mut rows, mut adder) = (Vec::new(), Adder::default());
         scratch.each(&mut |form| {
-            adder.add(form);
+            adder.add(&mut form.clone());
             rows.push(form.clone());
             Ok(())
         })?;
@@ -245,7 +249,7 @@ pub struct OnServer<'a, 'b> {
 
 impl Scratch for OnServer<'_, '_> {
     fn each(&mut self, row: &mut dyn FnMut(&Form) -> Result<()>) -> Result<()> {
-        target::read(self.tx, scratch::SCHEMA, self.table, Chunk::WHOLE, row, |_, _| Ok(()))
+        target::read(self.tx, scratch::SCHEMA, self.table, Chunk::WHOLE, |form| row(form), |_, _| Ok(()))
     }
 
     fn plant(&mut self, change: Change) -> Result<bool> {

@@ -9,6 +9,8 @@ use crate::model::bounds::{SAMPLE_BYTES_MAX, SAMPLE_CELL_BYTES_MAX, SAMPLE_COLUM
 use crate::model::cell::Cell;
 use crate::model::conversion::{Conversion, MomentForm, Naive};
 use crate::model::plan::{ColumnPlan, TablePlan};
+use crate::model::policy::{Place, Places};
+use crate::model::source::RowKey;
 use crate::postgres::sample::{self, BLOB, NULL, NUMBER, SKIPPED, TEXT};
 use crate::sqlite::{Flow, Reader, TableScan};
 use std::fmt::Write as _;
@@ -33,10 +35,15 @@ pub fn gather<'a>(
     scan: &TableScan,
     table: &'a TablePlan,
     (spots, rows_per_spot): (u64, u64),
+    rejected: Option<&Places>,
 ) -> Result<Option<Gathered<'a>>> {
     let Some(key) = &table.primary_key else { return Ok(None) };
+    // A sample does not know the number of a row among those before it.
+    if rejected.is_some_and(|r| !r.is_empty()) && !matches!(table.row_key, RowKey::Rowid { .. }) {
+        return Ok(None);
+    }
     let is_key = |c: &ColumnPlan| key.columns.contains(&c.target);
-    let readable = table.compared().enumerate().filter(|(_, c)| sample::reads(c));
+    let readable = table.compared().enumerate().filter(|(_, c)| sample::reads(c) && !c.on_error.replaces());
     let (mut chosen, others): (Vec<_>, Vec<_>) = readable.partition(|(_, c)| is_key(c));
     if chosen.len() < key.columns.len() {
         return Ok(None);
@@ -45,7 +52,10 @@ pub fn gather<'a>(
     chosen.extend(others);
     chosen.truncate(SAMPLE_COLUMNS_MAX.max(keys));
     let (mut rows, mut cells, mut bytes) = (Vec::new(), 0, 0);
-    reader.sample(scan, spots, rows_per_spot, |_, row| {
+    reader.sample(scan, spots, rows_per_spot, |key, row| {
+        if rejected.is_some_and(|r| r.contains(&Place { key, nth: 0 })) {
+            return Ok(Flow::Continue);
+        }
         let raw: Vec<Vec<u8>> = chosen.iter().map(|(i, column)| raw(row.cell(*i), column)).collect();
         if raw[..keys].iter().all(|cell| !matches!(cell[0], NULL | SKIPPED)) {
             cells += raw.iter().filter(|cell| cell[0] != SKIPPED).count() as u64;

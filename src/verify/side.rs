@@ -45,12 +45,15 @@ impl Side for SourceSide<'_> {
     fn each(&mut self, row: &mut EachRow<'_>) -> Result<()> {
         let (digest, look) = (&mut self.digest, self.look);
         let mut rows = 0_u64;
-        self.reader.scan(self.scan, Range::ALL, None, |_, cells| {
+        digest.restart();
+        self.reader.scan(self.scan, Range::ALL, None, |key, cells| {
             rows += 1;
             if rows.is_multiple_of(ROWS_PER_LOOK) {
                 look()?;
             }
-            row(digest.form(cells), &|i| raw(cells.cell(i)))?;
+            if digest.takes(key) {
+                row(digest.form(cells), &|i| raw(cells.cell(i)))?;
+            }
             Ok(Flow::Continue)
         })?;
         Ok(())
@@ -60,7 +63,8 @@ impl Side for SourceSide<'_> {
 impl Side for TargetSide<'_> {
     fn each(&mut self, row: &mut EachRow<'_>) -> Result<()> {
         let mut tx = self.moment.begin(self.session)?;
-        let each = |form: &Form| row(form, &|i| form::cells(form.bytes()).nth(i).map(show::cell).unwrap_or_default());
+        let each =
+            |form: &mut Form| row(form, &|i| form::cells(form.bytes()).nth(i).map(show::cell).unwrap_or_default());
         target::read(&mut tx, self.schema, self.table, Chunk::WHOLE, each, |_, _| (self.look)())
     }
 }

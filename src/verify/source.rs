@@ -6,7 +6,9 @@ use super::form::{Form, VERSION};
 use crate::error::Result;
 use crate::model::digest::SetDigest;
 use crate::model::plan::TablePlan;
+use crate::model::policy::Place;
 use crate::sqlite::RowRef;
+use std::collections::HashSet;
 
 /// Adds up what the target must hold for the rows of one table. The rows' cells are those of
 /// [`TablePlan::compared`], in that order.
@@ -16,6 +18,8 @@ pub struct SourceDigest {
     columns: usize,
     form: Form,
     rows: Adder,
+    rejected: HashSet<Place>,
+    place: Place,
 }
 
 impl SourceDigest {
@@ -26,14 +30,38 @@ impl SourceDigest {
             columns: table.compared().count(),
             form: Form::default(),
             rows: Adder::default(),
+            rejected: HashSet::new(),
+            place: Place::BEFORE,
         })
+    }
+
+    /// The same for a table of which rows were set aside: [`SourceDigest::takes`] tells them.
+    #[must_use]
+    pub fn without(self, rejected: Option<&HashSet<Place>>) -> Self {
+        Self { rejected: rejected.cloned().unwrap_or_default(), ..self }
+    }
+
+    /// Whether the row that comes next, by its key, is one that must be on the target. To be asked of each row once, in
+    /// the table's own order.
+    #[inline]
+    pub fn takes(&mut self, key: i64) -> bool {
+        if self.rejected.is_empty() {
+            return true;
+        }
+        self.place = self.place.next(key);
+        !self.rejected.contains(&self.place)
+    }
+
+    /// Before the table is read once more.
+    pub fn restart(&mut self) {
+        self.place = Place::BEFORE;
     }
 
     /// Puts a row in.
     #[inline]
     pub fn add(&mut self, row: &RowRef<'_>) {
         self.form(row);
-        self.rows.add(&self.form);
+        self.rows.add(&mut self.form);
     }
 
     /// The form of a row.

@@ -19,7 +19,7 @@ pub fn read(
     schema: &str,
     table: &TablePlan,
     chunk: Chunk,
-    mut row: impl FnMut(&Form) -> Result<()>,
+    mut row: impl FnMut(&mut Form) -> Result<()>,
     mut look: impl FnMut(u64, u64) -> Result<()>,
 ) -> Result<()> {
     let sql = copy_out(schema, &table.target, table.compared().map(|c| c.target.as_str()), chunk);
@@ -32,7 +32,7 @@ pub fn read(
             form.clear();
             finder.row(fields, &mut form)?;
             seen += 1;
-            row(&form)
+            row(&mut form)
         })?;
         pieces += 1;
         if pieces % PIECES_PER_LOOK == 0 {

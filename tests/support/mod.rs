@@ -1,11 +1,13 @@
 //! What the tests share: a server per test binary, a database per test, and patience with a limit.
 #![allow(dead_code, unused_imports, reason = "each test binary uses a part")]
 
+pub mod budget;
 pub mod cells;
 pub mod compared;
 pub mod contents;
 pub mod oracle;
 pub mod program;
+pub mod proxy;
 pub mod scenario;
 pub mod server;
 

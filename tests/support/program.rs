@@ -78,6 +78,10 @@ impl Running {
         self.0.as_mut().expect("it was not waited for yet")
     }
 
+    pub fn id(&mut self) -> u32 {
+        self.child().id()
+    }
+
     pub fn signal(&mut self, name: &str) {
         let pid = self.child().id().to_string();
         assert!(Command::new("kill").args([&format!("-{name}"), &pid]).status().expect("kill").success());

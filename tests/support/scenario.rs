@@ -90,7 +90,12 @@ pub struct Tried {
 
 /// Migrates into a fresh database.
 pub fn attempt(options: &Options) -> Tried {
-    let target = database();
+    attempt_in(&database(), options)
+}
+
+/// Migrates into a database that is there.
+pub fn attempt_in(target: &Target, options: &Options) -> Tried {
+    let target = target.clone();
     let listener = Listener::default();
     let result = run::migrate(options, &target, &listener, &AtomicBool::new(false));
     Tried { target, result, events: listener.into_events() }
@@ -105,16 +110,24 @@ pub fn migrate(source: &Source) -> Moved {
 /// The same with options.
 #[track_caller]
 pub fn migrate_with(options: &Options) -> Moved {
-    let tried = attempt(options);
-    let summary = tried.result.unwrap_or_else(|e| panic!("{}", told(&e)));
-    let session = session(&tried.target);
-    session.batch("SET timezone = 'UTC'; SET datestyle = 'ISO, YMD'; SET bytea_output = 'hex'").expect("settings");
-    let run = summary.run.clone().expect("a run has an id");
-    let row = session
-        .query_one("SELECT plan::text FROM lite2pg.run WHERE id = $1::text::uuid", &[&run])
-        .expect("the run is written down");
-    let plan = serde_json::from_str(row.get(0)).expect("the plan is JSON");
-    Moved { session, summary, events: tried.events, plan, schema: options.schema.clone(), asking: Mutex::default() }
+    attempt(options).moved(options)
+}
+
+impl Tried {
+    /// What was moved; it must have worked.
+    #[track_caller]
+    pub fn moved(self, options: &Options) -> Moved {
+        let tried = self;
+        let summary = tried.result.unwrap_or_else(|e| panic!("{}", told(&e)));
+        let session = session(&tried.target);
+        session.batch("SET timezone = 'UTC'; SET datestyle = 'ISO, YMD'; SET bytea_output = 'hex'").expect("settings");
+        let run = summary.run.clone().expect("a run has an id");
+        let row = session
+            .query_one("SELECT plan::text FROM lite2pg.run WHERE id = $1::text::uuid", &[&run])
+            .expect("the run is written down");
+        let plan = serde_json::from_str(row.get(0)).expect("the plan is JSON");
+        Moved { session, summary, events: tried.events, plan, schema: options.schema.clone(), asking: Mutex::default() }
+    }
 }
 
 /// A migration that worked.

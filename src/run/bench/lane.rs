@@ -6,7 +6,7 @@
 use super::sample::{Piece, Unit};
 use crate::error::{Error, Kind, Result};
 use crate::load::interrupted;
-use crate::load::writer::RowWriter;
+use crate::load::writer::{RowWriter, Written};
 use crate::model::bench::{Setting, Strategy};
 use crate::model::bounds::{INSERT_ROWS_MAX, ORIGINALS_BYTES_MAX};
 use crate::model::conversion::Misfit;
@@ -78,8 +78,11 @@ impl Work<'_> {
         let mut writer = RowWriter::new(table)?.with_batch_bytes(batch_bytes);
         writer.begin();
         self.read(unit, reader, |key, row| {
-            if let Some(found) = writer.row(key, row, |batch| copy.send(batch.into()))? {
-                return Err(misfitting(table, found.column, found.misfit));
+            match writer.row(key, row, |batch| copy.send(batch.into()))? {
+                Written::Whole => {}
+                Written::Misfit(found) | Written::Rejected(found) => {
+                    return Err(misfitting(table, found.column, found.misfit));
+                }
             }
             if writer.buffered() >= batch_bytes {
                 copy.send(writer.take_batch().into())?;

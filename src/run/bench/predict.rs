@@ -8,6 +8,7 @@ use super::sample::Sample;
 use crate::error::Result;
 use crate::model::plan::{ForeignKeyPlan, Plan, TablePlan};
 use crate::postgres::ddl;
+use crate::run::chores::Chores;
 use crate::run::clock::millis;
 use crate::run::{Context, crew, finish};
 use std::time::Instant;
@@ -20,7 +21,7 @@ pub fn copy_us(plan: &Plan, sample: &Sample, wall_us: u64, spent: impl Iterator<
 /// Keys and indexes: built on the sample as `migrate` builds them.
 pub fn index_ms(context: &Context<'_>, plan: &Plan, sample: &Sample) -> Result<u64> {
     let started = Instant::now();
-    let (spent, _) = finish::indexes(context, plan)?;
+    let (spent, _) = finish::indexes(context, plan, None)?;
     let wall = millis(started);
     let sorts = |t: usize| {
         let rows = sample.rows[t].max(2) as f64;
@@ -49,7 +50,7 @@ pub fn constrain_ms(context: &Context<'_>, plan: &Plan, sample: &Sample) -> Resu
 /// Statistics read as many rows of any large table; counting reads all.
 pub fn analyze_ms(context: &Context<'_>, plan: &Plan, sample: &Sample) -> Result<u64> {
     let started = Instant::now();
-    finish::analyze(context, plan)?;
+    Chores::new(plan, false).finish(context)?;
     let analyzed = millis(started);
     let started = Instant::now();
     finish::count(context, plan)?;

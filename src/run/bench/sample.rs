@@ -1,7 +1,7 @@
 //! The rows that every combination of a bench loads: chosen once, spread over each table, by exact ranges.
 
 use crate::error::Result;
-use crate::load::writer::RowWriter;
+use crate::load::writer::{RowWriter, Written};
 use crate::model::bench::SampleSize;
 use crate::model::bounds::{
     BATCH_BYTES, BENCH_ROW_BYTES, BENCH_SAMPLE_BYTES, BENCH_SPOTS, BENCH_TABLE_BYTES_MIN, BENCH_TABLE_ROWS_MIN,
@@ -133,7 +133,7 @@ fn read(
     let mut writer = RowWriter::new(table)?;
     let mut misfits = false;
     let end = reader.scan(scan, piece.range, piece.limit, |key, row| {
-        misfits = writer.row(key, row, |_| Ok(()))?.is_some();
+        misfits = writer.row(key, row, |_| Ok(()))? != Written::Whole;
         if misfits {
             return Ok(Flow::Stop);
         }

@@ -10,13 +10,14 @@ mod prove;
 use super::clock::{Clock, millis};
 use super::crew::Hands;
 use super::proof::{self, Known, Proof, Subject, Wish, go_on};
-use super::{Opened, Options, open, start};
+use super::{Opened, Options, open, rejects, start};
 use crate::error::{Error, Kind, Result};
 use crate::model::bounds::FENCE_PATIENCE;
 use crate::model::digest::SetDigest;
 use crate::model::event::{Event, Observer, Phase};
 use crate::model::name::quoted;
 use crate::model::plan::{Plan, Remark, TablePlan};
+use crate::model::policy::Place as Placed;
 use crate::model::restored::{Ending, Restored, TableRestored};
 use crate::model::source::{Catalog, Table, VirtualTable};
 use crate::postgres::control::{self, RunRecord, State};
@@ -29,10 +30,11 @@ use crate::rollback::habit::Habit;
 use crate::sqlite::TableScan;
 use crate::sqlite::restore::{Writer, is_autoincrement};
 use crate::sqlite::stage::Stage;
-use crate::verify::{listing, source};
+use crate::verify::listing::{self, ListFile};
+use crate::verify::source;
 use ground::Ground;
 use place::{AS_IT_WAS, Place, Workshop};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
@@ -104,11 +106,26 @@ pub fn rollback(
     let pool = Pool::connect(target, 1, &PoolSettings::default())?;
     let mut control = pool.session()?;
     start::check_encoding(&control)?;
-    start::take_lock(&control, &options.schema)?;
+    let reading = reading(options);
+    start::check_reading_rights(&control, &reading, start::Use::Compare)?;
+    start::hold(&mut control, &reading)?;
     lift_left_over(&mut control, options, observer)?;
     let run = run_of(&control, options)?;
+    let mut tables = stranger::tables(&control, &options.schema)?;
+    tables.retain(|table| !options.leave.contains(table));
+    start::check_table_rights(&control, &reading, &tables, start::Use::Compare)?;
+    let rejected = rejects::places(&control, run.id)?;
     let workshop = place.open(observer)?;
-    let way = Way { options, observer, stop, pool: &pool, place: &place, workshop: &workshop, run: &run };
+    let way = Way {
+        options,
+        observer,
+        stop,
+        pool: &pool,
+        place: &place,
+        workshop: &workshop,
+        run: &run,
+        rejected: &rejected,
+    };
     let result = way.go(&mut control, clock);
     // Whatever came of it, writers do not wait for us any longer than they must.
     let keep = options.fence == Fence::Keep && matches!(&result, Ok(r) if r.ending == Ending::Published);
@@ -127,7 +144,8 @@ pub fn rollback(
 pub fn lift_fence(target: &Target, schema: &str) -> Result<Vec<String>> {
     let pool = Pool::connect(target, 1, &PoolSettings::default())?;
     let mut control = pool.session()?;
-    start::take_lock(&control, schema)?;
+    let options = Options { schema: schema.to_owned(), ..Options::new(PathBuf::new()) };
+    start::hold(&mut control, &options)?;
     fence::lift(&mut control, schema, true)
 }
 
@@ -167,6 +185,10 @@ fn run_of(control: &Session, options: &RollbackOptions) -> Result<RunRecord> {
     if shape["scope"] == "schema_only" {
         return Err(blocked(format!("run {} made tables and no rows: there is nothing to bring back", run.id)));
     }
+    if !super::options::reshape_of(&run.options).tables.is_empty() {
+        return Err(blocked(format!("run {} was made through a pipeline that shapes its tables", run.id))
+            .fact("such a run has no way back"));
+    }
     let is_left = |t: &TablePlan| options.leave.contains(&t.source) || options.leave.contains(&t.target);
     if !shape["conflict"].is_null()
         && let Some(table) = run.plan.tables.iter().find(|t| t.existing && !is_left(t))
@@ -176,6 +198,11 @@ fn run_of(control: &Session, options: &RollbackOptions) -> Result<RunRecord> {
             .hint(format!("`--leave '{}'` leaves the table as the source has it", table.source)));
     }
     Ok(run)
+}
+
+// What start's questions are asked with.
+fn reading(options: &RollbackOptions) -> Options {
+    Options { schema: options.schema.clone(), jobs: options.jobs, ..Options::new(&options.source) }
 }
 
 fn shape(run: &RunRecord) -> serde_json::Value {
@@ -191,12 +218,16 @@ struct Way<'a> {
     place: &'a Place,
     workshop: &'a Workshop,
     run: &'a RunRecord,
+    /// Rows that the run set aside, by table on the target.
+    rejected: &'a HashMap<String, HashSet<Placed>>,
 }
 
 /// A table that differs: where it is in the plan, and what its cells look like.
 struct Differing {
     table: usize,
     habits: Vec<Habit>,
+    /// The rows of the source that the target never had.
+    aside: SetDigest,
 }
 
 impl Way<'_> {
@@ -213,10 +244,17 @@ impl Way<'_> {
         let ground = Ground::look(&tx, self.run, &opened.catalog, &self.options.leave)?;
         let mut remarks = ground.remarks.clone();
         let plan = &ground.plan;
+        for table in &plan.tables {
+            if let Some(places) = self.rejected.get(&table.target).filter(|places| !places.is_empty()) {
+                let text = format!("{} rows that the migration set aside stay as the source has them", places.len());
+                remarks.push(Remark::note(&table.source, text));
+            }
+        }
         let session = || self.pool.lone_session();
         let hands = Hands { number: self.options.jobs, stop: self.stop, session: &session };
         let wish = Wish::default();
-        let proof = Proof { plan, wish: &wish, hands, observer: self.observer, is_thorough: false };
+        let proof =
+            Proof { plan, wish: &wish, hands, observer: self.observer, is_thorough: false, rejected: self.rejected };
         let tables = plan.tables.len();
         let (before, found) = clock.phase(Phase::Verify, tables, || survey(&proof, &moment, &mut opened))?;
         let folder = self.options.export.as_deref().filter(|_| !self.options.dry_run);
@@ -319,7 +357,8 @@ impl Way<'_> {
         let hands = Hands { number: self.options.jobs, stop: self.stop, session: &session };
         let wish = Wish::default();
         let plan = &self.run.plan;
-        let proof = Proof { plan, wish: &wish, hands, observer: self.observer, is_thorough: false };
+        let proof =
+            Proof { plan, wish: &wish, hands, observer: self.observer, is_thorough: false, rejected: self.rejected };
         for table in &plan.tables {
             let there = opened.catalog.table(&table.source);
             let is_whole = |t: &Table| table.columns.iter().all(|c| t.column_index(&c.source).is_some());
@@ -356,7 +395,11 @@ impl Way<'_> {
         }
         let schema = &self.options.schema;
         let tables = stranger::tables(control, schema)?;
-        fence::raise(control, schema, &tables, FENCE_PATIENCE)?;
+        fence::raise(control, schema, &tables, FENCE_PATIENCE).map_err(|e| {
+            let is_explained = e.way_out().is_some();
+            let e = e.context("no fence can be put up").or_state(AS_IT_WAS);
+            if is_explained { e } else { e.hint("the role must own the tables, and the schema `lite2pg`") }
+        })?;
         let text = format!("writers of {} tables in schema `{schema}` are refused until this ends", tables.len());
         self.observer.event(&Event::Info { text });
         Ok(tables.len() as u64)
@@ -378,7 +421,7 @@ impl Way<'_> {
         let mut all = Vec::new();
         for (t, table) in proof.plan.tables.iter().enumerate().filter(|(t, _)| before[t] != found[t]) {
             let there = opened.catalog.table(&table.source).expect("the ground was looked at with this catalog");
-            let subject = differ::Subject::new(table, there)?;
+            let subject = differ::Subject::new(table, there, self.rejected.get(&table.target))?;
             let mut session = self.pool.lone_session()?;
             let (ours, theirs) = std::thread::scope(|scope| {
                 let theirs = scope.spawn(|| target_buckets(proof, moment, &subject));
@@ -387,10 +430,10 @@ impl Way<'_> {
             });
             let ((here, habits), theirs) = (ours?, theirs?);
             let buckets = here.differing(&theirs);
-            differ::stage_source(&subject, reader, &buckets, (stage, t), &look)?;
+            let aside = differ::stage_source(&subject, reader, &buckets, (stage, t), &look)?;
             let mut tx = moment.begin(&mut session)?;
             differ::stage_target(&subject, &mut tx, schema, &buckets, (stage, t), &look)?;
-            all.push(Differing { table: t, habits });
+            all.push(Differing { table: t, habits, aside });
         }
         Ok(all)
     }
@@ -416,7 +459,7 @@ impl Way<'_> {
                         .column
                         .as_ref()
                         .map_or_else(|| stranger.table.clone(), |column| format!("{}.{column}", stranger.table));
-                    let path = listing::path(folder, &of);
+                    let path = ListFile::path(folder, &of);
                     let failed = |e| cannot_write(&path, e);
                     let mut file = listing::open(&path).map_err(failed)?;
                     let key = plan.tables.iter().find(|t| t.target == stranger.table);
@@ -449,14 +492,15 @@ impl Way<'_> {
         let look = || go_on(self.stop);
         let writer = Writer::open(&self.workshop.copy())?;
         let mut all = HashMap::new();
-        for Differing { table: t, habits } in differing {
+        for Differing { table: t, habits, aside } in differing {
             let started = Instant::now();
             let table = &plan.tables[*t];
             let there = catalog.table(&table.source).expect("the ground was looked at with this catalog");
-            let subject = differ::Subject::new(table, there)?;
-            let applied = apply(&writer, &subject, habits, (stage, *t), before[t].rows, unfits, &look)?;
+            let subject = differ::Subject::new(table, there, None)?;
+            let mut applied = apply(&writer, &subject, habits, (stage, *t), before[t].rows, unfits, &look)?;
             let ms = millis(started);
             self.observer.event(&Event::Step { phase: Phase::Restore, object: table.source.clone(), ms });
+            applied.keeps.merge(aside);
             all.insert(*t, applied);
         }
         for (t, last) in ahead {
@@ -501,7 +545,7 @@ fn survey(
     for t in 0..subjects.len() {
         here.entry(t).or_default();
     }
-    let there = proof::target_digests(proof, moment, &subjects, &progress)?;
+    let there = proof::target_digests(proof, moment, &subjects, &progress, None)?;
     Ok((here, there))
 }
 

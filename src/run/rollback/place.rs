@@ -1,10 +1,11 @@
 //! Where the restored file goes: looked at before anything is read, and a private place beside it until it is whole.
 
 use crate::error::{Error, Kind, Result};
+use crate::files;
 use crate::model::event::{Event, Observer};
 use crate::model::plan::Remark;
 use std::ffi::OsString;
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
@@ -63,6 +64,10 @@ impl Place {
             return Err(blocked(format!("`{}` is there already", to.display()))
                 .hint("`--force` replaces it once the new one is whole, or name another file"));
         }
+        // Found out now rather than at the end: a folder that may not be written to, a link, somebody else's file.
+        drop(files::Pending::new(&to).map_err(|e| {
+            blocked(format!("`{}` cannot be written", to.display())).cause(e).hint("name another file")
+        })?);
         Ok(Self { to, folder, replaces })
     }
 
@@ -86,19 +91,10 @@ impl Place {
                 .state(AS_IT_WAS)
                 .cause(e)
         };
-        let mut builder = DirBuilder::new();
-        let mut options = OpenOptions::new();
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-            builder.mode(0o700);
-            options.mode(0o600);
-        }
-        match builder.create(&folder) {
-            Err(e) if e.kind() != ErrorKind::AlreadyExists => return Err(failed(e)),
-            _ => {}
-        }
-        let lock = options.write(true).create(true).truncate(false).open(folder.join(LOCK)).map_err(failed)?;
+        files::own_folder(&folder).map_err(failed)?;
+        // In a folder that nobody else may look into.
+        let lock =
+            OpenOptions::new().write(true).create(true).truncate(false).open(folder.join(LOCK)).map_err(failed)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {

@@ -45,8 +45,10 @@ impl Proving<'_> {
         with_rows.sort_unstable();
         let planted = oracles::planted(self.proof, self.moment, &with_rows)?;
         // Figures of a table that lacks rows cannot agree.
+        let is_whole =
+            |t: usize, found: &SetDigest| now[&t] == *found && self.proof.rejected_of(&self.proof.plan.tables[t]) == 0;
         let whole: HashMap<usize, SetDigest> =
-            self.found.iter().filter(|(t, found)| now[t] == **found).map(|(t, found)| (*t, *found)).collect();
+            self.found.iter().filter(|(t, found)| is_whole(**t, found)).map(|(t, found)| (*t, *found)).collect();
         let mut other = oracles::Opinions::default();
         let reopen = || open(copy);
         let mut held = Held { opened: Some(opened), open: &reopen };
@@ -60,7 +62,8 @@ impl Proving<'_> {
                 return Err(not_the_same(&table.source, &disputed));
             }
             let unfit = self.applied.get(&t).map_or(0, |a| a.counts.unfit);
-            let outcome = if copy == target {
+            let rejected = self.proof.rejected_of(table);
+            let outcome = if unfit == 0 {
                 Outcome::Equal
             } else {
                 Outcome::Different(Differences { changed: unfit, complete: true, ..Differences::default() })
@@ -68,8 +71,9 @@ impl Proving<'_> {
             tables.push(TableVerdict {
                 source: table.source.clone(),
                 table: table.target.clone(),
-                source_rows: copy.rows,
+                source_rows: if self.applied.contains_key(&t) { copy.rows.saturating_sub(rejected) } else { copy.rows },
                 target_rows: target.rows,
+                rejected,
                 outcome,
                 unverified: self.unverified[t].clone(),
             });
@@ -99,7 +103,10 @@ impl Proving<'_> {
             return Ok(now);
         }
         let progress = proof::announce(self.proof, &subjects);
-        let read = proof::source_digests(self.proof, opened, &subjects, &progress)?;
+        // All rows: those that were set aside may have other places by now, and are accounted for.
+        let (nothing, proof) = (HashMap::new(), self.proof);
+        let all = Proof { rejected: &nothing, ..*proof };
+        let read = proof::source_digests(&all, opened, &subjects, &progress)?;
         for t in self.applied.keys() {
             now.insert(*t, read.get(t).copied().unwrap_or_default());
         }

@@ -17,9 +17,11 @@ mod uuid;
 mod written;
 
 use super::form::Form;
+use super::found::Finder;
 use crate::error::Result;
 use crate::model::cell::Cell;
 use crate::model::plan::ColumnPlan;
+use crate::model::policy::Policy;
 use rule::{Rule, Scratch};
 
 /// What is expected of the rows of one table.
@@ -29,24 +31,59 @@ use rule::{Rule, Scratch};
 #[derive(Debug)]
 pub struct Expectation {
     rules: Vec<Rule>,
+    replaced: Vec<Replacement>,
     scratch: Scratch,
+}
+
+// What stands in the place of a cell that the column's rule does not take.
+#[derive(Debug)]
+struct Replacement {
+    // Its form; none where no policy replaces it.
+    form: Option<Form>,
+    // Whether NULL is such a cell.
+    of_null: bool,
+}
+
+impl Replacement {
+    fn of(column: &ColumnPlan) -> Result<Self> {
+        let mut form = Form::default();
+        match column.on_error {
+            Policy::Fail | Policy::Reject => return Ok(Self { form: None, of_null: false }),
+            Policy::Null => form.null(),
+            // The server made the field, so that it is read as what the target holds.
+            Policy::Default => {
+                Finder::new(std::iter::once(column)).field(0, column.fallback.as_deref(), &mut form)?;
+            }
+        }
+        Ok(Self { form: Some(form), of_null: column.not_null })
+    }
 }
 
 impl Expectation {
     /// The columns in the order in which cells will come. A rule that names an unknown zone is an error.
     pub fn new<'a>(columns: impl Iterator<Item = &'a ColumnPlan>) -> Result<Self> {
-        let rules = columns.map(Rule::of).collect::<Result<_>>()?;
-        Ok(Self { rules, scratch: Scratch::default() })
+        let of = |c: &ColumnPlan| Ok((Rule::of(c)?, Replacement::of(c)?));
+        let (rules, replaced) = columns.map(of).collect::<Result<Vec<_>>>()?.into_iter().unzip();
+        Ok(Self { rules, replaced, scratch: Scratch::default() })
     }
 
-    /// Appends what the target must hold for the cell of this column. A cell that the column's rule does not take is
-    /// [`Form::no_value`], which equals nothing: the load refused it, or should have.
+    /// Appends what the target must hold for the cell of this column. For a cell that the column's rule does not take, that
+    /// is what its policy puts in the place; without such a policy it is [`Form::no_value`], which equals nothing: the load
+    /// refused it, or should have.
     #[inline]
     pub fn cell(&mut self, column: usize, cell: Cell<'_>, form: &mut Form) {
         if matches!(cell, Cell::Null) {
-            form.null();
+            if self.replaced[column].of_null { self.replace(column, form) } else { form.null() }
         } else if self.rules[column].read(cell, &mut self.scratch, form).is_none() {
-            form.no_value();
+            self.replace(column, form);
+        }
+    }
+
+    #[cold]
+    fn replace(&self, column: usize, form: &mut Form) {
+        match &self.replaced[column].form {
+            Some(replacement) => form.append(replacement.bytes()),
+            None => form.no_value(),
         }
     }
 }

@@ -20,6 +20,7 @@ pub(super) enum Rule {
     Text(Texts),
     Bytea { all_classes: bool },
     Uuid(UuidSpelling),
+    Label(Vec<String>),
     Jsonb { scalars: bool },
     Json,
     Date,
@@ -47,6 +48,7 @@ impl Rule {
             Conversion::Text { numbers, chars_max } => Self::Text(Texts::of(column, *numbers, *chars_max)),
             Conversion::Bytea { all_classes } => Self::Bytea { all_classes: *all_classes },
             Conversion::Uuid(spelling) => Self::Uuid(*spelling),
+            Conversion::Label { labels } => Self::Label(labels.clone()),
             Conversion::Jsonb { scalars } => Self::Jsonb { scalars: *scalars },
             Conversion::Json => Self::Json,
             Conversion::Date => Self::Date,
@@ -66,6 +68,9 @@ impl Rule {
             (Self::Float8, cell) => form.float(double(cell)?),
             (Self::Float4, cell) => form.float(double(cell).filter(|x| f64::from(*x as f32).to_bits() == x.to_bits())?),
             (Self::Uuid(spelling), Cell::Text(text)) => form.uuid(uuid::read(text, *spelling)?),
+            (Self::Label(labels), Cell::Text(text)) => {
+                form.text(labels.iter().find(|label| label.as_bytes() == text)?.as_bytes());
+            }
             (Self::Jsonb { scalars }, Cell::Text(text)) => form.jsonb(scratch.json.print(text, *scalars)?),
             (Self::Json, Cell::Text(text)) => form.json(json::check(text, &mut scratch.json)?),
             (Self::Moment(moments), cell) => moments.read(cell)?.append_to(form),

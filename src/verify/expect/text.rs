@@ -56,7 +56,13 @@ impl Texts {
 
 #[inline]
 fn is_clean(bytes: &[u8]) -> bool {
-    memchr::memchr(0, bytes).is_none() && std::str::from_utf8(bytes).is_ok()
+    memchr::memchr(0, bytes).is_none() && is_utf8(bytes)
+}
+
+/// Most texts are ASCII, which is told several times as fast.
+#[inline]
+pub(super) fn is_utf8(bytes: &[u8]) -> bool {
+    bytes.is_ascii() || std::str::from_utf8(bytes).is_ok()
 }
 
 /// U+FFFD for every NUL and for every sequence that is no UTF-8, as long as the standard library sees it:

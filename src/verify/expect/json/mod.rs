@@ -7,6 +7,7 @@ mod number;
 mod object;
 mod string;
 
+use super::text::is_utf8;
 use crate::model::bounds::JSON_DEPTH_MAX;
 use object::Member;
 
@@ -26,16 +27,16 @@ pub(super) struct Printer {
 impl Printer {
     /// The text that PostgreSQL prints for the document as `jsonb`; `None` for what `jsonb` cannot hold.
     pub(super) fn print(&mut self, text: &[u8], scalars: bool) -> Option<&[u8]> {
-        let text = std::str::from_utf8(text).ok()?;
         self.walk(text, Kept::Value, scalars)?;
         Some(&self.out)
     }
 
-    fn walk(&mut self, text: &str, kept: Kept, scalars: bool) -> Option<()> {
+    fn walk(&mut self, text: &[u8], kept: Kept, scalars: bool) -> Option<()> {
+        is_utf8(text).then_some(())?;
         self.out.clear();
         self.members.clear();
         self.keys.clear();
-        let mut document = Document { text: text.as_bytes(), at: 0, kept, printer: self };
+        let mut document = Document { text, at: 0, kept, printer: self };
         let first = document.after_blanks();
         if !scalars && !matches!(first, Some(b'{' | b'[')) {
             return None;
@@ -47,7 +48,7 @@ impl Printer {
 
 /// The text itself, if it is JSON as the type `json` takes it.
 pub(super) fn check<'a>(text: &'a [u8], printer: &mut Printer) -> Option<&'a [u8]> {
-    printer.walk(std::str::from_utf8(text).ok()?, Kept::Text, true)?;
+    printer.walk(text, Kept::Text, true)?;
     Some(text)
 }
 
@@ -83,7 +84,7 @@ impl Document<'_, '_> {
 
     fn value(&mut self, depth: usize) -> Option<()> {
         match self.after_blanks()? {
-            b'"' => self.string(),
+            b'"' => self.string().map(|_| ()),
             b'{' => self.object(depth + 1),
             b'[' => self.array(depth + 1),
             b't' => self.word(b"true"),

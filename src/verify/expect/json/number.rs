@@ -1,6 +1,6 @@
 //! Numbers of JSON, as PostgreSQL's `numeric` prints them: no exponent, every decimal kept.
 
-use super::{Document, Kept};
+use super::{Document, Kept, string};
 use crate::model::bounds::{NUMERIC_FRACTION_DIGITS_MAX, NUMERIC_INTEGER_DIGITS_MAX};
 
 /// The exponent from which on numeric refuses even a zero (numeric.c: half the largest 32-bit integer).
@@ -29,7 +29,7 @@ impl<'a> Document<'a, '_> {
         }
         let fits = integer.len() <= NUMERIC_INTEGER_DIGITS_MAX && fraction.len() <= NUMERIC_FRACTION_DIGITS_MAX;
         if fits && is_plain {
-            self.printer.out.extend_from_slice(token);
+            string::append(&self.text[start..], token.len(), &mut self.printer.out);
             return Some(());
         }
         Decimal { negative, integer, fraction, exponent }.print(&mut self.printer.out)

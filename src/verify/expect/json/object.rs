@@ -10,6 +10,9 @@ pub(super) struct Member {
     /// Its key without quotes: in the printed form, or unescaped in `keys`.
     key: Range<usize>,
     is_unescaped: bool,
+    /// The first eight bytes of the key as a number, all of a shorter one: of keys of one length the smaller number is
+    /// that of the smaller key.
+    head: u64,
     /// Key and value.
     printed: Range<usize>,
 }
@@ -45,8 +48,8 @@ impl Document<'_, '_> {
             return None;
         }
         let start = self.printer.out.len();
-        self.string()?;
-        let in_order = self.printer.begin_member(first, start);
+        let has_escapes = self.string()?;
+        let in_order = self.printer.begin_member(first, start, has_escapes);
         if self.after_blanks()? != b':' {
             return None;
         }
@@ -61,15 +64,17 @@ impl Document<'_, '_> {
 
 impl Printer {
     /// Notes the member whose key was printed from `start` on.
-    fn begin_member(&mut self, first: usize, start: usize) -> bool {
+    fn begin_member(&mut self, first: usize, start: usize, has_escapes: bool) -> bool {
         let end = self.out.len();
-        let mut member = Member { key: start + 1..end - 1, is_unescaped: false, printed: start..end };
-        if memchr::memchr(b'\\', &self.out[member.key.clone()]).is_some() {
+        let mut member = Member { key: start + 1..end - 1, is_unescaped: false, head: 0, printed: start..end };
+        // An escape need not be printed as one.
+        if has_escapes && memchr::memchr(b'\\', &self.out[member.key.clone()]).is_some() {
             let unescaped = self.keys.len();
             string::unescape(&self.out[member.key], &mut self.keys);
             member.key = unescaped..self.keys.len();
             member.is_unescaped = true;
         }
+        member.head = head(member.key_in(&self.out, &self.keys));
         let before = self.members[first..].last();
         let in_order = before.is_none_or(|before| self.compare(before, &member) == Ordering::Less);
         self.members.push(member);
@@ -95,17 +100,33 @@ impl Printer {
                 }
                 ordered.extend_from_slice(b", ");
             }
-            ordered.extend_from_slice(&out[member.printed.clone()]);
+            string::append(&out[member.printed.start..], member.printed.len(), ordered);
         }
         out.truncate(start);
         out.extend_from_slice(ordered);
     }
 }
 
+impl Member {
+    fn key_in<'a>(&self, out: &'a [u8], keys: &'a [u8]) -> &'a [u8] {
+        let place = if self.is_unescaped { keys } else { out };
+        &place[self.key.clone()]
+    }
+}
+
+#[inline]
+fn head(key: &[u8]) -> u64 {
+    match key.first_chunk::<8>() {
+        Some(first) => u64::from_be_bytes(*first),
+        None => key.iter().fold(0, |head, byte| head << 8 | u64::from(*byte)),
+    }
+}
+
+#[inline]
 fn compare(a: &Member, b: &Member, out: &[u8], keys: &[u8]) -> Ordering {
-    let key = |member: &Member| {
-        let range = member.key.clone();
-        if member.is_unescaped { &keys[range] } else { &out[range] }
-    };
-    a.key.len().cmp(&b.key.len()).then_with(|| key(a).cmp(key(b)))
+    let by_head = a.key.len().cmp(&b.key.len()).then(a.head.cmp(&b.head));
+    if by_head != Ordering::Equal || a.key.len() <= 8 {
+        return by_head;
+    }
+    a.key_in(out, keys).cmp(b.key_in(out, keys))
 }

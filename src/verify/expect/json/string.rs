@@ -3,12 +3,24 @@
 use super::{Document, Kept};
 
 impl Document<'_, '_> {
-    /// Prints the string that begins here.
-    pub(super) fn string(&mut self) -> Option<()> {
-        let mut start = self.at;
+    /// Prints the string that begins here; whether it has escapes.
+    #[inline]
+    pub(super) fn string(&mut self) -> Option<bool> {
+        let start = self.at;
         self.at += 1;
+        self.at += plain(&self.text[self.at..]);
+        if *self.text.get(self.at)? != b'"' {
+            return self.with_escapes(start).map(|()| true);
+        }
+        self.at += 1;
+        append(&self.text[start..], self.at - start, &mut self.printer.out);
+        Some(false)
+    }
+
+    /// Prints the string from `start` on, of which everything below `at` is plain.
+    #[inline(never)]
+    fn with_escapes(&mut self, mut start: usize) -> Option<()> {
         loop {
-            self.at += plain(&self.text[self.at..]);
             match *self.text.get(self.at)? {
                 b'"' => {
                     self.at += 1;
@@ -23,6 +35,7 @@ impl Document<'_, '_> {
                 // A control character.
                 _ => return None,
             }
+            self.at += plain(&self.text[self.at..]);
         }
     }
 
@@ -68,6 +81,21 @@ impl Document<'_, '_> {
         let digits = self.text.get(self.at..self.at + 4)?;
         self.at += 4;
         digits.iter().try_fold(0, |value, digit| Some(value << 4 | char::from(*digit).to_digit(16)?))
+    }
+}
+
+/// Appends the first bytes of a text. Most are few, and what is behind them is copied along and cut off again: a copy of
+/// a fixed length is a few instructions, one of any length is a call.
+#[inline]
+pub(super) fn append(text: &[u8], length: usize, out: &mut Vec<u8>) {
+    const FEW: usize = 32;
+    match text.first_chunk::<FEW>() {
+        Some(chunk) if length <= FEW => {
+            let end = out.len() + length;
+            out.extend_from_slice(chunk);
+            out.truncate(end);
+        }
+        _ => out.extend_from_slice(&text[..length]),
     }
 }
 

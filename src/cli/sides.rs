@@ -1,0 +1,128 @@
+//! Which source and which target: as arguments, or in a pipeline file with all that it says of them.
+
+use crate::error::{Error, Kind, Result};
+use crate::model::check::Question;
+use crate::model::name::Spelling;
+use crate::pipeline::file::{Identifiers, Script};
+use crate::pipeline::{Pipeline, check};
+use crate::run::{self, Options, Scope, Scripts};
+use clap::Args;
+use std::path::PathBuf;
+
+/// The two sides of a verb.
+#[derive(Debug, Args)]
+pub struct Sides {
+    /// The SQLite file: a path, or a `sqlite:` or `file:` URI
+    #[arg(required_unless_present = "pipeline")]
+    source: Option<PathBuf>,
+    /// The PostgreSQL database: postgres://…, key=value pairs, or "" for the PG* variables; `migrate` also takes
+    /// `embedded` for a throw-away server
+    #[arg(env = "DATABASE_URL", hide_env_values = true)]
+    target: Option<String>,
+    /// A pipeline file: source, target, and what to do beyond what is decided by itself
+    #[arg(long, short, value_name = "FILE", conflicts_with = "source")]
+    pipeline: Option<PathBuf>,
+    /// With --pipeline: another source than the file's
+    #[arg(long = "source", id = "other_source", value_name = "SOURCE", requires = "pipeline")]
+    other_source: Option<PathBuf>,
+    /// With --pipeline: another target than the file's
+    #[arg(long = "target", id = "other_target", value_name = "TARGET", requires = "pipeline")]
+    other_target: Option<String>,
+}
+
+/// The two sides, and the pipeline that says more of them.
+pub struct Given {
+    /// The SQLite file.
+    pub source: PathBuf,
+    /// The target, where one is named.
+    pub target: Option<String>,
+    /// The pipeline, where there is one.
+    pub pipeline: Option<Pipeline>,
+}
+
+impl Sides {
+    /// Reads the pipeline file, if one is named, and finds both sides.
+    pub fn given(&self) -> Result<Given> {
+        let Some(path) = &self.pipeline else {
+            let source = self.source.clone().expect("clap asks for the source where there is no pipeline");
+            return Ok(Given { source, target: self.target.clone(), pipeline: None });
+        };
+        let pipeline = Pipeline::load(path)?;
+        let own = pipeline.file.source.as_ref().map(|source| pipeline.beside(source));
+        let Some(source) = self.other_source.clone().or(own) else {
+            return Err(Error::new(Kind::Usage, format!("`{}` names no source", path.display()))
+                .hint("`source = \"app.db\"` in the file, or `--source app.db`"));
+        };
+        let target = self.other_target.clone().or_else(|| pipeline.file.target.clone()).or_else(|| self.target.clone());
+        Ok(Given { source, target, pipeline: Some(pipeline) })
+    }
+}
+
+impl Given {
+    /// Adds what the pipeline says. What the command line states, beyond its defaults, counts more.
+    pub fn shape(&self, options: Options) -> Result<Options> {
+        let Some(pipeline) = &self.pipeline else { return Ok(options) };
+        let file = &pipeline.file;
+        let mut options = options;
+        let defaults = Options::new(&self.source);
+        if options.schema == defaults.schema {
+            options.schema = file.schema.clone().unwrap_or(options.schema);
+        }
+        if options.spelling == Spelling::Preserve {
+            options.spelling = match file.identifiers {
+                None | Some(Identifiers::Preserve) => Spelling::Preserve,
+                Some(Identifiers::Lower) => Spelling::Lower,
+                Some(Identifiers::Snake) => Spelling::Snake,
+            };
+        }
+        if let Some(zone) = file.assume_tz.as_deref().filter(|_| options.types.assume_tz == defaults.types.assume_tz) {
+            options.types.assume_tz = super::reading::assumed(zone)?;
+        }
+        if let Some(jobs) = file.jobs.filter(|_| options.jobs == defaults.jobs) {
+            super::reading::check_jobs(jobs)?;
+            options.jobs = jobs;
+        }
+        options.include.extend(file.include.iter().cloned());
+        options.exclude.extend(file.exclude.iter().cloned());
+        if file.data_only && options.scope == Scope::All {
+            options.scope = Scope::DataOnly;
+        }
+        if let Some(dir) = file.rejects.dir.as_deref().filter(|_| options.rejects.folder == defaults.rejects.folder) {
+            options.rejects.folder = pipeline.beside(dir);
+        }
+        options.rejects.most = file.rejects.max.unwrap_or(options.rejects.most);
+        options.rejects.allowed = options.rejects.allowed.max(file.rejects.allow.unwrap_or(0));
+        let found = check::check(pipeline, &run::catalog_of(&options)?)?;
+        options.reshape = found.reshape;
+        // The command line's stand behind the file's, so that they win.
+        let stated = std::mem::replace(&mut options.rules, found.rules);
+        options.rules.types.extend(stated.types);
+        options.rules.policies.extend(stated.policies);
+        options.scripts = Scripts { before: self.scripts(&file.before)?, after: self.scripts(&file.after)? };
+        options.questions = file.check.iter().map(question).collect();
+        Ok(options)
+    }
+
+    fn scripts(&self, scripts: &[Script]) -> Result<Vec<String>> {
+        let text = |script: &Script| match (&script.sql, &script.file, &self.pipeline) {
+            (Some(sql), _, _) => Ok(sql.clone()),
+            (None, Some(file), Some(pipeline)) => {
+                let path = pipeline.beside(file);
+                std::fs::read_to_string(&path).map_err(|e| {
+                    Error::new(Kind::Usage, format!("the script `{}` cannot be read", path.display())).cause(e)
+                })
+            }
+            _ => Ok(String::new()),
+        };
+        scripts.iter().map(text).collect()
+    }
+}
+
+fn question(check: &crate::pipeline::file::Check) -> Question {
+    Question {
+        name: check.name.clone(),
+        source: check.source.clone(),
+        target: check.target.clone(),
+        expect: check.expect.clone(),
+    }
+}

@@ -1,0 +1,188 @@
+//! A pipeline against the source that it is for: every name it uses, every type it states.
+
+use super::Pipeline;
+use super::file::{Column, Constant, Table};
+use super::mistakes::{Mistake, Mistakes, Step, nearest};
+use crate::error::Result;
+use crate::model::pg_type::PgType;
+use crate::model::policy::Rules;
+use crate::model::reshape::{ColumnShape, Literal, Origin, Reshape, TableShape, Value};
+use crate::model::source::{Catalog, Table as SourceTable};
+use std::collections::HashSet;
+use toml::de::DeTable;
+
+/// What a pipeline asks of a run, matched with a catalog.
+#[derive(Debug, Clone, Default)]
+pub struct Checked {
+    /// How tables and columns are shaped before anything else looks at them.
+    pub reshape: Reshape,
+    /// Types and policies.
+    pub rules: Rules,
+}
+
+/// Matches a pipeline with the source's catalog. All mistakes are told at once.
+pub fn check(pipeline: &Pipeline, catalog: &Catalog) -> Result<Checked> {
+    let root = DeTable::parse(&pipeline.text).map(toml::Spanned::into_inner).unwrap_or_default();
+    let mistakes = Mistakes::new(&pipeline.path, &pipeline.text);
+    let mut checker = Checker { root: &root, catalog, mistakes, found: Checked::default(), names: HashSet::new() };
+    checker.found.rules.policies.extend(pipeline.file.on_error.map(|policy| (None, policy)));
+    for (n, table) in pipeline.file.table.iter().enumerate() {
+        checker.table(n, table);
+    }
+    for (n, check) in pipeline.file.check.iter().enumerate() {
+        if check.source.is_none() && check.target.is_none() {
+            checker.mistake(&[Step::Key("check"), Step::Index(n)], "a check asks `source`, `target`, or both");
+        } else if check.source.is_some() == check.target.is_some() && check.expect.is_some() {
+            let way = [Step::Key("check"), Step::Index(n), Step::Name("expect")];
+            checker.mistake(&way, "where both sides are asked, each is the other's answer");
+        } else if check.source.is_some() != check.target.is_some() && check.expect.is_none() {
+            checker.mistake(&[Step::Key("check"), Step::Index(n)], "a question to one side needs its answer: `expect`");
+        }
+    }
+    for (key, scripts) in [("before", &pipeline.file.before), ("after", &pipeline.file.after)] {
+        for (n, _) in scripts.iter().enumerate().filter(|(_, s)| s.sql.is_some() == s.file.is_some()) {
+            checker.mistake(&[Step::Key(key), Step::Index(n)], "a script is either `sql` or a `file`");
+        }
+    }
+    checker.mistakes.end()?;
+    Ok(checker.found)
+}
+
+struct Checker<'a> {
+    root: &'a DeTable<'a>,
+    catalog: &'a Catalog,
+    mistakes: Mistakes<'a>,
+    found: Checked,
+    names: HashSet<String>,
+}
+
+impl Checker<'_> {
+    fn mistake(&mut self, way: &[Step<'_>], message: impl Into<String>) {
+        self.mistakes.add(Mistake::of(self.root, way, message));
+    }
+
+    fn table(&mut self, n: usize, table: &Table) {
+        let head = [Step::Key("table"), Step::Index(n)];
+        let (origin, source, name) = match (&table.from, &table.query) {
+            (Some(from), None) => {
+                let Some(source) = self.catalog.table(from) else {
+                    let near = nearest(from, self.catalog.tables.iter().map(|t| t.name.as_str()));
+                    let way = [head[0], head[1], Step::Key("from")];
+                    let mistake = Mistake::of(self.root, &way, format!("the source has no table `{from}`"));
+                    self.mistakes.add(match near {
+                        Some(near) => mistake.help(format!("did you mean `{near}`?")),
+                        None => mistake,
+                    });
+                    return;
+                };
+                (Origin::Table(source.name.clone()), Some(source), source.name.clone())
+            }
+            (None, Some(query)) => {
+                let Some(to) = &table.to else {
+                    return self.mistake(&head, "a table made by a query needs its name: `to`");
+                };
+                if table.key.is_empty() {
+                    self.mistake(&[head[0], head[1], Step::Key("query")], "a query needs the columns of its `key`");
+                }
+                (Origin::Query { sql: query.clone(), key: table.key.clone() }, None, to.clone())
+            }
+            _ => return self.mistake(&head, "a table comes `from` a table or from a `query`"),
+        };
+        if !self.names.insert(name.to_lowercase()) {
+            let message = format!("`{name}` is described twice");
+            return self.mistake(&[head[0], head[1], Step::Key("from")], message);
+        }
+        if source.is_some() && !table.key.is_empty() {
+            self.mistake(&[head[0], head[1], Step::Name("key")], "`key` is for a `query`: a table has its own");
+        }
+        let mut shape = TableShape {
+            name: name.clone(),
+            origin,
+            to: table.to.clone().filter(|_| source.is_some()),
+            skip: table.skip,
+            only: table.only.clone(),
+            columns: Vec::new(),
+        };
+        self.found.rules.policies.extend(table.on_error.map(|policy| (Some(name.clone()), policy)));
+        for (column, described) in &table.columns {
+            let way = [head[0], head[1], Step::Key("columns"), Step::Key(column)];
+            if let Some(column) = self.column(&way, (&name, source), column, described) {
+                shape.columns.push(column);
+            }
+        }
+        self.found.reshape.tables.push(shape);
+    }
+
+    fn column(
+        &mut self,
+        way: &[Step<'_>; 4],
+        (table, source): (&str, Option<&SourceTable>),
+        name: &str,
+        column: &Column,
+    ) -> Option<ColumnShape> {
+        let key = |name: &'static str| [way[0], way[1], way[2], way[3], Step::Key(name)];
+        let known = source.and_then(|s| s.column_index(name).map(|i| s.columns[i].name.clone()));
+        let named = known.clone().unwrap_or_else(|| name.to_owned());
+        let computed: Vec<&'static str> = [
+            ("sql", column.sql.is_some()),
+            ("value", column.value.is_some()),
+            ("json", column.json.is_some()),
+            ("map", !column.map.is_empty()),
+        ]
+        .into_iter()
+        .filter_map(|(name, is_there)| is_there.then_some(name))
+        .collect();
+        if computed.len() > 1 {
+            let message = format!("a column has one of {}", computed.join(", "));
+            self.mistake(&way[..], message);
+        }
+        let is_new = source.is_some() && known.is_none();
+        if is_new && column.sql.is_none() && column.value.is_none() {
+            let all = source.into_iter().flat_map(|s| s.columns.iter().map(|c| c.name.as_str()));
+            let near = nearest(name, all).map(str::to_owned);
+            let at = [way[0], way[1], way[2], Step::Name(name)];
+            let mistake = Mistake::of(self.root, &at, format!("`{table}` has no column `{name}`"));
+            self.mistakes.add(match near {
+                Some(near) => mistake.help(format!("did you mean `{near}`?")),
+                None => mistake.help("a new column needs its `sql` or `value`"),
+            });
+            return None;
+        }
+        if let Some(text) = &column.pg_type {
+            match PgType::parse(text) {
+                Some(pg_type) => self.found.rules.types.push((format!("{table}.{named}"), pg_type)),
+                None => self.mistake(&key("type"), format!("`{text}` is no type that lite2pg makes")),
+            }
+        }
+        if let Some(policy) = column.on_error {
+            self.found.rules.policies.push((Some(format!("{table}.{named}")), policy));
+        }
+        let value = if let Some(sql) = &column.sql {
+            Value::Sql(sql.clone())
+        } else if let Some(value) = &column.value {
+            Value::Constant(literal(value))
+        } else if let Some(path) = &column.json {
+            Value::Json(path.clone())
+        } else if column.map.is_empty() {
+            Value::Own
+        } else {
+            Value::Map(column.map.iter().map(|(from, to)| (from.clone(), literal(to))).collect())
+        };
+        Some(ColumnShape {
+            name: named,
+            to: column.to.clone(),
+            skip: column.skip,
+            value,
+            default: column.default.as_ref().map(literal),
+        })
+    }
+}
+
+fn literal(constant: &Constant) -> Literal {
+    match constant {
+        Constant::Bool(value) => Literal::Integer(i64::from(*value)),
+        Constant::Integer(value) => Literal::Integer(*value),
+        Constant::Real(value) => Literal::Real(*value),
+        Constant::Text(value) => Literal::Text(value.clone()),
+    }
+}

@@ -1,0 +1,154 @@
+//! What a pipeline file can say. The types are its grammar: docs/pipelines.md and the editors' schema come from them.
+
+use crate::model::policy::Policy;
+use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// A pipeline: what is not said is decided as in `lite2pg migrate app.db`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct File {
+    /// A name for people.
+    pub name: Option<String>,
+    /// The SQLite file, relative to this one; `--source` overrides it.
+    pub source: Option<String>,
+    /// The target; `--target` overrides it. `embedded` is a throw-away server.
+    pub target: Option<String>,
+    /// The schema on the target.
+    pub schema: Option<String>,
+    /// How names change: `preserve`, `lower` or `snake`.
+    pub identifiers: Option<Identifiers>,
+    /// What times without a zone mean: `UTC`, an IANA zone, or `none`.
+    pub assume_tz: Option<String>,
+    /// Readers and connections at work at once.
+    pub jobs: Option<usize>,
+    /// Only tables whose names match one of these globs.
+    pub include: Vec<String>,
+    /// Not the tables whose names match one of these globs.
+    pub exclude: Vec<String>,
+    /// Rows only, into tables that are there.
+    pub data_only: bool,
+    /// What becomes of values that break a rule.
+    pub on_error: Option<Policy>,
+    /// Rows that are set aside.
+    pub rejects: Rejects,
+    /// Tables about which there is something to say.
+    pub table: Vec<Table>,
+    /// SQL that is run on the target before anything is created, in one transaction.
+    pub before: Vec<Script>,
+    /// SQL that is run on the target once everything is there, in one transaction.
+    pub after: Vec<Script>,
+    /// Questions whose answers must be right at the end.
+    pub check: Vec<Check>,
+}
+
+/// How names change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Identifiers {
+    /// As they are.
+    Preserve,
+    /// In lower case.
+    Lower,
+    /// camelCase and blanks become `snake_case`.
+    Snake,
+}
+
+/// Rows that are set aside.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Rejects {
+    /// The folder for the files that list them, relative to this file.
+    pub dir: Option<String>,
+    /// The run ends once there are more.
+    pub max: Option<u64>,
+    /// The run counts as done with as many.
+    pub allow: Option<u64>,
+}
+
+/// A table of the target, and where its rows come from.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Table {
+    /// The source's table.
+    pub from: Option<String>,
+    /// A SELECT in SQLite's own SQL, in the place of `from`.
+    pub query: Option<String>,
+    /// The columns of the query that tell its rows apart.
+    pub key: Vec<String>,
+    /// The name on the target.
+    pub to: Option<String>,
+    /// Leaves the table out, on purpose.
+    pub skip: bool,
+    /// Only the rows for which this is true, in SQLite's own SQL.
+    #[serde(rename = "where")]
+    pub only: Option<String>,
+    /// What becomes of values of this table that break a rule, and of rows that the server refuses.
+    pub on_error: Option<Policy>,
+    /// Columns about which there is something to say, by their names in the source; others are new ones.
+    pub columns: IndexMap<String, Column>,
+}
+
+/// A column.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Column {
+    /// Its name on the target.
+    pub to: Option<String>,
+    /// Leaves the column out, on purpose.
+    pub skip: bool,
+    /// Its type on the target, which is then the rule.
+    #[serde(rename = "type")]
+    pub pg_type: Option<String>,
+    /// What becomes of values that break the rule.
+    pub on_error: Option<Policy>,
+    /// An expression in SQLite's own SQL over the source's columns.
+    pub sql: Option<String>,
+    /// The same value in every row.
+    pub value: Option<Constant>,
+    /// A path into the JSON that the column holds: `$.a.b[0]`.
+    pub json: Option<String>,
+    /// Old values and what they become; others stay.
+    pub map: IndexMap<String, Constant>,
+    /// What takes the place of NULL.
+    pub default: Option<Constant>,
+}
+
+/// A value as TOML writes it.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Constant {
+    /// 0 or 1, as SQLite has it.
+    Bool(bool),
+    /// An integer.
+    Integer(i64),
+    /// A real.
+    Real(f64),
+    /// A text.
+    Text(String),
+}
+
+/// SQL to run on the target.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Script {
+    /// The statements.
+    pub sql: Option<String>,
+    /// A file that holds them, relative to this one.
+    pub file: Option<String>,
+}
+
+/// A question about one side with its answer, or the same question to both.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Check {
+    /// What is asked, for people.
+    pub name: String,
+    /// A query on the source with one row.
+    pub source: Option<String>,
+    /// A query on the target with one row. With both, the answers must be the same.
+    pub target: Option<String>,
+    /// The answer, where only one side is asked; several columns are joined by a comma.
+    pub expect: Option<String>,
+}

@@ -1,0 +1,125 @@
+//! Pipeline files: what a migration does beyond what it would decide by itself, as a text that can be reviewed.
+//!
+//! Owns the file's grammar, its messages with file, line and column, and its schema for editors. Knows no database: what
+//! the source has is checked in `check` against a catalog, and carried out by the stages that it shapes.
+
+pub mod check;
+pub mod file;
+pub mod mistakes;
+
+use crate::error::{Error, Kind, Result};
+use file::File;
+use mistakes::{Mistake, Mistakes, Step};
+use std::path::{Path, PathBuf};
+use toml::de::DeTable;
+
+/// A pipeline file that was read: its text, and what it says. Names are not yet matched with a source.
+#[derive(Debug, Clone)]
+pub struct Pipeline {
+    /// Where it was read from.
+    pub path: PathBuf,
+    /// What it says.
+    pub file: File,
+    text: String,
+}
+
+/// Mistakes that are looked for in one file.
+const MISTAKES_MAX: usize = 50;
+
+impl Pipeline {
+    /// Reads a file. All its mistakes are told at once, with their lines: [`Kind::Usage`].
+    pub fn load(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(|e| {
+            Error::new(Kind::Usage, format!("the pipeline `{}` cannot be read", path.display())).cause(e)
+        })?;
+        Self::parse(path, text, &|name| std::env::var(name).ok())
+    }
+
+    /// Reads a text as the file of that path; `variable` knows the environment that `${VAR}` asks for.
+    pub fn parse(path: &Path, text: String, variable: &dyn Fn(&str) -> Option<String>) -> Result<Self> {
+        let (table, syntax) = DeTable::parse_recoverable(&text);
+        let mut mistakes = Mistakes::new(path, &text);
+        for error in &syntax {
+            mistakes.add(Mistake::at(error.span().unwrap_or_default(), error.message()));
+        }
+        mistakes.end()?;
+        let (mut file, found) = deserialized(table);
+        for mistake in found {
+            mistakes.add(mistake);
+        }
+        let root = DeTable::parse(&text).map(toml::Spanned::into_inner).unwrap_or_default();
+        let mut expand = |value: &mut Option<String>, key: &'static str| {
+            let Some(text) = value else { return };
+            match expanded(text, variable) {
+                Ok(text) => *value = Some(text),
+                Err(message) => mistakes.add(Mistake::of(&root, &[Step::Key(key)], message)),
+            }
+        };
+        expand(&mut file.source, "source");
+        expand(&mut file.target, "target");
+        mistakes.end()?;
+        Ok(Self { path: path.to_path_buf(), file, text })
+    }
+
+    /// A path of the file, which is relative to the file's folder.
+    #[must_use]
+    pub fn beside(&self, path: &str) -> PathBuf {
+        match self.path.parent() {
+            Some(folder) if !path.starts_with("file:") && !path.starts_with("sqlite:") => folder.join(path),
+            _ => PathBuf::from(path),
+        }
+    }
+
+    /// A name for people: the file's own, else that of the file.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let stem = || self.path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+        self.file.name.clone().unwrap_or_else(stem)
+    }
+}
+
+// Everything that is wrong with the values: what does not fit is taken out, and the rest is tried again.
+fn deserialized(table: toml::Spanned<DeTable<'_>>) -> (File, Vec<Mistake>) {
+    use serde::Deserialize as _;
+    let mut mistakes = Vec::new();
+    let mut table = table;
+    loop {
+        let error = match File::deserialize(toml::de::Deserializer::from(table.clone())) {
+            Ok(file) => return (file, mistakes),
+            Err(error) => error,
+        };
+        let span = error.span().unwrap_or_default();
+        mistakes.push(Mistake::of_serde(span.clone(), error.message()));
+        if mistakes.len() == MISTAKES_MAX || !mistakes::take_out(table.get_mut(), &span) {
+            return (File::default(), mistakes);
+        }
+    }
+}
+
+// `${VAR}` from the environment; `$$` is a dollar.
+fn expanded(text: &str, variable: &dyn Fn(&str) -> Option<String>) -> std::result::Result<String, String> {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find('$') {
+        out.push_str(&rest[..at]);
+        let after = &rest[at + 1..];
+        if let Some(inside) = after.strip_prefix('{') {
+            let end = inside.find('}').ok_or("`${` without its `}`")?;
+            let name = &inside[..end];
+            out.push_str(&variable(name).ok_or_else(|| format!("the environment has no `{name}`"))?);
+            rest = &inside[end + 1..];
+        } else {
+            out.push('$');
+            rest = after.strip_prefix('$').unwrap_or(after);
+        }
+    }
+    out.push_str(rest);
+    Ok(out)
+}
+
+/// The schema of pipeline files, for editors.
+#[must_use]
+pub fn schema() -> String {
+    let schema = schemars::schema_for!(File);
+    serde_json::to_string_pretty(&schema).expect("a schema has string keys only") + "\n"
+}

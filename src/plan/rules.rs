@@ -1,0 +1,110 @@
+//! What a person states of types and policies, matched with the source's tables and columns.
+
+use super::groups::{ColumnId, Groups};
+use crate::error::{Error, Kind, Result};
+use crate::model::name::for_shell;
+use crate::model::pg_type::PgType;
+use crate::model::policy::{Policy, Rules};
+use crate::model::source::Catalog;
+use std::collections::HashMap;
+
+/// Stated types and policies by position.
+#[derive(Debug, Clone, Default)]
+pub struct Matched {
+    types: HashMap<ColumnId, PgType>,
+    columns: HashMap<ColumnId, Policy>,
+    tables: HashMap<usize, Policy>,
+    run: Option<Policy>,
+}
+
+// What a name of the source names.
+enum Object {
+    Table(usize),
+    Column(ColumnId),
+}
+
+impl Matched {
+    /// Finds what the rules name. A name that the source does not have is a usage error with the nearest one.
+    pub fn new(rules: &Rules, catalog: &Catalog) -> Result<Self> {
+        let mut matched = Self::default();
+        for (name, pg_type) in &rules.types {
+            match find(name, catalog).ok_or_else(|| unknown("--type", name, catalog))? {
+                Object::Column(at) => matched.types.insert(at, pg_type.clone()),
+                Object::Table(_) => {
+                    return Err(Error::new(Kind::Usage, format!("`--type {name}=…` names a table, not a column"))
+                        .hint(format!("--type {}", for_shell(&format!("{name}.COLUMN={pg_type}")))));
+                }
+            };
+        }
+        for (name, policy) in &rules.policies {
+            let Some(name) = name else {
+                matched.run = Some(*policy);
+                continue;
+            };
+            match find(name, catalog).ok_or_else(|| unknown("--on-error", name, catalog))? {
+                Object::Table(table) => matched.tables.insert(table, *policy),
+                Object::Column(at) => matched.columns.insert(at, *policy),
+            };
+        }
+        Ok(matched)
+    }
+
+    /// The stated type of a column: its own, else that of a column which foreign keys compare it with.
+    #[must_use]
+    pub fn type_of(&self, at: ColumnId, groups: &Groups) -> Option<&PgType> {
+        self.types.get(&at).or_else(|| groups.members(at).iter().find_map(|m| self.types.get(m)))
+    }
+
+    /// What is stated of cells of this column that break a rule: of the column, else of its table, else of the run.
+    #[must_use]
+    pub fn policy_of(&self, at: ColumnId) -> Option<Policy> {
+        self.columns.get(&at).copied().or_else(|| self.of_table(at.0))
+    }
+
+    /// What is stated of rows of this table that the server refuses: nothing can take a row's place, so that they are set
+    /// aside or end the run.
+    #[must_use]
+    pub fn policy_of_rows(&self, table: usize) -> Option<Policy> {
+        self.of_table(table).map(|policy| if policy == Policy::Reject { policy } else { Policy::Fail })
+    }
+
+    fn of_table(&self, table: usize) -> Option<Policy> {
+        self.tables.get(&table).copied().or(self.run)
+    }
+
+    /// Columns whose type is stated.
+    pub fn typed(&self) -> impl Iterator<Item = ColumnId> {
+        self.types.keys().copied()
+    }
+
+    /// Columns that a policy names.
+    pub fn with_policy(&self) -> impl Iterator<Item = (ColumnId, Policy)> {
+        self.columns.iter().map(|(at, policy)| (*at, *policy))
+    }
+}
+
+// A table of that name first; else the name ends in a column's. Either may hold a point.
+fn find(name: &str, catalog: &Catalog) -> Option<Object> {
+    let table = |name: &str| catalog.tables.iter().position(|t| t.name.eq_ignore_ascii_case(name));
+    if let Some(table) = table(name) {
+        return Some(Object::Table(table));
+    }
+    name.match_indices('.').find_map(|(point, _)| {
+        let t = table(&name[..point])?;
+        Some(Object::Column((t, catalog.tables[t].column_index(&name[point + 1..])?)))
+    })
+}
+
+fn unknown(argument: &str, name: &str, catalog: &Catalog) -> Error {
+    let columns = catalog.tables.iter().flat_map(|t| t.columns.iter().map(|c| format!("{}.{}", t.name, c.name)));
+    let tables = catalog.tables.iter().map(|t| t.name.clone());
+    let scored = columns.chain(tables).map(|known| (strsim::jaro_winkler(name, &known), known));
+    let nearest = scored.max_by(|a, b| a.0.total_cmp(&b.0)).filter(|(score, _)| *score > 0.7);
+    let error =
+        Error::new(Kind::Usage, format!("`{argument}` names `{name}`, which is no table or column of the source"))
+            .state("nothing was written");
+    match nearest {
+        Some((_, known)) => error.hint(format!("did you mean `{known}`?")),
+        None => error.hint("names are the source's: TABLE.COLUMN"),
+    }
+}

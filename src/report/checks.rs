@@ -1,0 +1,67 @@
+//! A person's questions to both sides, and their answers, in words.
+
+use super::figures::plural;
+use super::layout::{clean, wrapped};
+use crate::error::{Error, Kind};
+use crate::model::check::{Answer, Said};
+use std::fmt::Write as _;
+
+/// Lines of an answer that the screen shows; `--json` has all of them.
+const LINES_MAX: usize = 5;
+
+/// Adds a line a question, with both answers and their times; a wrong one with what was said.
+pub fn text(answers: &[Answer], out: &mut String) {
+    for answer in answers {
+        let word = if answer.right { "ok" } else { "WRONG" };
+        let times: Vec<String> = [("source", &answer.source), ("target", &answer.target)]
+            .into_iter()
+            .filter_map(|(side, said)| said.as_ref().map(|s| format!("{side} {}", time(s.us))))
+            .collect();
+        let line = format!("check {}: {word} ({})", answer.name, times.join(", "));
+        let _ = writeln!(out, "{}", wrapped("", &line, 2));
+        if answer.right {
+            continue;
+        }
+        for (side, said) in [("source", &answer.source), ("target", &answer.target)] {
+            if let Some(said) = said {
+                told(side, said, out);
+            }
+        }
+        if let (Some(expect), true) = (&answer.expect, answer.source.is_none() || answer.target.is_none()) {
+            let _ = writeln!(out, "  expected  {}", clean(expect));
+        }
+    }
+    if !answers.is_empty() {
+        out.push('\n');
+    }
+}
+
+fn told(side: &str, said: &Said, out: &mut String) {
+    let what = if said.answered { "says" } else { "refuses:" };
+    let lines: Vec<&str> = said.text.lines().collect();
+    for line in lines.iter().take(LINES_MAX) {
+        let _ = writeln!(out, "  {side} {what}  {}", clean(line));
+    }
+    if lines.is_empty() {
+        let _ = writeln!(out, "  {side} {what}  nothing");
+    }
+    if lines.len() > LINES_MAX {
+        let _ = writeln!(out, "  and {} more", plural((lines.len() - LINES_MAX) as u64, "line"));
+    }
+}
+
+fn time(us: u64) -> String {
+    if us < 10_000 { format!("{}.{} ms", us / 1000, us % 1000 / 100) } else { format!("{} ms", us / 1000) }
+}
+
+/// The error of a run of which some answers are wrong.
+#[must_use]
+pub fn error(answers: &[Answer]) -> Option<Error> {
+    let wrong: Vec<&Answer> = answers.iter().filter(|a| !a.right).collect();
+    let first = wrong.first()?;
+    let more = if wrong.len() > 1 { format!(" and {} more", wrong.len() - 1) } else { String::new() };
+    Some(
+        Error::new(Kind::Different, format!("check `{}`{more}: not the expected answer", first.name))
+            .state("the rows are on the target"),
+    )
+}

@@ -1,0 +1,197 @@
+//! The catalog in the shape that a person states: tables and columns renamed, left out, filtered, computed.
+
+use crate::error::{Error, Kind, Result};
+use crate::model::affinity::Affinity;
+use crate::model::reshape::{Origin, Reshape, TableShape, Value};
+use crate::model::source::{Catalog, Column, RowKey, Table};
+use crate::sqlite::{Reader, derive};
+
+/// Gives the catalog its shape. What SQLite does not understand is a [`Kind::Usage`] error.
+pub fn apply(catalog: &mut Catalog, reshape: &Reshape, reader: &Reader) -> Result<()> {
+    for shape in &reshape.tables {
+        let table = match &shape.origin {
+            Origin::Table(name) => {
+                let Some(at) = catalog.tables.iter().position(|t| t.name.eq_ignore_ascii_case(name)) else {
+                    // Left out by a glob, or dropped since the run that is compared.
+                    continue;
+                };
+                if shape.skip {
+                    catalog.tables.remove(at);
+                    catalog.remarks.push(format!("table `{name}` is left out on purpose"));
+                    continue;
+                }
+                let shaped = of_table(&catalog.tables[at], shape, reader)?;
+                catalog.tables[at] = shaped;
+                continue;
+            }
+            Origin::Query { .. } if shape.skip => continue,
+            Origin::Query { sql, key } => of_query(shape, sql, key, reader)?,
+        };
+        catalog.tables.push(table);
+    }
+    Ok(())
+}
+
+fn of_table(table: &Table, shape: &TableShape, reader: &Reader) -> Result<Table> {
+    let mut shaped = table.clone();
+    shaped.to.clone_from(&shape.to);
+    let derived = shape.is_derived();
+    for column in &mut shaped.columns {
+        let found = shape.columns.iter().find(|c| c.name.eq_ignore_ascii_case(&column.name));
+        column.to = found.and_then(|c| c.to.clone());
+        if derived {
+            column.generated = None;
+        }
+    }
+    let is_own = |name: &str| {
+        shape
+            .columns
+            .iter()
+            .all(|c| !c.name.eq_ignore_ascii_case(name) || (c.value == Value::Own && c.default.is_none()))
+    };
+    if derived {
+        let sql = derive::select(table, shape);
+        let given = reader.columns_of_select(&sql, &format!("table `{}`", shape.name))?;
+        // A computed column is one of no declared type, and no key or index of the old one means it.
+        let computed: Vec<bool> = shaped.columns.iter().map(|c| !is_own(&c.name)).collect();
+        forget(&mut shaped, &computed);
+        for (column, computed) in shaped.columns.iter_mut().zip(&computed).filter(|(_, computed)| **computed) {
+            let _ = computed;
+            column.declared = String::new();
+            column.not_null = false;
+            column.default = None;
+        }
+        // CHECKs and expressions speak of the columns as they were.
+        shaped.sql = String::new();
+        shaped.strict = false;
+        if let RowKey::Rowid { name, .. } = &mut shaped.row_key {
+            derive::ROWID.clone_into(name);
+        }
+        for new in given.iter().filter(|g| g.name != derive::ROWID && table.column_index(&g.name).is_none()) {
+            let to = shape.columns.iter().find(|c| c.name == new.name).and_then(|c| c.to.clone());
+            shaped.columns.push(Column { to, ..plain(&new.name, &new.declared) });
+        }
+        shaped.derived = Some(sql);
+    }
+    let skipped: Vec<bool> = shaped
+        .columns
+        .iter()
+        .map(|c| shape.columns.iter().any(|s| s.skip && s.name.eq_ignore_ascii_case(&c.name)))
+        .collect();
+    drop_columns(&mut shaped, &skipped);
+    if shaped.columns.is_empty() {
+        return Err(Error::new(Kind::Usage, format!("no column is left of `{}`", shape.name))
+            .state("nothing was written")
+            .hint("`skip = true` leaves the whole table out"));
+    }
+    Ok(shaped)
+}
+
+fn of_query(shape: &TableShape, query: &str, key: &[String], reader: &Reader) -> Result<Table> {
+    let what = format!("table `{}`", shape.name);
+    let inner = reader.columns_of_select(query, &what)?;
+    let sql = derive::select_from_query(query, &inner, shape);
+    let given = reader.columns_of_select(&sql, &what)?;
+    let mut columns = Vec::with_capacity(given.len());
+    for column in &given {
+        if columns.iter().any(|c: &Column| c.name.eq_ignore_ascii_case(&column.name)) {
+            return Err(Error::new(Kind::Usage, format!("the query of {what} gives two columns `{}`", column.name))
+                .state("nothing was written")
+                .hint("SELECT … AS … gives one of them another name"));
+        }
+        let to = shape.columns.iter().find(|c| c.name == column.name).and_then(|c| c.to.clone());
+        columns.push(Column { to, ..plain(&column.name, &column.declared) });
+    }
+    let position = |name: &String| {
+        columns.iter().position(|c| c.name.eq_ignore_ascii_case(name)).ok_or_else(|| {
+            Error::new(Kind::Usage, format!("the query of {what} has no column `{name}` for its key"))
+                .state("nothing was written")
+        })
+    };
+    let primary_key = key.iter().map(position).collect::<Result<Vec<_>>>()?;
+    let first = primary_key.first().copied();
+    let split = first.filter(|&i| {
+        Affinity::of(&columns[i].declared) == Affinity::Integer
+            && !columns[i].declared.is_empty()
+            && reader.is_split_cheaply(&sql, &columns[i].name)
+    });
+    Ok(Table {
+        name: shape.name.clone(),
+        sql: String::new(),
+        columns,
+        primary_key,
+        row_key: RowKey::PrimaryKey { split },
+        without_rowid: false,
+        strict: false,
+        sequence: None,
+        indexes: Vec::new(),
+        foreign_keys: Vec::new(),
+        derived: Some(sql),
+        to: shape.to.clone(),
+    })
+}
+
+fn plain(name: &str, declared: &str) -> Column {
+    Column {
+        name: name.to_owned(),
+        declared: declared.to_owned(),
+        not_null: false,
+        default: None,
+        generated: None,
+        broken: false,
+        to: None,
+    }
+}
+
+// Keys and indexes that any of these columns is part of mean something else now.
+fn forget(table: &mut Table, gone: &[bool]) {
+    let is_gone = |i: &usize| gone.get(*i).copied().unwrap_or(false);
+    if table.primary_key.iter().any(is_gone) {
+        table.primary_key.clear();
+        table.sequence = None;
+    }
+    table
+        .indexes
+        .retain(|index| index.columns.iter().all(|c| c.column.is_some_and(|i| !is_gone(&i))) && !index.partial);
+    table.foreign_keys.retain(|key| !key.columns.iter().any(is_gone));
+    match &mut table.row_key {
+        RowKey::Rowid { column, .. } if column.is_some_and(|c| is_gone(&c)) => *column = None,
+        RowKey::PrimaryKey { split } if split.is_some_and(|c| is_gone(&c)) => *split = None,
+        _ => {}
+    }
+}
+
+// Takes columns out; what is left keeps its order.
+fn drop_columns(table: &mut Table, gone: &[bool]) {
+    if !gone.contains(&true) {
+        return;
+    }
+    let mut place = 0;
+    let moved: Vec<Option<usize>> = gone
+        .iter()
+        .map(|gone| {
+            place += usize::from(!gone);
+            (!gone).then(|| place - 1)
+        })
+        .collect();
+    if table.primary_key.iter().any(|&i| gone[i]) {
+        table.primary_key.clear();
+        table.sequence = None;
+    }
+    table.primary_key.iter_mut().for_each(|i| *i = moved[*i].unwrap_or(*i));
+    table.indexes.retain(|index| index.columns.iter().all(|c| c.column.is_none_or(|i| !gone[i])));
+    for column in table.indexes.iter_mut().flat_map(|index| &mut index.columns) {
+        column.column = column.column.and_then(|i| moved[i]);
+    }
+    table.foreign_keys.retain(|key| !key.columns.iter().any(|&i| gone[i]));
+    for key in &mut table.foreign_keys {
+        key.columns.iter_mut().for_each(|i| *i = moved[*i].unwrap_or(*i));
+    }
+    match &mut table.row_key {
+        RowKey::Rowid { column, .. } => *column = column.and_then(|c| moved[c]),
+        RowKey::PrimaryKey { split } => *split = split.and_then(|c| moved[c]),
+        RowKey::None => {}
+    }
+    let mut keep = gone.iter();
+    table.columns.retain(|_| !keep.next().copied().unwrap_or(false));
+}

@@ -1,0 +1,134 @@
+//! Tables that are made of others: a SELECT over a table, or one that a person wrote.
+//!
+//! Owns the SQL, and what SQLite says of its columns. What the columns mean on the target is decided elsewhere.
+
+use super::snapshot::Reader;
+use crate::error::{Error, Kind, Result};
+use crate::model::name::quoted;
+use crate::model::reshape::{ColumnShape, Literal, TableShape, Value};
+use crate::model::source::{RowKey, Table};
+
+/// The column by which a SELECT over a rowid table keeps its rowids.
+pub const ROWID: &str = "lite2pg rowid";
+
+/// A column of a SELECT.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SelectColumn {
+    /// Its name.
+    pub name: String,
+    /// The declared type of the table's column that it is; empty where it is computed.
+    pub declared: String,
+}
+
+/// The SELECT that gives a table its shape. The columns that stay come first, in the table's order, then new ones.
+#[must_use]
+pub fn select(table: &Table, shape: &TableShape) -> String {
+    let alias = quoted(&table.name);
+    let shape_of = |name: &str| shape.columns.iter().find(|c| c.name.eq_ignore_ascii_case(name));
+    let mut list = Vec::new();
+    if let RowKey::Rowid { name, .. } = &table.row_key {
+        list.push(format!("{alias}.{} AS {}", quoted(name), quoted(ROWID)));
+    }
+    for column in &table.columns {
+        let own = if column.broken { "NULL".to_owned() } else { format!("{alias}.{}", quoted(&column.name)) };
+        match shape_of(&column.name) {
+            Some(shape) if shape.skip => {}
+            Some(shape) => list.push(format!("{} AS {}", expression(&own, shape), quoted(&column.name))),
+            None => list.push(format!("{own} AS {}", quoted(&column.name))),
+        }
+    }
+    let new = shape.columns.iter().filter(|c| !c.skip && table.column_index(&c.name).is_none());
+    list.extend(new.map(|shape| format!("{} AS {}", expression("NULL", shape), quoted(&shape.name))));
+    let only = shape.only.as_ref().map_or_else(String::new, |only| format!(" WHERE ({only}\n)"));
+    // As when the table itself is read: its own b-tree, whatever its indexes say.
+    let by = if table.without_rowid { "" } else { " NOT INDEXED" };
+    format!("SELECT {} FROM main.{alias} AS {alias}{by}{only}", list.join(", "))
+}
+
+/// A person's SELECT with the shapes of its columns.
+#[must_use]
+pub fn select_from_query(query: &str, columns: &[SelectColumn], shape: &TableShape) -> String {
+    let mut list = Vec::new();
+    for column in columns {
+        let own = format!("q.{}", quoted(&column.name));
+        match shape.columns.iter().find(|c| c.name == column.name) {
+            Some(shape) if shape.skip => {}
+            Some(shape) => list.push(format!("{} AS {}", expression(&own, shape), quoted(&column.name))),
+            None => list.push(own),
+        }
+    }
+    let new = shape.columns.iter().filter(|c| !c.skip && columns.iter().all(|known| known.name != c.name));
+    list.extend(new.map(|shape| format!("{} AS {}", expression("NULL", shape), quoted(&shape.name))));
+    let only = shape.only.as_ref().map_or_else(String::new, |only| format!(" WHERE ({only}\n)"));
+    format!("SELECT {} FROM ({query}\n) AS q{only}", list.join(", "))
+}
+
+fn expression(own: &str, shape: &ColumnShape) -> String {
+    let value = match &shape.value {
+        Value::Own => own.to_owned(),
+        Value::Sql(sql) => format!("({sql}\n)"),
+        Value::Constant(constant) => literal(constant),
+        Value::Json(path) => format!("json_extract({own}, {})", text(path)),
+        Value::Map(map) => {
+            let arms: Vec<String> =
+                map.iter().map(|(from, to)| format!("WHEN {} THEN {}", text(from), literal(to))).collect();
+            format!("CASE CAST({own} AS TEXT) {} ELSE {own} END", arms.join(" "))
+        }
+    };
+    match &shape.default {
+        Some(default) => format!("coalesce({value}, {})", literal(default)),
+        None => value,
+    }
+}
+
+fn literal(value: &Literal) -> String {
+    match value {
+        Literal::Integer(number) => number.to_string(),
+        Literal::Real(number) if number.is_infinite() => if *number > 0.0 { "9e999" } else { "-9e999" }.to_owned(),
+        Literal::Real(number) => format!("{number:?}"),
+        Literal::Text(value) => text(value),
+    }
+}
+
+fn text(value: &str) -> String {
+    format!("'{}'", value.replace('\'', "''"))
+}
+
+impl Reader {
+    /// The columns that a SELECT gives. One that SQLite does not understand, that is more than one statement, or that
+    /// would write, is a [`Kind::Usage`] error with SQLite's words.
+    pub fn columns_of_select(&self, sql: &str, what: &str) -> Result<Vec<SelectColumn>> {
+        let refused = |why: String| {
+            Err(Error::new(Kind::Usage, format!("SQLite refuses the SQL of {what}"))
+                .fact(why)
+                .state("nothing was written"))
+        };
+        // A parenthesis or a semicolon too many must not make another statement of what it stands in.
+        let statement = match self.conn.prepare(&format!("SELECT * FROM ({sql}\n) AS s LIMIT 0")) {
+            Ok(statement) if statement.readonly() => statement,
+            Ok(_) => return refused("it would write".to_owned()),
+            // The statement around it is ours, and of no help.
+            Err(rusqlite::Error::SqlInputError { msg, .. }) => return refused(msg),
+            Err(error) => return refused(error.to_string()),
+        };
+        let columns = statement.columns();
+        let of = |c: &rusqlite::Column<'_>| SelectColumn {
+            name: c.name().to_owned(),
+            declared: c.decl_type().unwrap_or_default().to_owned(),
+        };
+        Ok(columns.map(|column| of(&column)).collect())
+    }
+
+    /// Whether ranges of this column of a SELECT are found without working out the whole of it each time.
+    pub fn is_split_cheaply(&self, sql: &str, column: &str) -> bool {
+        let column = quoted(column);
+        let question = format!(
+            "EXPLAIN QUERY PLAN SELECT * FROM ({sql}\n) AS s WHERE s.{column} >= 1 AND s.{column} < 9 ORDER BY s.{column}"
+        );
+        let told = |plan: &str| ["TEMP B-TREE", "MATERIALIZE", "CO-ROUTINE", "SCAN"].iter().any(|w| plan.contains(w));
+        let Ok(mut statement) = self.conn.prepare(&question) else { return false };
+        let plan =
+            statement.query_map([], |row| row.get::<_, String>(3)).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+        plan.is_ok_and(|plan| !plan.iter().any(|line| told(line)))
+    }
+}
