@@ -33,6 +33,22 @@ pub fn folder(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Makes a folder of our own, or takes one that is there: a folder, no link, and ours.
+pub fn own_folder(path: &Path) -> io::Result<()> {
+    match DirBuilder::new().mode(0o700).create(path) {
+        Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
+        made => return made,
+    }
+    let there = fs::symlink_metadata(path)?;
+    if !there.is_dir() {
+        return Err(refused("is there, and is no folder"));
+    }
+    if there.uid() != our_uid(folder_of(path))? {
+        return Err(refused("belongs to another user"));
+    }
+    Ok(())
+}
+
 /// A file that has not got its name yet. Dropped, it is gone, and what was there before is as it was.
 #[derive(Debug)]
 pub struct Pending {

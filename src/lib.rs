@@ -15,6 +15,7 @@ pub mod load;
 pub mod pipeline;
 pub mod plan;
 pub mod profile;
+pub mod rollback;
 pub mod transform;
 pub mod verify;
 

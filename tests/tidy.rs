@@ -37,6 +37,7 @@ const SIDEWAYS: &[(&str, &str, &str)] = &[
     ("model", "error", "a value that cannot be made answers with the crate's error"),
     ("load", "transform", "the innermost loop writes a cell by its column's rule"),
     ("load", "verify", "each row is hashed for the verifier in the pass that loads it; nothing looks back"),
+    ("rollback", "verify", "which rows differ, and whether a written cell means the same, is the verifier's to say"),
     ("profile", "transform", "a profile must judge a cell exactly as the load will"),
     ("cli", "report", "a verb prints by handing what happened to the report"),
 ];
@@ -58,6 +59,7 @@ const APART: &[(&str, &[&str])] = &[
     ("verify", &["postgres", "encode"]),
     ("verify", &["load"]),
     ("transform", &["verify"]),
+    ("rollback", &["transform"]),
 ];
 
 /// The places that talk to a person.

@@ -10,6 +10,7 @@ mod plan;
 mod proving;
 mod reading;
 mod rejects;
+mod rollback;
 mod ruling;
 mod server;
 mod sides;
@@ -45,6 +46,8 @@ enum Verb {
     Plan(Box<plan::Arguments>),
     /// Compare a SQLite database with what is in PostgreSQL, cell by cell
     Verify(Box<verify::Arguments>),
+    /// Bring PostgreSQL's state back into a SQLite file
+    Rollback(Box<rollback::Arguments>),
     /// List rows that a migration has set aside, or try them again
     Rejects(rejects::Arguments),
     /// Load a sample by several strategies and settings, and predict a migration
@@ -57,6 +60,7 @@ impl Verb {
             Self::Migrate(arguments) => migrate::run(arguments),
             Self::Plan(arguments) => plan::run(arguments),
             Self::Verify(arguments) => verify::run(arguments),
+            Self::Rollback(arguments) => rollback::run(arguments),
             Self::Rejects(arguments) => rejects::run(arguments),
             Self::Bench(arguments) => bench::run(arguments),
         }
@@ -67,6 +71,7 @@ impl Verb {
             Self::Migrate(arguments) => arguments.tells_events(),
             Self::Plan(arguments) => arguments.tells_events(),
             Self::Verify(arguments) => arguments.tells_events(),
+            Self::Rollback(arguments) => arguments.tells_events(),
             Self::Rejects(arguments) => arguments.tells_events(),
             Self::Bench(arguments) => arguments.tells_events(),
         }
@@ -77,7 +82,7 @@ impl Verb {
             Self::Migrate(arguments) => arguments.shows_values(),
             Self::Verify(arguments) => arguments.shows_values(),
             Self::Rejects(arguments) => arguments.shows_values(),
-            Self::Plan(_) | Self::Bench(_) => false,
+            Self::Plan(_) | Self::Rollback(_) | Self::Bench(_) => false,
         }
     }
 }

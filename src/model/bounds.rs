@@ -236,3 +236,25 @@ pub const BENCH_BATCH_BYTES: [usize; 2] = [64 * 1024, 1024 * 1024];
 
 /// Rows of one INSERT: beyond some hundreds, only parsing grows.
 pub const INSERT_ROWS_MAX: u64 = 1000;
+
+/// Page cache of the scratch file of rows that differ: the upper levels of its indexes, whatever its size.
+pub const STAGE_CACHE_BYTES: usize = 8 * 1024 * 1024;
+
+/// Statements that the scratch file is used by.
+pub const STAGE_STATEMENTS: usize = 16;
+
+/// Lines of `PRAGMA integrity_check` that are looked at: what was wrong before is told from what is new by them.
+pub const INTEGRITY_LINES_MAX: u32 = 1000;
+
+/// Keys that are told of rows or cells that cannot go back, for each column and reason.
+pub const UNFIT_KEYS_MAX: usize = 5;
+
+/// Spellings of one column that are counted to find its usual one: a column of ids has as many as it has rows.
+pub const SPELLINGS_MAX: usize = 64;
+
+/// How long a fence waits for transactions that write. New writers queue behind it meanwhile, and readers do not.
+pub const FENCE_PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long a trigger that is switched off waits for readers before it is left where it is: those who come to read
+/// wait as long.
+pub const FENCE_SWEEP_PATIENCE: Duration = Duration::from_millis(500);

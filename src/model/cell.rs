@@ -43,6 +43,47 @@ impl Cell<'_> {
     }
 }
 
+/// A value that outlives its statement.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Owned {
+    /// No value.
+    Null,
+    /// A 64-bit signed integer.
+    Integer(i64),
+    /// An IEEE double.
+    Real(f64),
+    /// Text, as bytes.
+    Text(Vec<u8>),
+    /// Bytes.
+    Blob(Vec<u8>),
+}
+
+impl Owned {
+    /// The value, lent.
+    #[must_use]
+    pub fn cell(&self) -> Cell<'_> {
+        match self {
+            Self::Null => Cell::Null,
+            Self::Integer(n) => Cell::Integer(*n),
+            Self::Real(x) => Cell::Real(*x),
+            Self::Text(bytes) => Cell::Text(bytes),
+            Self::Blob(bytes) => Cell::Blob(bytes),
+        }
+    }
+}
+
+impl From<Cell<'_>> for Owned {
+    fn from(cell: Cell<'_>) -> Self {
+        match cell {
+            Cell::Null => Self::Null,
+            Cell::Integer(n) => Self::Integer(n),
+            Cell::Real(x) => Self::Real(x),
+            Cell::Text(bytes) => Self::Text(bytes.to_vec()),
+            Cell::Blob(bytes) => Self::Blob(bytes.to_vec()),
+        }
+    }
+}
+
 /// The five storage classes of <https://sqlite.org/datatype3.html>, in that page's sort order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

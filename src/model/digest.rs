@@ -28,6 +28,15 @@ impl SetDigest {
         }
     }
 
+    /// Takes a row out that is in.
+    pub fn take(&mut self, row: &RowDigest) {
+        self.rows = self.rows.wrapping_sub(1);
+        for (sum, lane) in self.sums.iter_mut().zip(row.0.chunks_exact(8)) {
+            let lane = u64::from_be_bytes(lane.try_into().expect("chunks of eight"));
+            *sum = sum.wrapping_sub(lane);
+        }
+    }
+
     /// Puts all rows of another set in.
     #[inline]
     pub fn merge(&mut self, other: &Self) {
@@ -84,6 +93,13 @@ mod tests {
     fn pairs_do_not_cancel_each_other() {
         assert_ne!(set(&[9, 9]), set(&[7, 7]));
         assert_ne!(set(&[9, 9]).sums, set(&[]).sums);
+    }
+
+    #[test]
+    fn a_row_that_is_taken_out_leaves_no_trace() {
+        let mut three = set(&[1, 2, 3]);
+        three.take(&row(2));
+        assert_eq!(three, set(&[3, 1]));
     }
 
     #[test]

@@ -28,6 +28,8 @@ pub enum Phase {
     Analyze,
     /// Comparing both sides.
     Verify,
+    /// Writing back into SQLite what was changed in PostgreSQL.
+    Restore,
 }
 
 impl Phase {
@@ -44,6 +46,7 @@ impl Phase {
             Self::Constrain => "constrain",
             Self::Analyze => "analyze",
             Self::Verify => "verify",
+            Self::Restore => "restore",
         }
     }
 }

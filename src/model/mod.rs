@@ -19,5 +19,6 @@ pub mod policy;
 pub mod profile;
 pub mod range;
 pub mod reshape;
+pub mod restored;
 pub mod source;
 pub mod verdict;

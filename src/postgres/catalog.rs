@@ -377,6 +377,13 @@ pub fn sequence_state(session: &Session, schema: &str, table: &str, owned: &Owne
     Ok(SequenceState { max: max(session, schema, table, &owned.column)?, next, end })
 }
 
+/// The last number that a sequence gave out, where it gave one.
+pub fn given(session: &Session, owned: &OwnedSequence) -> Result<Option<i64>> {
+    let row =
+        session.query_one(&format!("SELECT last_value, is_called FROM {}", sequence_name(session, owned)?), &[])?;
+    Ok(row.get::<_, bool>(1).then(|| row.get(0)))
+}
+
 fn max(session: &Session, schema: &str, table: &str, column: &str) -> Result<Option<i64>> {
     let sql = format!("SELECT max({})::int8 FROM {}", quoted(column), qualified(schema, table));
     Ok(session.query_one(&sql, &[])?.get(0))

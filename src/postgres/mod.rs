@@ -18,6 +18,7 @@ mod embedded;
 pub mod encode;
 mod environment;
 pub mod fallback;
+pub mod fence;
 pub mod hash;
 pub mod lookup;
 mod passfile;
@@ -32,6 +33,7 @@ pub mod scratch;
 mod service;
 mod session;
 mod silence;
+pub mod stranger;
 mod target;
 mod tls;
 

@@ -141,6 +141,12 @@ pub fn copy_query_out(query: &str) -> String {
     format!("COPY ({query}) TO STDOUT (FORMAT binary)")
 }
 
+/// The same as CSV, with a line of names.
+#[must_use]
+pub fn copy_query_out_csv(query: &str) -> String {
+    format!("COPY ({query}) TO STDOUT (FORMAT csv, HEADER true)")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

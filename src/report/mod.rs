@@ -12,6 +12,7 @@ pub mod plan;
 pub mod plot;
 pub mod progress;
 pub mod rejected;
+pub mod restored;
 pub mod stderr;
 pub mod summary;
 pub mod verification;

@@ -20,6 +20,7 @@ mod proof;
 mod rejects;
 mod repair;
 mod retry;
+mod rollback;
 mod rows;
 mod sampled;
 mod shape;
@@ -31,6 +32,7 @@ pub use bench::{BenchOptions, bench};
 pub use options::{Options, RejectLimits, Scope, Scripts, default_jobs};
 pub use proof::Wish;
 pub use retry::{Retried, Wanted, set_aside};
+pub use rollback::{Fence, RollbackOptions, lift_fence, rollback};
 pub use strict::after as strictly;
 pub use verify::verify;
 

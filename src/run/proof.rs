@@ -339,7 +339,8 @@ pub fn go_on(stop: &AtomicBool) -> Result<()> {
     if stop.load(Ordering::Relaxed) { Err(interrupted()) } else { Ok(()) }
 }
 
-fn target_digests(
+/// The digests of the target's tables at a moment.
+pub fn target_digests(
     proof: &Proof<'_>,
     moment: &Moment,
     subjects: &[Subject],
@@ -377,8 +378,8 @@ fn target_digests(
     Ok(found)
 }
 
-// The source once more, as many tables and ranges at once as there are readers.
-fn source_digests(
+/// The source once more, as many tables and ranges at once as there are readers.
+pub fn source_digests(
     proof: &Proof<'_>,
     opened: &mut Opened,
     subjects: &[Subject],

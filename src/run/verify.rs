@@ -172,8 +172,8 @@ fn without_column(table: &mut TablePlan, there: &[ExistingColumn]) -> Vec<String
     gone
 }
 
-// Whether a value of one type means the same as one of the other: another width or limit does not matter.
-fn reads_like(now: &PgType, planned: &PgType) -> bool {
+/// Whether a value of one type means the same as one of the other: another width or limit does not matter.
+pub fn reads_like(now: &PgType, planned: &PgType) -> bool {
     let integers = [PgType::Int2, PgType::Int4, PgType::Int8];
     let floats = [PgType::Float4, PgType::Float8];
     let both = |kinds: &[PgType]| kinds.contains(now) && kinds.contains(planned);

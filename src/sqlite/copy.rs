@@ -9,7 +9,7 @@ use super::refused;
 use super::snapshot::{Reader, Snapshot, SnapshotKind, may_not_write, reader};
 use crate::error::{Error, Kind, Result};
 use crate::files;
-use crate::model::bounds::{BACKUP_PAGES_STEP, SOURCE_COPY_TRIES};
+use crate::model::bounds::{BACKUP_PAGES_STEP, SOURCE_COPY_TRIES, SQLITE_BUSY};
 use rusqlite::Connection;
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::config::DbConfig;
@@ -36,24 +36,7 @@ impl Source {
     }
 
     fn back_up(&self, from: &Connection, copy: &Path) -> Result<()> {
-        let refused = |e| refused(e, format!("cannot back up `{}` to `{}`", self.path.display(), copy.display()));
-        let mut to = Connection::open(copy).map_err(refused)?;
-        // A crash leaves nothing that anybody reads, so that there is nothing to make durable.
-        to.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF").map_err(refused)?;
-        let backup = Backup::new(from, &mut to).map_err(refused)?;
-        let mut patience = Instant::now() + self.busy;
-        loop {
-            match backup.step(i32::from(BACKUP_PAGES_STEP)).map_err(refused)? {
-                StepResult::Done => return Ok(()),
-                StepResult::More => patience = Instant::now() + self.busy,
-                _ if Instant::now() < patience => std::thread::sleep(Duration::from_millis(20)),
-                _ => {
-                    let message =
-                        format!("cannot back up `{}`: it stays locked by another program", self.path.display());
-                    return Err(Error::new(Kind::Source, message).hint("stop the program that has it open"));
-                }
-            }
-        }
+        back_up(from, copy, self.busy, &self.path)
     }
 
     /// Readers of a copy of a source that cannot be read in its place.
@@ -160,6 +143,31 @@ impl Source {
     fn restless(&self) -> Error {
         Error::new(Kind::Source, format!("`{}` changes all the time, and may not be locked", self.path.display()))
             .hint("run as the user that owns it, or stop the program that writes it")
+    }
+}
+
+/// Copies the moment that `from` sees, page by page.
+pub(super) fn back_up_to(from: &Connection, copy: &Path) -> Result<()> {
+    back_up(from, copy, SQLITE_BUSY, Path::new(from.path().unwrap_or_default()))
+}
+
+fn back_up(from: &Connection, copy: &Path, busy: Duration, source: &Path) -> Result<()> {
+    let refused = |e| refused(e, format!("cannot back up `{}` to `{}`", source.display(), copy.display()));
+    let mut to = Connection::open(copy).map_err(refused)?;
+    // A crash leaves nothing that anybody reads, so that there is nothing to make durable.
+    to.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF").map_err(refused)?;
+    let backup = Backup::new(from, &mut to).map_err(refused)?;
+    let mut patience = Instant::now() + busy;
+    loop {
+        match backup.step(i32::from(BACKUP_PAGES_STEP)).map_err(refused)? {
+            StepResult::Done => return Ok(()),
+            StepResult::More => patience = Instant::now() + busy,
+            _ if Instant::now() < patience => std::thread::sleep(Duration::from_millis(20)),
+            _ => {
+                let message = format!("cannot back up `{}`: it stays locked by another program", source.display());
+                return Err(Error::new(Kind::Source, message).hint("stop the program that has it open"));
+            }
+        }
     }
 }
 

@@ -1,11 +1,14 @@
-//! The SQLite side: opens a source without touching it, holds one moment of it, reads its catalog and rows.
+//! The SQLite side: opens a source without touching it, holds one moment of it, reads its catalog and rows; copies
+//! it, and writes to the copy.
 //!
 //! The only place that names `rusqlite`. Knows nothing of PostgreSQL, of plans or of conversions: it hands
 //! out [`Catalog`](crate::model::source::Catalog)s and borrowed [`Cell`](crate::model::cell::Cell)s.
 
 pub mod aggregate;
 mod answer;
+mod baseline;
 mod catalog;
+mod check;
 mod connection;
 mod copy;
 pub mod derive;
@@ -13,10 +16,14 @@ mod fingerprint;
 mod hold;
 mod kept;
 mod open;
+pub mod restore;
 mod scan;
 mod snapshot;
+pub mod stage;
 mod words;
 
+pub use baseline::Copied;
+pub use check::Orphans;
 pub use fingerprint::{Fingerprint, fingerprint};
 pub use open::Source;
 pub use scan::{Flow, RowRef, SampleEnd, ScanEnd, TableScan, describe_key};

@@ -121,7 +121,8 @@ fn digits(bytes: &[u8]) -> String {
     })
 }
 
-fn open(path: &Path) -> io::Result<File> {
+/// Makes a file of the list kind, in the place of one that was there; its folder is made where it is missing.
+pub fn open(path: &Path) -> io::Result<File> {
     if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         files::folder(parent)?;
     }

@@ -96,7 +96,9 @@ impl Key {
         short(hasher.finalize())
     }
 
-    fn words(&self, form: &[u8]) -> String {
+    /// The key of the row with this form, as `column=value`; empty where there is none.
+    #[must_use]
+    pub fn words(&self, form: &[u8]) -> String {
         let cells: Vec<&[u8]> = form::cells(form).collect();
         let word = |&column: &usize| format!("{}={}", self.names[column], show::cell(cells[column]));
         self.columns.iter().map(word).collect::<Vec<_>>().join(", ")

@@ -4,6 +4,7 @@
 pub mod budget;
 pub mod cells;
 pub mod compared;
+pub mod contents;
 pub mod oracle;
 pub mod program;
 pub mod proxy;

@@ -6,7 +6,7 @@
 mod numeric;
 mod rows;
 
-pub use numeric::{Decimal, Numeric};
+pub use numeric::{Decimal, Numeric, scale};
 pub use rows::{Fields, Rows};
 
 use crate::error::{Error, Kind, Result};

@@ -28,6 +28,13 @@ pub struct Decimal<'a> {
     pub exponent: i32,
 }
 
+/// Digits that the server prints after the point, zeros included.
+#[must_use]
+pub fn scale(field: &[u8]) -> usize {
+    // The upper bits are none of its.
+    field.get(6..8).map_or(0, |dscale| usize::from(u16::from_be_bytes([dscale[0], dscale[1]]) & 0x3fff))
+}
+
 impl<'a> Numeric<'a> {
     /// Reads a field; the digits are written to `room`.
     pub fn read(field: &[u8], room: &'a mut Vec<u8>) -> Result<Self> {

@@ -83,6 +83,18 @@ fn row_length(bytes: &[u8], fields: u16) -> Option<usize> {
 }
 
 impl<'a> Fields<'a> {
+    /// The fields of a row whose bytes were kept; none where they are not as many as that, and whole.
+    #[must_use]
+    pub fn of(row: &'a [u8], fields: u16) -> Option<Self> {
+        (row_length(row, fields)? == row.len()).then_some(Self { rest: row, left: fields })
+    }
+
+    /// The bytes of the fields that were not taken yet.
+    #[must_use]
+    pub fn bytes(&self) -> &'a [u8] {
+        self.rest
+    }
+
     /// The next field, where there is one: its bytes, or none for NULL.
     #[inline]
     #[allow(clippy::should_implement_trait, reason = "called in step with the columns, never in a chain")]

@@ -1,0 +1,120 @@
+//! The verb `rollback`: its arguments, and what it prints.
+
+use super::output;
+use super::server::{Server, no_target};
+use super::signals::stop_flag;
+use super::telling::Telling;
+use crate::error::{Error, Kind, Result};
+use crate::model::bounds::LANES_MAX;
+use crate::postgres::EmbeddedOptions;
+use crate::report::restored;
+use crate::run::{self, Fence, RollbackOptions};
+use clap::{Args, ValueEnum};
+use std::path::PathBuf;
+
+/// The arguments of `lite2pg rollback`.
+#[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  lite2pg rollback app.db postgres://app@db.example.com/app --to restored.db --dry-run
+  lite2pg rollback app.db postgres:///app --to restored.db --fence
+  lite2pg rollback app.db postgres:///app --to restored.db --export-unmappable unmappable
+  lite2pg rollback app.db postgres:///app --fence=lift")]
+pub struct Arguments {
+    /// The SQLite file that was migrated, as it was then, or a copy of it. It is only read
+    source: PathBuf,
+    /// The database that it was migrated to: postgres://…, key=value pairs, or "" for the PG* variables
+    #[arg(env = "DATABASE_URL", hide_env_values = true)]
+    target: Option<String>,
+    /// Where the restored file goes; a private copy is made beside it first
+    #[arg(long, value_name = "FILE")]
+    to: Option<PathBuf>,
+    /// Replace a file that is there, once the new one is whole
+    #[arg(long)]
+    force: bool,
+    /// Do everything in the private copy, say what would be restored, and leave nothing behind
+    #[arg(long)]
+    dry_run: bool,
+    /// TABLE or TABLE.COLUMN that stays as the source has it, or that only PostgreSQL has and that is left behind; may be
+    /// repeated
+    #[arg(long, value_name = "NAME")]
+    leave: Vec<String>,
+    /// Put what SQLite cannot hold into CSV files in this folder, and go on without it
+    #[arg(long, value_name = "DIR")]
+    export_unmappable: Option<PathBuf>,
+    /// Refuse writers of the target's tables meanwhile: `--fence` until the end, `--fence=keep` for good once the file is
+    /// there, `--fence=lift` only lifts a fence that is up
+    #[arg(long, value_enum, value_name = "WHEN", num_args = 0..=1, require_equals = true, default_missing_value = "during")]
+    fence: Option<When>,
+    /// Schema on the target
+    #[arg(long, default_value = "public")]
+    schema: String,
+    /// Readers and connections at work at once
+    #[arg(long, short, value_name = "N", default_value_t = run::default_jobs())]
+    jobs: usize,
+    #[command(flatten)]
+    telling: Telling,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum When {
+    During,
+    Keep,
+    Lift,
+}
+
+/// Runs the verb.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let stop = stop_flag()?;
+    let teller = arguments.telling.teller();
+    let text = arguments.target.as_deref().ok_or_else(|| no_target("rollback"))?;
+    if text == "embedded" {
+        return Err(Error::new(Kind::Usage, "`embedded` starts an empty server: there is nothing to bring back"));
+    }
+    if arguments.fence == Some(When::Lift) {
+        let server = Server::of(text, &EmbeddedOptions::default(), &teller)?;
+        let lifted = run::lift_fence(&server.target(), &arguments.schema)?;
+        return output::result(&restored::lifted(&lifted, arguments.telling.json));
+    }
+    let options = arguments.options()?;
+    let server = Server::of(text, &EmbeddedOptions::default(), &teller)?;
+    let result = run::rollback(&options, &server.target(), &teller, &stop);
+    teller.finish();
+    let done = result?;
+    match (arguments.telling.json, arguments.telling.quiet) {
+        (true, _) => output::result(&(restored::json(&done) + "\n"))?,
+        (false, true) => {}
+        (false, false) => output::result(&restored::text(&done))?,
+    }
+    restored::error(&done).map_or(Ok(()), Err)
+}
+
+impl Arguments {
+    /// Whether stderr is read by a program.
+    pub fn tells_events(&self) -> bool {
+        self.telling.tells_events()
+    }
+
+    fn options(&self) -> Result<RollbackOptions> {
+        if !(1..=LANES_MAX).contains(&self.jobs) {
+            return Err(Error::new(Kind::Usage, format!("`--jobs {}` is outside 1 to {LANES_MAX}", self.jobs)));
+        }
+        let to = self.to.clone().ok_or_else(|| {
+            Error::new(Kind::Usage, "`--to` says where the restored file goes, and is missing")
+                .hint("lite2pg rollback app.db TARGET --to restored.db --dry-run says what would be in it")
+        })?;
+        Ok(RollbackOptions {
+            schema: self.schema.clone(),
+            jobs: self.jobs,
+            force: self.force,
+            dry_run: self.dry_run,
+            leave: self.leave.clone(),
+            export: self.export_unmappable.clone(),
+            fence: match self.fence {
+                None => Fence::No,
+                Some(When::Keep) => Fence::Keep,
+                Some(_) => Fence::During,
+            },
+            ..RollbackOptions::new(&self.source, to)
+        })
+    }
+}

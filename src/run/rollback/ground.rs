@@ -1,0 +1,182 @@
+//! What of a run's plan still holds on the target, and what the target has that the plan does not name.
+
+use super::super::verify::reads_like;
+use super::place::AS_IT_WAS;
+use crate::error::{Error, Kind, Result};
+use crate::model::conversion::Conversion;
+use crate::model::pg_type::PgType;
+use crate::model::plan::{Plan, Remark, TablePlan};
+use crate::model::source::Catalog;
+use crate::postgres::catalog::{self, ExistingColumn};
+use crate::postgres::stranger::{self, Stranger};
+use crate::postgres::{Session, control::RunRecord};
+use crate::rollback::down::affinity;
+use std::collections::HashSet;
+
+/// What the way back goes by.
+pub struct Ground {
+    /// The tables that are on both sides, with the columns that are.
+    pub plan: Plan,
+    /// For each table, columns of the source that stay as they are.
+    pub unverified: Vec<Vec<String>>,
+    /// What only the target has, or has in another type now.
+    pub strangers: Vec<Stranger>,
+    /// What a person should know.
+    pub remarks: Vec<Remark>,
+}
+
+impl Ground {
+    /// Looks at the target.
+    pub fn look(session: &Session, run: &RunRecord, source: &Catalog, leave: &[String]) -> Result<Self> {
+        let schema = &run.plan.schema;
+        let mut left = Left::new(leave);
+        let known: HashSet<&str> = run.plan.tables.iter().map(|t| t.target.as_str()).collect();
+        let relations = stranger::tables(session, schema)?;
+        let names: Vec<String> = run.plan.tables.iter().map(|t| t.target.clone()).collect();
+        let columns = catalog::columns_of(session, schema, &names)?;
+        let mut ground = Self {
+            plan: Plan { tables: Vec::new(), views: Vec::new(), remarks: Vec::new(), schema: schema.clone() },
+            unverified: Vec::new(),
+            strangers: Vec::new(),
+            remarks: Vec::new(),
+        };
+        for table in &run.plan.tables {
+            // Both names are asked for, so that both count as used.
+            if left.has(&table.source, None) | left.has(&table.target, None) {
+                let text = "stays as the source has it, as asked";
+                ground.remarks.push(Remark::note(&table.source, text));
+                continue;
+            }
+            let Some(there) = columns.get(&table.target).filter(|_| relations.contains(&table.target)) else {
+                let text = "the target has no such table any more: its rows stay as the source has them";
+                ground.remarks.push(Remark::warning(&table.source, text));
+                continue;
+            };
+            ground.table(table, there, source, &mut left)?;
+        }
+        for name in relations.iter().filter(|name| !known.contains(name.as_str())) {
+            if !left.has(name, None) {
+                ground.strangers.push(Stranger { table: name.clone(), column: None });
+            }
+        }
+        for table in source.tables.iter().filter(|t| run.plan.tables.iter().all(|p| p.source != t.name)) {
+            ground.remarks.push(Remark::note(&table.name, "that run left it out: stays as the source has it"));
+        }
+        left.all_used()?;
+        Ok(ground)
+    }
+
+    fn table(
+        &mut self,
+        plan: &TablePlan,
+        there: &[ExistingColumn],
+        source: &Catalog,
+        left: &mut Left<'_>,
+    ) -> Result<()> {
+        let table = source.table(&plan.source).ok_or_else(|| {
+            Error::new(Kind::Blocked, format!("the source has no table `{}` any more", plan.source)).state(AS_IT_WAS)
+        })?;
+        let mut plan = plan.clone();
+        let mut unverified = Vec::new();
+        let is_left = |left: &mut Left<'_>, plan: &TablePlan, source: &str, target: &str| {
+            let names =
+                [(&plan.source, source), (&plan.source, target), (&plan.target, source), (&plan.target, target)];
+            names.into_iter().fold(false, |any, (table, column)| any | left.has(table, Some(column)))
+        };
+        let mut columns = std::mem::take(&mut plan.columns);
+        columns.retain_mut(|column| {
+            let name = format!("{}.{}", plan.source, column.source);
+            let stranger = Stranger { table: plan.target.clone(), column: Some(column.target.clone()) };
+            let why = if is_left(left, &plan, &column.source, &column.target) {
+                self.remarks.push(Remark::note(name, "stays as the source has it, as asked"));
+                "left as the source has it"
+            } else {
+                match there.iter().find(|c| c.name == column.target) {
+                    None => {
+                        let text = "the target has no such column any more: its cells stay as the source has them";
+                        self.remarks.push(Remark::warning(name, text));
+                        "the target has no such column any more"
+                    }
+                    Some(c) if c.pg_type.as_ref().is_none_or(|t| !reads_like(t, &column.pg_type)) => {
+                        let text = format!("its type on the target is {} now, which has no way back", c.type_text);
+                        self.remarks.push(Remark::warning(name, text));
+                        self.strangers.push(stranger);
+                        "its type on the target is another now"
+                    }
+                    Some(c) => {
+                        column.pg_type = c.pg_type.clone().unwrap_or_else(|| column.pg_type.clone());
+                        as_wide(&mut column.conversion, &column.pg_type);
+                        // A new text that looks like a number becomes one in such a column, as it would have there.
+                        if affinity(table, &column.declared).is_number()
+                            && let Conversion::Text { numbers, .. } = &mut column.conversion
+                        {
+                            *numbers = true;
+                        }
+                        return true;
+                    }
+                }
+            };
+            unverified.push(format!("{}: {why}", column.source));
+            false
+        });
+        let planned = |name: &str| columns.iter().any(|c| c.target == name) || self.is_stranger(&plan.target, name);
+        let more: Vec<Stranger> = there
+            .iter()
+            .filter(|c| !planned(&c.name))
+            .map(|c| Stranger { table: plan.target.clone(), column: Some(c.name.clone()) })
+            .collect();
+        for stranger in more {
+            let name = stranger.column.clone().unwrap_or_default();
+            if !is_left(left, &plan, &name, &name) {
+                self.strangers.push(stranger);
+            }
+        }
+        plan.columns = columns;
+        self.plan.tables.push(plan);
+        self.unverified.push(unverified);
+        Ok(())
+    }
+
+    fn is_stranger(&self, table: &str, column: &str) -> bool {
+        self.strangers.iter().any(|s| s.table == table && s.column.as_deref() == Some(column))
+    }
+}
+
+// The rule's limits are those of the type as it is now: somebody may have made it wider.
+fn as_wide(conversion: &mut Conversion, now: &PgType) {
+    match (&mut *conversion, now) {
+        (Conversion::Int { bytes }, PgType::Int2) => *bytes = 2,
+        (Conversion::Int { bytes }, PgType::Int4) => *bytes = 4,
+        (Conversion::Int { bytes }, PgType::Int8) => *bytes = 8,
+        (Conversion::Float4, PgType::Float8) => *conversion = Conversion::Float8,
+        (Conversion::Float8, PgType::Float4) => *conversion = Conversion::Float4,
+        (Conversion::Numeric { limit, .. }, PgType::Numeric(now)) => *limit = *now,
+        (Conversion::Text { chars_max, .. }, PgType::Varchar(n) | PgType::Char(n)) => *chars_max = Some(*n),
+        (Conversion::Text { chars_max, .. }, PgType::Text | PgType::TextLike(_)) => *chars_max = None,
+        _ => {}
+    }
+}
+
+// What a person wants left as it is: `TABLE` or `TABLE.COLUMN`.
+struct Left<'a> {
+    names: Vec<(&'a str, bool)>,
+}
+
+impl<'a> Left<'a> {
+    fn new(names: &'a [String]) -> Self {
+        Self { names: names.iter().map(|name| (name.as_str(), false)).collect() }
+    }
+
+    fn has(&mut self, table: &str, column: Option<&str>) -> bool {
+        let wanted = column.map_or_else(|| table.to_owned(), |column| format!("{table}.{column}"));
+        let found = self.names.iter_mut().find(|(name, _)| *name == wanted);
+        found.map(|(_, used)| *used = true).is_some()
+    }
+
+    fn all_used(&self) -> Result<()> {
+        let Some((name, _)) = self.names.iter().find(|(_, used)| !used) else { return Ok(()) };
+        Err(Error::new(Kind::Usage, format!("`--leave {name}` names no table and no column"))
+            .state(AS_IT_WAS)
+            .hint("write TABLE or TABLE.COLUMN, as the source or the target has it"))
+    }
+}

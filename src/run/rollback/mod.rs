@@ -1,0 +1,593 @@
+//! The verb `rollback`: PostgreSQL's state as a SQLite file, everything that was not changed there as the source had it.
+//!
+//! All of it happens in a private copy of the source, which is published whole or not at all. A dry run is the same
+//! without the last step.
+
+mod ground;
+mod place;
+mod prove;
+
+use super::clock::{Clock, millis};
+use super::crew::Hands;
+use super::proof::{self, Known, Proof, Subject, Wish, go_on};
+use super::{Opened, Options, open, rejects, start};
+use crate::error::{Error, Kind, Result};
+use crate::model::bounds::FENCE_PATIENCE;
+use crate::model::digest::SetDigest;
+use crate::model::event::{Event, Observer, Phase};
+use crate::model::name::quoted;
+use crate::model::plan::{Plan, Remark, TablePlan};
+use crate::model::policy::Place as Placed;
+use crate::model::restored::{Ending, Restored, TableRestored};
+use crate::model::source::{Catalog, Table, VirtualTable};
+use crate::postgres::control::{self, RunRecord, State};
+use crate::postgres::read::{self, Moment};
+use crate::postgres::{Pool, PoolSettings, Session, Target, Transaction, catalog, fence, stranger};
+use crate::rollback::apply::{Applied, apply};
+use crate::rollback::differ::{self, Buckets};
+use crate::rollback::export::{Unfits, cannot_write};
+use crate::rollback::habit::Habit;
+use crate::sqlite::TableScan;
+use crate::sqlite::restore::{Writer, is_autoincrement};
+use crate::sqlite::stage::Stage;
+use crate::verify::listing::{self, ListFile};
+use crate::verify::source;
+use ground::Ground;
+use place::{AS_IT_WAS, Place, Workshop};
+use std::collections::{HashMap, HashSet};
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+/// Everything that shapes a way back besides its source and target.
+#[derive(Debug, Clone)]
+pub struct RollbackOptions {
+    /// The SQLite file that was migrated, or a copy of it; as typed.
+    pub source: PathBuf,
+    /// Where the restored file goes.
+    pub to: PathBuf,
+    /// The target schema.
+    pub schema: String,
+    /// Readers and connections at work at once.
+    pub jobs: usize,
+    /// Replace a file that is there.
+    pub force: bool,
+    /// Only find out what would happen.
+    pub dry_run: bool,
+    /// Tables and columns that stay as the source has them, and those of the target that are left behind.
+    pub leave: Vec<String>,
+    /// A folder for what SQLite cannot hold; without one, such a way back is refused.
+    pub export: Option<PathBuf>,
+    /// Whether writers of the target are stopped meanwhile.
+    pub fence: Fence,
+}
+
+/// Whether writers of the target are stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Fence {
+    /// No: what they write after the start is not in the file.
+    #[default]
+    No,
+    /// Until the end.
+    During,
+    /// Until the end, and for good once the file is there.
+    Keep,
+}
+
+impl RollbackOptions {
+    /// A way back of everything with the defaults of the command line.
+    pub fn new(source: impl Into<PathBuf>, to: impl Into<PathBuf>) -> Self {
+        Self {
+            source: source.into(),
+            to: to.into(),
+            schema: "public".to_owned(),
+            jobs: super::default_jobs(),
+            force: false,
+            dry_run: false,
+            leave: Vec::new(),
+            export: None,
+            fence: Fence::No,
+        }
+    }
+}
+
+/// Brings PostgreSQL's state back into a SQLite file. `stop` may be set from a signal handler: then nothing is
+/// published, and the same call may be made again.
+pub fn rollback(
+    options: &RollbackOptions,
+    target: &Target,
+    observer: &dyn Observer,
+    stop: &AtomicBool,
+) -> Result<Restored> {
+    let clock = Clock::new(observer);
+    let place = Place::look(&options.to, &options.source, options.force || options.dry_run)?;
+    let pool = Pool::connect(target, 1, &PoolSettings::default())?;
+    let mut control = pool.session()?;
+    start::check_encoding(&control)?;
+    let reading = reading(options);
+    start::check_reading_rights(&control, &reading, start::Use::Compare)?;
+    start::hold(&mut control, &reading)?;
+    lift_left_over(&mut control, options, observer)?;
+    let run = run_of(&control, options)?;
+    let mut tables = stranger::tables(&control, &options.schema)?;
+    tables.retain(|table| !options.leave.contains(table));
+    start::check_table_rights(&control, &reading, &tables, start::Use::Compare)?;
+    let rejected = rejects::places(&control, run.id)?;
+    let workshop = place.open(observer)?;
+    let way = Way {
+        options,
+        observer,
+        stop,
+        pool: &pool,
+        place: &place,
+        workshop: &workshop,
+        run: &run,
+        rejected: &rejected,
+    };
+    let result = way.go(&mut control, clock);
+    // Whatever came of it, writers do not wait for us any longer than they must.
+    let keep = options.fence == Fence::Keep && matches!(&result, Ok(r) if r.ending == Ending::Published);
+    let ended = match (options.fence, keep) {
+        (Fence::No, _) => Ok(()),
+        (_, true) => fence::keep(&mut control, &options.schema),
+        (_, false) => fence::lift(&mut control, &options.schema, false).map(drop),
+    };
+    let mut restored = result?;
+    ended?;
+    restored.fence_kept = keep && restored.fenced > 0;
+    Ok(restored)
+}
+
+/// Lifts whatever fence is up in a schema; the tables that can be written to again.
+pub fn lift_fence(target: &Target, schema: &str) -> Result<Vec<String>> {
+    let pool = Pool::connect(target, 1, &PoolSettings::default())?;
+    let mut control = pool.session()?;
+    let options = Options { schema: schema.to_owned(), ..Options::new(PathBuf::new()) };
+    start::hold(&mut control, &options)?;
+    fence::lift(&mut control, schema, true)
+}
+
+// Nobody else works on the schema: what stands there was left by a command that was killed.
+fn lift_left_over(control: &mut Session, options: &RollbackOptions, observer: &dyn Observer) -> Result<()> {
+    let fenced = fence::look(control, &options.schema)?;
+    if !fenced.raised.is_empty() {
+        let tables = fence::lift(control, &options.schema, false)?;
+        let text = format!("the fence of a rollback that was killed is lifted from {} tables", tables.len());
+        observer.event(&Event::Remark(Remark::warning(&options.schema, text)));
+    }
+    if !fenced.kept.is_empty() {
+        let text = "a fence that an earlier rollback left up on purpose is still there: writers are refused";
+        observer.event(&Event::Remark(Remark::note(&options.schema, text)));
+    }
+    Ok(())
+}
+
+// The finished run whose rows are to come back.
+fn run_of(control: &Session, options: &RollbackOptions) -> Result<RunRecord> {
+    let blocked = |what: String| Error::new(Kind::Blocked, what).state(AS_IT_WAS);
+    let schema = &options.schema;
+    let run = if control::exists(control)? { control::latest(control, schema)? } else { None };
+    let Some(run) = run else {
+        return Err(blocked(format!("lite2pg has no run into schema `{schema}`"))
+            .fact("the way back goes by the plan of the run that loaded the rows")
+            .hint("`--schema NAME`, if they are elsewhere"));
+    };
+    if run.format != control::FORMAT {
+        return Err(blocked(format!("run {} was made by another version of lite2pg", run.id)));
+    }
+    if run.state != State::Done {
+        return Err(blocked(format!("run {} into schema `{schema}` has not ended", run.id))
+            .hint("the `lite2pg migrate` that began it goes on with it"));
+    }
+    let shape = shape(&run);
+    if shape["scope"] == "schema_only" {
+        return Err(blocked(format!("run {} made tables and no rows: there is nothing to bring back", run.id)));
+    }
+    if !super::options::reshape_of(&run.options).tables.is_empty() {
+        return Err(blocked(format!("run {} was made through a pipeline that shapes its tables", run.id))
+            .fact("such a run has no way back"));
+    }
+    let is_left = |t: &TablePlan| options.leave.contains(&t.source) || options.leave.contains(&t.target);
+    if !shape["conflict"].is_null()
+        && let Some(table) = run.plan.tables.iter().find(|t| t.existing && !is_left(t))
+    {
+        return Err(blocked(format!("run {} added its rows to those that `{}` had", run.id, table.target))
+            .fact("nobody can tell any more which of them came from SQLite")
+            .hint(format!("`--leave '{}'` leaves the table as the source has it", table.source)));
+    }
+    Ok(run)
+}
+
+// What start's questions are asked with.
+fn reading(options: &RollbackOptions) -> Options {
+    Options { schema: options.schema.clone(), jobs: options.jobs, ..Options::new(&options.source) }
+}
+
+fn shape(run: &RunRecord) -> serde_json::Value {
+    serde_json::from_str(&run.options).unwrap_or_default()
+}
+
+// What all steps share.
+struct Way<'a> {
+    options: &'a RollbackOptions,
+    observer: &'a dyn Observer,
+    stop: &'a AtomicBool,
+    pool: &'a Pool,
+    place: &'a Place,
+    workshop: &'a Workshop,
+    run: &'a RunRecord,
+    /// Rows that the run set aside, by table on the target.
+    rejected: &'a HashMap<String, HashSet<Placed>>,
+}
+
+/// A table that differs: where it is in the plan, and what its cells look like.
+struct Differing {
+    table: usize,
+    habits: Vec<Habit>,
+    /// The rows of the source that the target never had.
+    aside: SetDigest,
+}
+
+impl Way<'_> {
+    fn go(&self, control: &mut Session, mut clock: Clock<'_>) -> Result<Restored> {
+        let is_the_file = clock.phase(Phase::Open, 1, || self.copy())?;
+        let mut opened = open(&self.reading(self.workshop.copy()))?;
+        if !is_the_file {
+            self.same_rows(control, &mut opened)?;
+        }
+        let fenced = self.fence(control)?;
+        let mut holder = self.pool.lone_session()?;
+        let tx = holder.transaction_as(read::BEGIN)?;
+        let moment = Moment::of(&tx)?;
+        let ground = Ground::look(&tx, self.run, &opened.catalog, &self.options.leave)?;
+        let mut remarks = ground.remarks.clone();
+        let plan = &ground.plan;
+        for table in &plan.tables {
+            if let Some(places) = self.rejected.get(&table.target).filter(|places| !places.is_empty()) {
+                let text = format!("{} rows that the migration set aside stay as the source has them", places.len());
+                remarks.push(Remark::note(&table.source, text));
+            }
+        }
+        let session = || self.pool.lone_session();
+        let hands = Hands { number: self.options.jobs, stop: self.stop, session: &session };
+        let wish = Wish::default();
+        let proof =
+            Proof { plan, wish: &wish, hands, observer: self.observer, is_thorough: false, rejected: self.rejected };
+        let tables = plan.tables.len();
+        let (before, found) = clock.phase(Phase::Verify, tables, || survey(&proof, &moment, &mut opened))?;
+        let folder = self.options.export.as_deref().filter(|_| !self.options.dry_run);
+        let mut unfits = Unfits::new(folder);
+        let stage = Stage::create(&self.workshop.stage())?;
+        let differing =
+            clock.phase(Phase::Verify, tables, || self.differing(&proof, &moment, &opened, &before, &found, &stage))?;
+        self.strangers(&tx, &moment, plan, &ground, &mut unfits)?;
+        let ahead = sequences_ahead(&tx, plan, &opened)?;
+        let catalog = opened.catalog.clone();
+        // A reader of the copy keeps its writer out.
+        drop(opened);
+        let applied = if differing.is_empty() && ahead.is_empty() {
+            HashMap::new()
+        } else {
+            clock.phase(Phase::Restore, differing.len(), || {
+                self.write(plan, &catalog, &differing, &ahead, &stage, &before, &mut unfits)
+            })?
+        };
+        drop(stage);
+        let is_refused = !unfits.is_empty() && self.options.export.is_none();
+        let verification = if is_refused {
+            None
+        } else {
+            let proving = prove::Proving {
+                proof: &proof,
+                moment: &moment,
+                before: &before,
+                found: &found,
+                applied: &applied,
+                is_written: !differing.is_empty() || !ahead.is_empty(),
+                unverified: &ground.unverified,
+            };
+            let copy = self.reading(self.workshop.copy());
+            let source = self.reading(self.options.source.clone());
+            Some(clock.phase(Phase::Verify, tables, || proving.prove(&copy, &source, &mut remarks))?)
+        };
+        if !applied.is_empty() && !catalog.virtual_tables.is_empty() {
+            remarks.extend(catalog.virtual_tables.iter().map(stale));
+        }
+        let ending = match (is_refused, self.options.dry_run) {
+            (true, _) => Ending::Refused,
+            (false, true) => Ending::DryRun,
+            (false, false) => Ending::Published,
+        };
+        go_on(self.stop)?;
+        let unfit = unfits.finish()?;
+        if ending == Ending::Published {
+            self.place.publish(self.workshop)?;
+        }
+        for remark in &remarks {
+            self.observer.event(&Event::Remark(remark.clone()));
+        }
+        Ok(Restored {
+            ending,
+            run: self.run.id.to_string(),
+            file: (ending == Ending::Published).then(|| self.place.path().display().to_string()),
+            tables: counts(plan, &before, applied),
+            unfit,
+            sequences: ahead.iter().map(|(t, last)| (plan.tables[*t].source.clone(), *last)).collect(),
+            remarks,
+            verification,
+            fenced,
+            fence_kept: false,
+            ms: clock.ms(),
+        })
+    }
+
+    // How a file is read that this run has read, or a copy of it.
+    fn reading(&self, file: PathBuf) -> Options {
+        let shape = shape(self.run);
+        let globs = |name: &str| serde_json::from_value(shape[name].clone()).unwrap_or_default();
+        Options {
+            schema: self.options.schema.clone(),
+            include: globs("include"),
+            exclude: globs("exclude"),
+            jobs: self.options.jobs,
+            ..Options::new(file)
+        }
+    }
+
+    // Makes the private copy; says whether it is of the very file that was loaded.
+    fn copy(&self) -> Result<bool> {
+        let opened = open(&self.reading(self.options.source.clone()))?;
+        opened.readers[0].copy_to(&self.workshop.copy())?;
+        Ok(opened.fingerprint == self.run.fingerprint)
+    }
+
+    // Another file than the one that was loaded: a checkpoint makes one of the same rows. Their digests tell.
+    fn same_rows(&self, control: &Session, opened: &mut Opened) -> Result<()> {
+        let loaded = control::ranges(control, self.run.id)?;
+        let changed = |what: String| {
+            Error::new(Kind::Blocked, "this is not the source that was loaded")
+                .fact(what)
+                .fact(format!("run {} read `{}`", self.run.id, self.run.source))
+                .state(AS_IT_WAS)
+                .hint("name the file that was migrated as it was then, or the backup of it")
+        };
+        let session = || self.pool.lone_session();
+        let hands = Hands { number: self.options.jobs, stop: self.stop, session: &session };
+        let wish = Wish::default();
+        let plan = &self.run.plan;
+        let proof =
+            Proof { plan, wish: &wish, hands, observer: self.observer, is_thorough: false, rejected: self.rejected };
+        for table in &plan.tables {
+            let there = opened.catalog.table(&table.source);
+            let is_whole = |t: &Table| table.columns.iter().all(|c| t.column_index(&c.source).is_some());
+            if there.is_none_or(|t| !is_whole(t)) {
+                return Err(changed(format!("it has no table `{}` with the columns that were loaded", table.source)));
+            }
+        }
+        let subjects: Vec<Subject> = plan.tables.iter().map(|_| unread(Vec::new())).collect();
+        let progress = proof::announce(&proof, &subjects);
+        let now = proof::source_digests(&proof, opened, &subjects, &progress)?;
+        for (t, table) in plan.tables.iter().enumerate() {
+            let parts = loaded.get(&table.target).into_iter().flatten();
+            let digests: Option<Vec<SetDigest>> =
+                parts.map(|r| r.digest.as_deref().and_then(source::from_stored)).collect();
+            let then = digests.map(|all| {
+                all.iter().fold(SetDigest::default(), |mut sum, digest| {
+                    sum.merge(digest);
+                    sum
+                })
+            });
+            if then != Some(now.get(&t).copied().unwrap_or_default()) {
+                return Err(changed(format!("the rows of `{}` are not those that were loaded", table.source)));
+            }
+        }
+        let text =
+            "the file was written since it was loaded, as a checkpoint does; by their digests its rows are the same";
+        self.observer.event(&Event::Remark(Remark::note(self.options.source.display().to_string(), text)));
+        Ok(())
+    }
+
+    fn fence(&self, control: &mut Session) -> Result<u64> {
+        if self.options.fence == Fence::No || self.options.dry_run {
+            return Ok(0);
+        }
+        let schema = &self.options.schema;
+        let tables = stranger::tables(control, schema)?;
+        fence::raise(control, schema, &tables, FENCE_PATIENCE).map_err(|e| {
+            let is_explained = e.way_out().is_some();
+            let e = e.context("no fence can be put up").or_state(AS_IT_WAS);
+            if is_explained { e } else { e.hint("the role must own the tables, and the schema `lite2pg`") }
+        })?;
+        let text = format!("writers of {} tables in schema `{schema}` are refused until this ends", tables.len());
+        self.observer.event(&Event::Info { text });
+        Ok(tables.len() as u64)
+    }
+
+    // The tables whose digests differ, their rows that do kept in the stage.
+    fn differing(
+        &self,
+        proof: &Proof<'_>,
+        moment: &Moment,
+        opened: &Opened,
+        before: &HashMap<usize, SetDigest>,
+        found: &HashMap<usize, SetDigest>,
+        stage: &Stage,
+    ) -> Result<Vec<Differing>> {
+        let look = || go_on(self.stop);
+        let schema = &proof.plan.schema;
+        let reader = &opened.readers[0];
+        let mut all = Vec::new();
+        for (t, table) in proof.plan.tables.iter().enumerate().filter(|(t, _)| before[t] != found[t]) {
+            let there = opened.catalog.table(&table.source).expect("the ground was looked at with this catalog");
+            let subject = differ::Subject::new(table, there, self.rejected.get(&table.target))?;
+            let mut session = self.pool.lone_session()?;
+            let (ours, theirs) = std::thread::scope(|scope| {
+                let theirs = scope.spawn(|| target_buckets(proof, moment, &subject));
+                let ours = differ::source_buckets(&subject, reader, &look);
+                (ours, theirs.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            });
+            let ((here, habits), theirs) = (ours?, theirs?);
+            let buckets = here.differing(&theirs);
+            let aside = differ::stage_source(&subject, reader, &buckets, (stage, t), &look)?;
+            let mut tx = moment.begin(&mut session)?;
+            differ::stage_target(&subject, &mut tx, schema, &buckets, (stage, t), &look)?;
+            all.push(Differing { table: t, habits, aside });
+        }
+        Ok(all)
+    }
+
+    // Tables and columns of the target that SQLite never had, where they hold anything.
+    fn strangers(
+        &self,
+        tx: &Transaction<'_>,
+        moment: &Moment,
+        plan: &Plan,
+        ground: &Ground,
+        unfits: &mut Unfits,
+    ) -> Result<()> {
+        for stranger in &ground.strangers {
+            let count = stranger::count(tx, &plan.schema, stranger)?;
+            if count == 0 {
+                continue;
+            }
+            let file = match unfits.folder() {
+                None => None,
+                Some(folder) => {
+                    let of = stranger
+                        .column
+                        .as_ref()
+                        .map_or_else(|| stranger.table.clone(), |column| format!("{}.{column}", stranger.table));
+                    let path = ListFile::path(folder, &of);
+                    let failed = |e| cannot_write(&path, e);
+                    let mut file = listing::open(&path).map_err(failed)?;
+                    let key = plan.tables.iter().find(|t| t.target == stranger.table);
+                    let key = key.and_then(|t| t.primary_key.as_ref()).map_or(&[][..], |k| &k.columns);
+                    let mut session = self.pool.lone_session()?;
+                    let mut tx = moment.begin(&mut session)?;
+                    stranger::export(&mut tx, &plan.schema, stranger, key, |bytes| {
+                        file.write_all(bytes).map_err(failed)
+                    })?;
+                    file.sync_all().map_err(failed)?;
+                    Some(path)
+                }
+            };
+            unfits.stranger(&stranger.table, stranger.column.as_deref(), count, file.as_deref());
+        }
+        Ok(())
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "what was found out, each for itself; nobody else calls this")]
+    fn write(
+        &self,
+        plan: &Plan,
+        catalog: &Catalog,
+        differing: &[Differing],
+        ahead: &[(usize, i64)],
+        stage: &Stage,
+        before: &HashMap<usize, SetDigest>,
+        unfits: &mut Unfits,
+    ) -> Result<HashMap<usize, Applied>> {
+        let look = || go_on(self.stop);
+        let writer = Writer::open(&self.workshop.copy())?;
+        let mut all = HashMap::new();
+        for Differing { table: t, habits, aside } in differing {
+            let started = Instant::now();
+            let table = &plan.tables[*t];
+            let there = catalog.table(&table.source).expect("the ground was looked at with this catalog");
+            let subject = differ::Subject::new(table, there, None)?;
+            let mut applied = apply(&writer, &subject, habits, (stage, *t), before[t].rows, unfits, &look)?;
+            let ms = millis(started);
+            self.observer.event(&Event::Step { phase: Phase::Restore, object: table.source.clone(), ms });
+            applied.keeps.merge(aside);
+            all.insert(*t, applied);
+        }
+        for (t, last) in ahead {
+            let there = catalog.table(&plan.tables[*t].source).expect("the ground was looked at with this catalog");
+            writer.raise_sequence(there, *last)?;
+        }
+        writer.finish()?;
+        Ok(all)
+    }
+}
+
+// Several hands read a table of the target.
+fn target_buckets(proof: &Proof<'_>, moment: &Moment, subject: &differ::Subject<'_>) -> Result<Buckets> {
+    let schema = &proof.plan.schema;
+    let mut session = (proof.hands.session)()?;
+    let chunks = read::chunks(&*moment.begin(&mut session)?, schema, &subject.plan.target)?;
+    // One for all: each is as large as the next, and a large table has many chunks.
+    let all = Mutex::new(Buckets::default());
+    proof.hands.each(&chunks, |session, chunk| {
+        let mut tx = moment.begin(session)?;
+        let part = differ::target_buckets(subject, &mut tx, schema, *chunk, &|| go_on(proof.hands.stop))?;
+        proof::lock(&all).merge(&part);
+        Ok(())
+    })?;
+    Ok(all.into_inner().unwrap_or_else(PoisonError::into_inner))
+}
+
+fn unread(unverified: Vec<String>) -> Subject {
+    Subject { source: Known::Unread, unverified }
+}
+
+// Both sides read once.
+fn survey(
+    proof: &Proof<'_>,
+    moment: &Moment,
+    opened: &mut Opened,
+) -> Result<(HashMap<usize, SetDigest>, HashMap<usize, SetDigest>)> {
+    let subjects: Vec<Subject> = proof.plan.tables.iter().map(|_| unread(Vec::new())).collect();
+    let progress = proof::announce(proof, &subjects);
+    let mut here = proof::source_digests(proof, opened, &subjects, &progress)?;
+    // A table without rows has no part that was read.
+    for t in 0..subjects.len() {
+        here.entry(t).or_default();
+    }
+    let there = proof::target_digests(proof, moment, &subjects, &progress, None)?;
+    Ok((here, there))
+}
+
+// Identities that have given out more than AUTOINCREMENT knows of, beyond what the migration set them to.
+fn sequences_ahead(tx: &Transaction<'_>, plan: &Plan, opened: &Opened) -> Result<Vec<(usize, i64)>> {
+    let mut ahead = Vec::new();
+    for (t, table) in plan.tables.iter().enumerate() {
+        let Some(there) = opened.catalog.table(&table.source).filter(|t| is_autoincrement(t)) else { continue };
+        let column = there.rowid_column().map(|i| &there.columns[i].name);
+        let Some(column) = table.columns.iter().find(|c| Some(&c.source) == column) else { continue };
+        let largest = opened.readers[0].key_bounds(&TableScan::new(there, &[]))?.map(|(_, max)| max);
+        let known = there.sequence.max(largest);
+        for owned in catalog::owned_sequences(tx, &plan.schema, &table.target)? {
+            if owned.column == column.target
+                && let Some(given) = catalog::given(tx, &owned)?.filter(|given| Some(*given) > known)
+            {
+                ahead.push((t, given));
+            }
+        }
+    }
+    Ok(ahead)
+}
+
+fn stale(table: &VirtualTable) -> Remark {
+    let text = "keeps what it held in the source: the triggers that fill it did not run";
+    let remark = Remark::warning(&table.name, text);
+    if table.module.starts_with("fts") {
+        let name = quoted(&table.name);
+        return remark.with_sql(format!("INSERT INTO {name} ({name}) VALUES ('rebuild')"));
+    }
+    remark
+}
+
+fn counts(plan: &Plan, before: &HashMap<usize, SetDigest>, mut applied: HashMap<usize, Applied>) -> Vec<TableRestored> {
+    let of = |(t, table): (usize, &TablePlan)| match applied.remove(&t) {
+        Some(applied) => applied.counts,
+        None => TableRestored {
+            source: table.source.clone(),
+            table: table.target.clone(),
+            unchanged: before[&t].rows,
+            ..TableRestored::default()
+        },
+    };
+    plan.tables.iter().enumerate().map(of).collect()
+}
