@@ -169,7 +169,7 @@ fn a_disk_that_fills_up_under_the_servers_log_ends_the_server_and_the_same_comma
     let ran = run(&path, &server.target()).exits(7).says(&["hint: the server's log says why"]);
     assert!(ran.stderr.contains("state"), "{}", ran.stderr);
     disk.make_room();
-    server.control("start");
+    server.comes_back();
     run(&path, &server.target()).exits(0);
     is_complete(&path, &server.target());
     server.stop_at_once();

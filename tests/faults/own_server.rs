@@ -4,7 +4,7 @@ use super::stage::{BIG, same_rows};
 use crate::support::program::{Running, ended, program, source, value};
 use crate::support::proxy::{Act, From, Message, Proxy};
 use crate::support::{eventually, session};
-use lite2pg::postgres::{Embedded, EmbeddedOptions, Kept, Target};
+use lite2pg::postgres::{Embedded, EmbeddedOptions, Kept, Pool, PoolSettings, Target};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -47,6 +47,19 @@ impl OwnServer {
 
     pub fn start_again(&self) {
         assert!(self.control("start"), "{}", std::fs::read_to_string(self.log()).unwrap_or_default());
+    }
+
+    /// Waits until it takes connections: after a crash it may come back by itself, or have to be started.
+    pub fn comes_back(&self) {
+        eventually("the server takes connections", || {
+            let pool = Pool::connect(&self.target(), 1, &PoolSettings::default());
+            let is_back = pool.and_then(|pool| pool.session().map(drop)).is_ok();
+            if !is_back {
+                // Refused where it is about to come back: then the next look finds it.
+                self.control("start");
+            }
+            is_back
+        });
     }
 
     /// That of the first start may belong to root.
