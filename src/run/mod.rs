@@ -171,7 +171,8 @@ pub fn migrate(options: &Options, target: &Target, observer: &dyn Observer, stop
             rejects::list(&options.rejects, &planned.plan, &opened.catalog, &opened.readers[0], &found)
         });
         copied.map_err(|e| e.or_state("finished ranges are on the target; half-done ones were rolled back"))?;
-        listed?;
+        listed
+            .map_err(|e| e.or_state("the rows are on the target; those that were set aside are in `lite2pg.reject`"))?;
     }
     // The readers hold locks on the source; nothing below needs it.
     opened.readers.clear();

@@ -82,7 +82,8 @@ pub fn set_aside(
     for table in run.plan.tables.iter().filter(|t| !found.contains_key(&t.target)) {
         rejects::unlist(&options.rejects, &table.target)?;
     }
-    rejects::list(&options.rejects, &run.plan, &opened.catalog, &opened.readers[0], &found)?;
+    rejects::list(&options.rejects, &run.plan, &opened.catalog, &opened.readers[0], &found)
+        .map_err(|e| e.or_state("what was taken is on the target; what was not is in `lite2pg.reject`"))?;
     let rejects = rejects::summary(options, &run.plan, &found);
     drop((control, opened));
     let verification = if taken.is_empty() || !options.verify {

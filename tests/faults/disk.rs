@@ -176,6 +176,39 @@ fn a_disk_that_fills_up_under_the_servers_log_ends_the_server_and_the_same_comma
 }
 
 #[test]
+fn a_disk_that_has_no_room_for_the_lists_of_rows_is_1_and_the_same_command_writes_them_once_there_is() {
+    let Some(disk) = Small::of_megabytes(2, None) else { return };
+    let (_dir, path) = source(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT);
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000)
+             INSERT INTO t SELECT i, CASE i % 2 WHEN 0 THEN i ELSE 'text ' || hex(zeroblob(60)) END FROM n;",
+    );
+    let target = database();
+    let run = || {
+        let mut command = command(&path, &target.host(), &target);
+        command.args(["--type", "t.v=numeric", "--on-error", "reject", "--rejects-dir"]).arg(disk.path.join("rejects"));
+        ended(command.output().unwrap())
+    };
+    disk.fill(8192);
+    run().exits(1).says(&[
+        "rejects/t.csv` cannot be written",
+        "No space left on device",
+        "state the rows are on the target",
+        "--rejects-dir DIR",
+    ]);
+    let seen = session(&target);
+    assert_eq!(
+        value(&seen, "SELECT (SELECT count(*) FROM t) || ' ' || (SELECT count(*) FROM lite2pg.reject)"),
+        "1000 1000"
+    );
+    disk.make_room();
+    run().exits(4).says(&["1 000 rows were set aside"]);
+    let list = std::fs::read_to_string(disk.path.join("rejects/t.csv")).unwrap();
+    assert_eq!(list.lines().count(), 1001, "each row once");
+    assert_eq!(value(&seen, "SELECT count(*) FROM t"), "1000");
+}
+
+#[test]
 fn a_disk_that_has_no_room_for_a_private_copy_is_6_and_says_where_to_make_one() {
     let Some(disk) = Small::of_megabytes(2, None) else { return };
     let (_dir, path) = source(BIG);

@@ -1,7 +1,7 @@
 //! `kill -9` of the program: before and after each step that lasts, and at random moments.
 
 use super::stage::{SMALL, Stage, is_long, killed_when_reached};
-use crate::support::program::{Running, ended};
+use crate::support::program::{Running, ended, value};
 use crate::support::proxy::{Act, From, Proxy};
 
 use std::fmt::Write as _;
@@ -67,8 +67,8 @@ impl Scenario {
 fn kill_at_each_step(scenario: &Scenario, steps: RangeInclusive<u64>, moment_of: impl Fn(u64) -> Moment) {
     let mut stage = scenario.stage();
     stage.run().exits(0);
-    let (expected, runs) = (stage.state(scenario.schema), stage.runs());
-    if !scenario.more.contains(&"--no-verify") {
+    let (expected, runs, lists) = (stage.state(scenario.schema), stage.runs(), stage.lists());
+    if !scenario.more.iter().any(|m| ["--no-verify", "--on-error"].contains(m)) {
         stage.has_as_many_rows(scenario.schema);
     }
     // A run that ended is not gone on with where the same command is to do something once more.
@@ -94,6 +94,7 @@ fn kill_at_each_step(scenario: &Scenario, steps: RangeInclusive<u64>, moment_of:
         let is_verified = ran.stdout.contains("verified: every cell") || scenario.more.contains(&"--no-verify");
         assert!(is_verified, "{moment:?} step {step}: {}", ran.stdout);
         assert_eq!(stage.state(scenario.schema), expected, "{moment:?} step {step}");
+        assert_eq!(stage.lists(), lists, "{moment:?} step {step}");
         assert!(again || stage.runs() == runs, "{moment:?} step {step}: a run of its own was begun");
     }
 }
@@ -170,6 +171,24 @@ fn killed_at_each_step_around_a_plan_that_its_rows_disprove_the_same_command_end
     disproved().stage().run().exits(0).says(&["`odd` is loaded again"]);
     // The wider plan is the fourth step; from the seventh on it is like any other run.
     kill_at_each_step_in_turn(&disproved(), 7..=if is_long() { MANY } else { 8 });
+}
+
+#[test]
+fn killed_at_each_step_with_rows_to_set_aside_the_same_command_sets_each_aside_once_and_lists_it() {
+    let scenario = Scenario {
+        more: &["--jobs", "2", "--data-only", "--on-error", "reject", "--allow-rejects", "100"],
+        into: Some(
+            "DROP VIEW of_one; ALTER TABLE item ADD CONSTRAINT few CHECK (id % 50 <> 0), ALTER t TYPE varchar(14)",
+        ),
+        ..small()
+    };
+    let stage = scenario.stage();
+    stage.run().exits(0);
+    // The tenth of the fifties, and the text that is too long and holds a NUL.
+    let (name, list) = stage.lists().remove(0);
+    assert_eq!((name.as_str(), list.lines().count()), ("item.csv", 12), "{list}");
+    assert_eq!(value(&stage.seen, "SELECT count(*) FROM item"), "490");
+    kill_at_each_step_in_turn(&scenario, 5..=MANY);
 }
 
 /// Numbers that look random and are the same for the same seed (splitmix64).

@@ -77,7 +77,24 @@ impl Stage {
     pub fn command(&self, target: &str) -> Command {
         let mut command = program();
         command.arg("migrate").arg(&self.path).arg(target).args(&self.more);
+        // Where lists of rows are written.
+        command.current_dir(self.folder());
         command
+    }
+
+    fn folder(&self) -> &Path {
+        self.path.parent().unwrap()
+    }
+
+    /// The lists of rows that were set aside: a table's name and its lines.
+    pub fn lists(&self) -> Vec<(String, String)> {
+        let Ok(folder) = std::fs::read_dir(self.folder().join("rejects")) else { return Vec::new() };
+        let read = |path: PathBuf| {
+            (path.file_name().unwrap().to_string_lossy().into_owned(), std::fs::read_to_string(&path).unwrap())
+        };
+        let mut lists: Vec<(String, String)> = folder.map(|entry| read(entry.unwrap().path())).collect();
+        lists.sort();
+        lists
     }
 
     /// The command without anybody in between, to its end.
@@ -242,7 +259,10 @@ pub fn state(seen: &Session, schema: &str) -> String {
              (SELECT table_name, sum(rows) AS rows FROM lite2pg.range \
              WHERE run = (SELECT id FROM lite2pg.run ORDER BY id DESC LIMIT 1) GROUP BY 1) r) || ', objects ' || \
              (SELECT coalesce(string_agg(kind || ' ' || name, ' ' ORDER BY kind, name), '-') FROM lite2pg.object) || ', aside ' || \
-             (SELECT count(*) FROM lite2pg.foreign_key)"
+             (SELECT count(*) FROM lite2pg.foreign_key) || ', set aside ' || \
+             (SELECT coalesce(string_agg(concat_ws(' ', table_name, key, nth, column_name, reason, sqlstate), ';' \
+             ORDER BY table_name, key, nth), '-') FROM lite2pg.reject \
+             WHERE run = (SELECT id FROM lite2pg.run ORDER BY id DESC LIMIT 1))"
                 .to_owned(),
         ),
     ] {
