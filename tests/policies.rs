@@ -260,6 +260,22 @@ fn the_closest_policy_counts() {
 }
 
 #[test]
+fn null_for_a_whole_run_means_fail_where_a_column_takes_none_and_says_so_beforehand() {
+    let sql = "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT NOT NULL, w TEXT); INSERT INTO t VALUES (1, 'x', 'x');";
+    let source = Source::sql(sql);
+    let of = |column: &str| Rules {
+        types: vec![(format!("t.{column}"), PgType::Int8)],
+        policies: vec![(None, Policy::Null)],
+    };
+    let tried = attempt(&Options { rules: of("v"), ..Options::new(&source.path) });
+    let error = tried.result.map(|_| ()).expect_err("v takes no NULL");
+    assert_eq!(error.kind(), Kind::Blocked);
+    assert!(told(&error).contains("nothing was written") && told(&error).contains("t.v=reject"), "{}", told(&error));
+    let moved = migrate_with(&Options { rules: of("w"), ..Options::new(&source.path) });
+    assert_eq!(moved.one("SELECT w IS NULL FROM t").as_deref(), Some("true"));
+}
+
+#[test]
 fn a_stated_type_holds_for_the_columns_that_foreign_keys_compare_it_with() {
     let source = Source::sql(
         "CREATE TABLE p (id TEXT PRIMARY KEY);

@@ -146,10 +146,6 @@ pub fn plan(
         };
         let id = (position, c);
         let policy = rules.policy_of(id).unwrap_or_default();
-        let trial = match purpose {
-            Purpose::Compare => choice::choose_to_compare(&profile.columns[c]),
-            _ => choice::choose_by_rule(&table.name, column, &target.pg_type, &profile.columns[c], policy)?,
-        };
         if purpose != Purpose::Compare {
             check_null(
                 &table.name,
@@ -158,6 +154,15 @@ pub fn plan(
                 policy,
                 rules.with_policy().any(|(at, _)| at == id),
             )?;
+        }
+        let trial = match purpose {
+            Purpose::Compare => choice::choose_to_compare(&profile.columns[c]),
+            _ => {
+                let followed = without_null(policy, target.not_null);
+                choice::choose_by_rule(&table.name, column, &target.pg_type, &profile.columns[c], followed)?
+            }
+        };
+        if purpose != Purpose::Compare {
             let nulls = profile.columns[c].count(Class::Null);
             if target.not_null && nulls > 0 && without_null(policy, true) == Policy::Fail {
                 return Err(choice::null_refused(&table.name, &column.name, nulls, profile.complete));

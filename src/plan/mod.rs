@@ -296,8 +296,12 @@ impl Draft {
         let column = &table.columns[at.1];
         let stated = self.rules.type_of(at, &self.groups);
         let policy = stated.and_then(|_| self.rules.policy_of(at)).unwrap_or_default();
+        let holds_null = null_columns.contains(&at.1);
+        let not_null = !holds_null && (column.not_null || table.primary_key.contains(&at.1));
+        check_null(&table.name, &column.name, not_null, policy, self.rules.with_policy().any(|(c, _)| c == at))?;
+        let followed = without_null(policy, not_null);
         let choice = match stated {
-            Some(pg_type) => choice::choose_stated(&table.name, column, pg_type, &profiles[at.0], at.1, policy)?,
+            Some(pg_type) => choice::choose_stated(&table.name, column, pg_type, &profiles[at.0], at.1, followed)?,
             None => choice::choose(&self.catalog, profiles, &self.groups, at, &self.options.types),
         };
         if choice.breaks_keys {
@@ -311,14 +315,11 @@ impl Draft {
         } else {
             default_of(column, &pg_type, &choice.conversion, &object, remarks)
         };
-        let holds_null = null_columns.contains(&at.1);
         if column.not_null && holds_null {
             remarks.push(Remark::warning(&object, "declared NOT NULL but holds NULL: the column stays nullable"));
         }
         let identity = (is_rowid && matches!(choice.conversion, Conversion::Int { .. }))
             .then(|| Identity { last: table.sequence, sequence: names.sequences[at.0].clone() });
-        let not_null = !holds_null && (column.not_null || table.primary_key.contains(&at.1));
-        check_null(&table.name, &column.name, not_null, policy, self.rules.with_policy().any(|(c, _)| c == at))?;
         Ok(ColumnPlan {
             source: column.name.clone(),
             declared: column.declared.clone(),
@@ -327,7 +328,7 @@ impl Draft {
             conversion: choice.conversion,
             stand_ins: choice.stand_ins,
             is_rule: stated.is_some(),
-            on_error: without_null(policy, not_null),
+            on_error: followed,
             fallback: None,
             not_null,
             default,

@@ -6,7 +6,7 @@ use crate::load::queue::Item;
 use crate::load::{Disproof, Load, Order, interrupted};
 use crate::model::bounds::{RANGE_BYTES_MAX, RANGE_ROWS, RANGES_PER_TABLE_MAX, RELOAD_ROUNDS_MAX};
 use crate::model::event::{CopyTable, Event, Progress};
-use crate::model::name::exclude;
+use crate::model::name::{exclude, reject};
 use crate::model::plan::{Plan, TablePlan};
 use crate::model::profile::{Failure, TableProfile};
 use crate::model::range::Range;
@@ -356,5 +356,9 @@ fn without_way_out(table: &TablePlan, disproof: &Disproof) -> Error {
     Error::new(Kind::Failed, format!("`{}` cannot be loaded", table.target))
         .fact(words(table, disproof))
         .state("finished tables are kept on the target")
-        .hint(format!("leave it out with `{}`", exclude(&table.source)))
+        .hint(format!(
+            "`{}` sets such rows aside; `{}` leaves the table out",
+            reject(&table.source),
+            exclude(&table.source)
+        ))
 }
