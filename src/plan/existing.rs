@@ -155,12 +155,11 @@ pub fn plan(
                 rules.with_policy().any(|(at, _)| at == id),
             )?;
         }
-        let trial = match purpose {
-            Purpose::Compare => choice::choose_to_compare(&profile.columns[c]),
-            _ => {
-                let followed = without_null(policy, target.not_null);
-                choice::choose_by_rule(&table.name, column, &target.pg_type, &profile.columns[c], followed)?
-            }
+        let trial = if purpose == Purpose::Compare {
+            choice::choose_to_compare(&profile.columns[c])
+        } else {
+            let followed = without_null(policy, target.not_null);
+            choice::choose_by_rule(&table.name, column, &target.pg_type, &profile.columns[c], followed)?
         };
         if purpose != Purpose::Compare {
             let nulls = profile.columns[c].count(Class::Null);
