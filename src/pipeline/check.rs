@@ -5,11 +5,12 @@ use super::file::{Column, Constant, Table};
 use super::mistakes::{Mistake, Mistakes, Step, nearest};
 use crate::error::Result;
 use crate::model::pg_type::PgType;
-use crate::model::policy::Rules;
+use crate::model::policy::{Reading, Rules};
 use crate::model::reshape::{ColumnShape, Literal, Origin, Reshape, TableShape, Value};
 use crate::model::source::{Catalog, Table as SourceTable};
 use std::collections::HashSet;
 use toml::de::DeTable;
+use uuid::Uuid;
 
 /// What a pipeline asks of a run, matched with a catalog.
 #[derive(Debug, Clone, Default)]
@@ -24,7 +25,15 @@ pub struct Checked {
 pub fn check(pipeline: &Pipeline, catalog: &Catalog) -> Result<Checked> {
     let root = DeTable::parse(&pipeline.text).map(toml::Spanned::into_inner).unwrap_or_default();
     let mistakes = Mistakes::new(&pipeline.path, &pipeline.text);
-    let mut checker = Checker { root: &root, catalog, mistakes, found: Checked::default(), names: HashSet::new() };
+    let namespace = super::namespace(&pipeline.name());
+    let (found, names) = (Checked::default(), HashSet::new());
+    let mut checker = Checker { root: &root, catalog, mistakes, found, names, namespace };
+    if let Some(stated) = &pipeline.file.namespace {
+        match Uuid::try_parse(stated) {
+            Ok(stated) => checker.namespace = stated,
+            Err(_) => checker.mistake(&[Step::Key("namespace")], "a namespace is a uuid"),
+        }
+    }
     checker.found.rules.policies.extend(pipeline.file.on_error.map(|policy| (None, policy)));
     for (n, table) in pipeline.file.table.iter().enumerate() {
         checker.table(n, table);
@@ -54,6 +63,7 @@ struct Checker<'a> {
     mistakes: Mistakes<'a>,
     found: Checked,
     names: HashSet<String>,
+    namespace: Uuid,
 }
 
 impl Checker<'_> {
@@ -153,6 +163,16 @@ impl Checker<'_> {
                 Some(pg_type) => self.found.rules.types.push((format!("{table}.{named}"), pg_type)),
                 None => self.mistake(&key("type"), format!("`{text}` is no type that lite2pg makes")),
             }
+        }
+        if let Some(map) = &column.v5 {
+            let name = format!("{table}.{named}");
+            match column.pg_type.as_deref().map(PgType::parse) {
+                None => self.found.rules.types.push((name.clone(), PgType::Uuid)),
+                Some(Some(PgType::Uuid)) => {}
+                Some(_) => self.mistake(&key("type"), "an id of a map is a `uuid`"),
+            }
+            let reading = Reading::Id { map: map.clone(), namespace: Uuid::new_v5(&self.namespace, map.as_bytes()) };
+            self.found.rules.readings.push((name, reading));
         }
         if let Some(policy) = column.on_error {
             self.found.rules.policies.push((Some(format!("{table}.{named}")), policy));

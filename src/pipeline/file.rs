@@ -17,6 +17,8 @@ pub struct File {
     pub target: Option<String>,
     /// The schema on the target.
     pub schema: Option<String>,
+    /// The namespace of ids that are made by version 5, a uuid; unless stated, one made of the pipeline's name.
+    pub namespace: Option<String>,
     /// How names change: `preserve`, `lower` or `snake`.
     pub identifiers: Option<Identifiers>,
     /// What times without a zone mean: `UTC`, an IANA zone, or `none`.
@@ -103,6 +105,8 @@ pub struct Column {
     pub pg_type: Option<String>,
     /// What becomes of values that break the rule.
     pub on_error: Option<Policy>,
+    /// Ids: uuids stay, any other id becomes a uuid of version 5, the same in every column that names the same map.
+    pub v5: Option<String>,
     /// An expression in SQLite's own SQL over the source's columns.
     pub sql: Option<String>,
     /// The same value in every row.
