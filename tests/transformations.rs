@@ -183,3 +183,102 @@ fn a_run_that_was_killed_before_its_maps_were_whole_writes_them_when_it_goes_on(
     stage.migrate(text).exits(0);
     assert_eq!(stage.there(both), "30000 30000 30000");
 }
+
+const ORDERS: &str = "
+    CREATE TABLE people (id INTEGER PRIMARY KEY, name TEXT, gone INTEGER DEFAULT 0);
+    INSERT INTO people VALUES (1, 'Ann', 0), (2, 'Bob', 1);
+    CREATE TABLE orders (id INTEGER PRIMARY KEY, person INTEGER NOT NULL REFERENCES people, boss INTEGER REFERENCES orders, seller INTEGER);
+    INSERT INTO orders VALUES (1, 1, NULL, 1), (2, 2, 1, 2), (3, 99, 3, NULL), (4, 1, 77, 55);";
+
+#[test]
+fn orphans_become_null_are_set_aside_or_stay_and_are_counted() {
+    let of = |policy: &str| {
+        format!(
+            "
+        [[table]]
+        from = \"people\"
+        where = \"gone = 0\"
+        [[table]]
+        from = \"orders\"
+        [table.columns]
+        person = {{ orphans = \"{policy}\" }}
+        boss = {{ orphans = \"null\" }}
+        seller = {{ orphans = \"keep\", references = \"people.id\" }}"
+        )
+    };
+    // The parent's own filter counts: Bob is gone, so that he is nobody's person.
+    let stage = Stage::new(ORDERS);
+    stage.migrate(&of("null")).exits(0);
+    stage.run(&["verify"], &of("null"), &["--quiet"]).exits(0);
+    let rows = "SELECT string_agg(o::text, ' ' ORDER BY id) FROM orders o";
+    assert_eq!(stage.there(rows), "(1,1,,1) (2,,1,2) (3,,3,) (4,1,,55)");
+    let keys = "SELECT string_agg((l->>'column') || ' ' || (l->>'cells') || ' ' || (l->>'keys'), ', ' ORDER BY 1) \
+                FROM lite2pg.range, jsonb_array_elements(ledger) l WHERE l->>'rule' LIKE 'an orphan%'";
+    let counted = "SELECT string_agg((l->>'column') || ' ' || (l->>'rule') || ' ' || (l->>'keys'), ', ' ORDER BY l->>'column') \
+                   FROM lite2pg.range, jsonb_array_elements(ledger) l";
+    assert_eq!(
+        stage.there(counted),
+        "boss an orphan: no such row of `orders`: NULL [4], person an orphan: no such row of `people`: NULL [2, 3], \
+         seller an orphan: no such row of `people`, kept [2, 4]",
+        "{keys}"
+    );
+    assert!(stage.seen.batch("INSERT INTO orders VALUES (9, 99)").is_err(), "the foreign keys are in force");
+    let other = Stage::new(ORDERS);
+    let ran = other.migrate(&of("reject")).exits(4);
+    assert!(ran.stderr.contains("2 rows were set aside"), "{}", ran.stderr);
+    assert_eq!(other.there(rows), "(1,1,,1) (4,1,,55)");
+    let list = std::fs::read_to_string(other.dir.path().join("rejects/orders.csv")).unwrap();
+    assert!(list.contains("2,person,an orphan: no such row of `people`,,2,2,2,1,2"), "{list}");
+    // What was set aside for what it says stays set aside, and what is compared is what arrived.
+    other.run(&["verify"], &of("reject"), &["--quiet"]).exits(0);
+    other.run(&["rejects", "retry"], &of("reject"), &["--quiet"]).exits(4);
+    assert_eq!(other.there("SELECT count(*) FROM orders"), "2");
+    let told = other.migrate("[[table]]\nfrom = \"orders\"\n[table.columns]\nseller = { orphans = \"null\" }\nboss = { references = \"peple.id\" }\n");
+    let told = told.exits(2).stderr;
+    for words in ["no foreign key says what `seller` refers to", "did you mean `people.id`?", "2 mistakes"] {
+        assert!(told.contains(words), "`{words}` is not in\n{told}");
+    }
+}
+
+#[test]
+fn rows_are_set_aside_for_what_they_say_and_for_values_that_a_map_does_not_name() {
+    let stage = Stage::new(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, status TEXT, doc TEXT);
+         INSERT INTO t VALUES (1, 'A', '{\"a\": 1}'), (2, 'idle', '{\"a\" 1}'), (3, 'weird', '[]'), (4, NULL, NULL), (5, 'I', '');",
+    );
+    let text = r#"
+        [[table]]
+        from = "t"
+        reject = [{ when = "json_error_position(doc)", reason = "no JSON: character {}" }]
+        [table.columns]
+        status = { map = { A = "active", I = "idle" }, others = "reject" }
+        doc = { type = "jsonb" }"#;
+    let plan = stage.run(&["plan"], text, &["--quiet"]).exits(0).stdout;
+    assert!(plan.contains("no JSON: character {}") && plan.contains("a value that the map does not name"), "{plan}");
+    let ran = stage.migrate(text).exits(4);
+    assert!(ran.stderr.contains("3 rows were set aside"), "{}", ran.stderr);
+    assert_eq!(
+        stage.there("SELECT string_agg(t::text, ' ' ORDER BY id) FROM t"),
+        "(1,active,\"{\"\"a\"\": 1}\") (4,,)"
+    );
+    let why = "SELECT string_agg(concat_ws(' ', key, column_name, reason), ', ' ORDER BY key) FROM lite2pg.reject";
+    assert_eq!(
+        stage.there(why),
+        "2 no JSON: character 6, 3 status a value that the map does not name, 5 no JSON: character 1"
+    );
+    stage.run(&["verify"], text, &["--quiet"]).exits(0);
+    let other =
+        Stage::new("CREATE TABLE t (id INTEGER PRIMARY KEY, status TEXT); INSERT INTO t VALUES (1, 'A'), (2, 'x');");
+    let text = "[[table]]\nfrom = \"t\"\n[table.columns]\nstatus = { map = { A = \"a\" }, others = \"null\", default = \"d\" }\n";
+    other.migrate(text).exits(0);
+    assert_eq!(other.there("SELECT string_agg(t::text, ' ' ORDER BY id) FROM t"), "(1,a) (2,)");
+    assert_eq!(other.ledger("a value that the map%"), "1");
+    other
+        .migrate("[[table]]\nfrom = \"t\"\n[table.columns]\nstatus = { others = \"null\" }\n")
+        .exits(2)
+        .says(&["of a `map`"]);
+    other
+        .migrate("[[table]]\nfrom = \"t\"\nreject = [{ when = \"nonsense(1)\", reason = \"x\" }]\n")
+        .exits(2)
+        .says(&["no such function"]);
+}

@@ -194,6 +194,7 @@ pub fn plan(
         row_key: table.row_key.clone(),
         existing: true,
         on_refusal: rules.policy_of_rows(position).unwrap_or_default(),
+        marks: table.marks.clone(),
         columns,
         primary_key: (!key.is_empty()).then(|| KeyPlan { name: String::new(), columns: key.clone() }),
         indexes: Vec::new(),

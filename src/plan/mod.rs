@@ -273,6 +273,7 @@ impl Draft {
             row_key: table.row_key.clone(),
             existing: false,
             on_refusal: self.rules.policy_of_rows(position).unwrap_or_default(),
+            marks: table.marks.clone(),
             columns,
             primary_key,
             indexes,
