@@ -38,7 +38,7 @@ impl Stage {
     fn options(&self, policies: &[(Option<&str>, Policy)]) -> Options {
         let policies = policies.iter().map(|(name, policy)| (name.map(str::to_owned), *policy)).collect();
         let rejects = RejectLimits { folder: self.folder.path().to_path_buf(), ..RejectLimits::default() };
-        let rules = Rules { types: Vec::new(), policies };
+        let rules = Rules { policies, ..Rules::default() };
         Options { rules, rejects, scope: Scope::DataOnly, ..Options::new(&self.path) }
     }
 

@@ -14,6 +14,7 @@ mod copy;
 pub mod derive;
 mod fingerprint;
 mod hold;
+mod ids;
 mod kept;
 mod open;
 pub mod restore;
