@@ -6,3 +6,6 @@ mod support;
 
 #[path = "inspect/source.rs"]
 mod source;
+
+#[path = "inspect/report.rs"]
+mod report;

@@ -11,6 +11,7 @@ mod plan;
 mod proving;
 mod reading;
 mod rejects;
+mod reporting;
 mod rollback;
 mod ruling;
 mod server;

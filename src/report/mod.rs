@@ -9,6 +9,7 @@ pub mod figures;
 pub mod inspection;
 pub mod layout;
 pub mod message;
+pub mod page;
 pub mod plan;
 pub mod plot;
 pub mod progress;
