@@ -172,6 +172,7 @@ pub fn plan(
             declared: column.declared.clone(),
             target: target.name.clone(),
             pg_type: target.pg_type.clone(),
+            evidence: format!("the type that is there{}", rules::words(&trial.conversion)),
             conversion: trial.conversion,
             stand_ins: trial.stand_ins,
             is_rule: true,
@@ -181,7 +182,6 @@ pub fn plan(
             default: None,
             generated: None,
             identity: None,
-            evidence: "the type that is there".to_owned(),
         });
     }
     for column in &matched.unfilled {
@@ -194,6 +194,7 @@ pub fn plan(
         row_key: table.row_key.clone(),
         existing: true,
         on_refusal: rules.policy_of_rows(position).unwrap_or_default(),
+        marks: table.marks.clone(),
         columns,
         primary_key: (!key.is_empty()).then(|| KeyPlan { name: String::new(), columns: key.clone() }),
         indexes: Vec::new(),

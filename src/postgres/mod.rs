@@ -20,6 +20,7 @@ mod environment;
 pub mod fallback;
 pub mod fence;
 pub mod hash;
+pub mod ids;
 pub mod lookup;
 mod passfile;
 mod programs;

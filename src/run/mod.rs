@@ -11,6 +11,7 @@ mod evidence;
 mod existing;
 mod finish;
 mod hashed;
+mod ids;
 mod inspect;
 mod memory;
 mod options;
@@ -177,6 +178,8 @@ pub fn migrate(options: &Options, target: &Target, observer: &dyn Observer, stop
             rejects::list(&options.rejects, &planned.plan, &opened.catalog, &opened.readers[0], &found)
         });
         copied.map_err(|e| e.or_state("finished ranges are on the target; half-done ones were rolled back"))?;
+        ids::write_down(&context, &opened, &planned)
+            .map_err(|e| e.or_state("the rows are on the target; the same command goes on with their ids"))?;
         listed
             .map_err(|e| e.or_state("the rows are on the target; those that were set aside are in `lite2pg.reject`"))?;
     }
