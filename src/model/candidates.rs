@@ -93,6 +93,18 @@ impl Hint {
         }
     }
 
+    /// Whether the type is called one of times.
+    #[must_use]
+    pub fn says_time(self) -> bool {
+        matches!(self.word, Word::Moment | Word::Date | Word::Time)
+    }
+
+    /// Whether the type is called one of texts, or not at all, whatever its affinity.
+    #[must_use]
+    pub fn says_text(self) -> bool {
+        matches!(self.word, Word::Text | Word::Uuid | Word::Json)
+    }
+
     /// Whether 32 hex digits may be taken as a uuid without looking at their version bits.
     #[must_use]
     pub fn says_uuid(self) -> bool {

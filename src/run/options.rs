@@ -5,6 +5,7 @@ use crate::load::Conflict;
 use crate::model::bounds::REJECTS_MAX;
 use crate::model::candidates::TypeOptions;
 use crate::model::check::Question;
+use crate::model::conversion::Naive;
 use crate::model::name::Spelling;
 use crate::model::policy::Rules;
 use crate::model::reshape::Reshape;
@@ -138,6 +139,43 @@ impl Options {
         }
     }
 
+    /// What was asked for, by name: without SQL that a person wrote, so that a report may show it.
+    pub(super) fn told(&self) -> Vec<(&'static str, String)> {
+        let yes = |flag: bool| if flag { "yes" } else { "no" }.to_owned();
+        let all = |list: &[String], none: &str| if list.is_empty() { none.to_owned() } else { list.join(", ") };
+        let zone = match &self.types.assume_tz {
+            Some(Naive::Utc) => "UTC".to_owned(),
+            Some(Naive::Zone(zone)) => zone.clone(),
+            Some(Naive::Refuse) | None => "none".to_owned(),
+        };
+        let types = self.rules.types.iter().map(|(name, pg_type)| format!("{name}={pg_type}")).collect::<Vec<_>>();
+        let policies = self.rules.policies.iter().map(|(name, policy)| match name {
+            Some(name) => format!("{name}={policy}"),
+            None => policy.to_string(),
+        });
+        let policies: Vec<String> = policies.collect();
+        vec![
+            ("schema", self.schema.clone()),
+            ("identifiers", word(&self.spelling)),
+            ("include", all(&self.include, "all")),
+            ("exclude", all(&self.exclude, "none")),
+            ("scope", word(&self.scope)),
+            ("jobs", self.jobs.to_string()),
+            ("snapshot", word(&self.snapshot)),
+            ("assume_tz", zone),
+            ("integers", if self.types.narrow_integers { "fit" } else { "bigint" }.to_owned()),
+            ("types", all(&types, "by the rows")),
+            ("on_error", all(&policies, "fail")),
+            ("reshaped_tables", self.reshape.tables.len().to_string()),
+            ("scripts", (self.scripts.before.len() + self.scripts.after.len()).to_string()),
+            ("truncate", yes(self.truncate)),
+            ("on_conflict", self.conflict.as_ref().map_or_else(|| "refuse".to_owned(), word)),
+            ("restart", yes(self.restart)),
+            ("strict", yes(self.strict)),
+            ("verify", if self.verify { word(&self.wish.level) } else { "no".to_owned() }),
+        ]
+    }
+
     pub(super) fn plan_options(&self) -> PlanOptions {
         PlanOptions {
             schema: self.schema.clone(),
@@ -207,6 +245,11 @@ impl Options {
             .map(|name| (format!("`{name}`"), was[name.as_str()].to_string(), is[name.as_str()].to_string()))
             .collect()
     }
+}
+
+// The word that a plain enum is written as.
+fn word(value: &impl serde::Serialize) -> String {
+    serde_json::to_value(value).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
 /// Two lanes keep a local server busy, four a remote one; more only wait for it.
