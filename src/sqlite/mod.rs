@@ -13,6 +13,7 @@ mod connection;
 mod copy;
 pub mod derive;
 mod fingerprint;
+mod heads;
 mod hold;
 mod kept;
 mod open;
