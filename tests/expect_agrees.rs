@@ -79,6 +79,7 @@ fn rules() -> Vec<Conversion> {
         rules.push(Conversion::Uuid(spelling));
     }
     rules.push(Conversion::Uuid(UuidSpelling::Any));
+    rules.push(Conversion::Id { map: "m".to_owned(), namespace: uuid::Uuid::NAMESPACE_OID });
     rules.push(Conversion::Label { labels: ["", "a", "t", "true", "12", "é"].map(str::to_owned).into() });
     for target_has_zone in [true, false] {
         let epochs = [EpochUnit::Seconds, EpochUnit::Millis, EpochUnit::Micros, EpochUnit::Nanos];
@@ -125,7 +126,7 @@ fn decode(field: &[u8], rule: &Conversion, form: &mut Form) -> bool {
         Conversion::Numeric { .. } => numeric(bytes, form),
         Conversion::Text { .. } | Conversion::Label { .. } => form.text(bytes),
         Conversion::Bytea { .. } => form.blob(bytes),
-        Conversion::Uuid(_) => form.uuid(bytes.try_into().expect("sixteen bytes")),
+        Conversion::Uuid(_) | Conversion::Id { .. } => form.uuid(bytes.try_into().expect("sixteen bytes")),
         Conversion::Json => form.json(bytes),
         Conversion::Jsonb { .. } => return false,
         _ => {

@@ -90,7 +90,7 @@ fn source() -> Source {
 
 fn rules(policy: Policy) -> Rules {
     let types = cases().iter().enumerate().map(|(n, case)| (format!("c{n}.v"), case.stated.clone())).collect();
-    Rules { types, policies: vec![(None, policy)] }
+    Rules { types, policies: vec![(None, policy)], ..Rules::default() }
 }
 
 struct Ran {
@@ -140,7 +140,7 @@ fn under_fail_each_ends_the_run_before_anything_is_written() {
     for (n, case) in cases().iter().enumerate() {
         let include = vec![format!("c{n}")];
         let types = vec![(format!("c{n}.v"), case.stated.clone())];
-        let rules = Rules { types, policies: Vec::new() };
+        let rules = Rules { types, ..Rules::default() };
         let tried = attempt(&Options { rules, include, ..Options::new(&source.path) });
         let error = tried.result.map(|_| ()).expect_err(&case.value);
         assert_eq!(error.kind(), Kind::Blocked, "{}: {}", case.value, told(&error));
@@ -249,6 +249,7 @@ fn the_closest_policy_counts() {
     let rules = Rules {
         types: ["t.a", "T.B", "t.c", "u.a"].map(numeric).into(),
         policies: vec![on("t.a", Policy::Null), (None, Policy::Default), on("t", Policy::Reject)],
+        ..Rules::default()
     };
     let folder = TempDir::new().unwrap();
     let rejects = RejectLimits { folder: folder.path().to_path_buf(), ..RejectLimits::default() };
@@ -266,6 +267,7 @@ fn null_for_a_whole_run_means_fail_where_a_column_takes_none_and_says_so_beforeh
     let of = |column: &str| Rules {
         types: vec![(format!("t.{column}"), PgType::Int8)],
         policies: vec![(None, Policy::Null)],
+        ..Rules::default()
     };
     let tried = attempt(&Options { rules: of("v"), ..Options::new(&source.path) });
     let error = tried.result.map(|_| ()).expect_err("v takes no NULL");
@@ -282,7 +284,7 @@ fn a_stated_type_holds_for_the_columns_that_foreign_keys_compare_it_with() {
          CREATE TABLE c (id INTEGER PRIMARY KEY, p TEXT REFERENCES p);
          INSERT INTO p VALUES ('10'), ('11'); INSERT INTO c VALUES (1, '10'), (2, NULL);",
     );
-    let rules = Rules { types: vec![("p.id".to_owned(), PgType::Numeric(None))], policies: Vec::new() };
+    let rules = Rules { types: vec![("p.id".to_owned(), PgType::Numeric(None))], ..Rules::default() };
     let moved = migrate_with(&Options { rules, ..Options::new(&source.path) });
     assert_eq!((moved.type_of("p", "id"), moved.type_of("c", "p")), ("numeric".to_owned(), "numeric".to_owned()));
     assert_eq!(moved.refusal("INSERT INTO c VALUES (3, 99)").as_deref(), Some("23503"), "the key is in force");
@@ -295,7 +297,11 @@ fn a_mixture_of_uuid_spellings_fits_a_stated_uuid() {
         "CREATE TABLE t (id INTEGER PRIMARY KEY, u TEXT);
          INSERT INTO t VALUES (1, '018f4e2a-9b7c-7def-8123-456789abcde0'), (2, '{upper}'), (3, '{{{upper}}}'), (4, 'no');"
     ));
-    let rules = Rules { types: vec![("t.u".to_owned(), PgType::Uuid)], policies: vec![(None, Policy::Null)] };
+    let rules = Rules {
+        types: vec![("t.u".to_owned(), PgType::Uuid)],
+        policies: vec![(None, Policy::Null)],
+        ..Rules::default()
+    };
     let moved = migrate_with(&Options { rules, ..Options::new(&source.path) });
     assert_eq!(moved.one("SELECT count(u) FROM t").as_deref(), Some("3"));
     assert_eq!(moved.one("SELECT count(DISTINCT u) FROM t").as_deref(), Some("2"));
@@ -311,8 +317,11 @@ fn more_rejects_than_allowed_end_the_run_and_the_same_command_goes_on_under_anot
     );
     let folder = TempDir::new().unwrap();
     let limits = |most| RejectLimits { folder: folder.path().to_path_buf(), most, ..RejectLimits::default() };
-    let rules =
-        Rules { types: vec![("t.v".to_owned(), PgType::Numeric(None))], policies: vec![(None, Policy::Reject)] };
+    let rules = Rules {
+        types: vec![("t.v".to_owned(), PgType::Numeric(None))],
+        policies: vec![(None, Policy::Reject)],
+        ..Rules::default()
+    };
     let options = |most| Options { rules: rules.clone(), rejects: limits(most), ..Options::new(&source.path) };
     let tried = attempt(&options(9));
     let error = tried.result.map(|_| ()).expect_err("ten rows are more than nine");
@@ -343,7 +352,7 @@ fn a_value_that_the_profile_missed_ends_the_run_and_a_policy_stated_then_goes_on
     );
     let types = vec![("t.v".to_owned(), PgType::Numeric(None))];
     let strict =
-        Options { rules: Rules { types: types.clone(), policies: Vec::new() }, jobs: 1, ..Options::new(&source.path) };
+        Options { rules: Rules { types: types.clone(), ..Rules::default() }, jobs: 1, ..Options::new(&source.path) };
     let tried = attempt(&strict);
     let error = tried.result.map(|_| ()).expect_err("a text is no number");
     let words = told(&error);
@@ -353,7 +362,7 @@ fn a_value_that_the_profile_missed_ends_the_run_and_a_policy_stated_then_goes_on
     }
     let folder = TempDir::new().unwrap();
     let rejects = RejectLimits { folder: folder.path().to_path_buf(), ..RejectLimits::default() };
-    let rules = Rules { types, policies: vec![(Some("t.v".to_owned()), Policy::Reject)] };
+    let rules = Rules { types, policies: vec![(Some("t.v".to_owned()), Policy::Reject)], ..Rules::default() };
     let summary = again(&Options { rules, rejects, ..strict }, &tried.target).unwrap();
     assert!(summary.resumed, "finished ranges are not copied again");
     assert_eq!((summary.tables[0].rows, summary.rejects[0].rows), (449_999, 1));
@@ -370,6 +379,7 @@ fn a_replacing_policy_stays_for_the_rows_that_are_there() {
     let of = |policy| Rules {
         types: vec![numeric("t.v"), numeric("u.v")],
         policies: vec![(Some("t".to_owned()), policy), (Some("u".to_owned()), Policy::Reject)],
+        ..Rules::default()
     };
     let folder = TempDir::new().unwrap();
     let limits = |most| RejectLimits { folder: folder.path().to_path_buf(), most, ..RejectLimits::default() };
@@ -426,6 +436,7 @@ fn rules_that_cannot_be_kept_are_refused_by_name() {
         let rules = Rules {
             types: types.into_iter().map(|(n, t)| (n.to_owned(), t)).collect(),
             policies: policies.into_iter().map(|(n, p)| (Some(n.to_owned()), p)).collect(),
+            ..Rules::default()
         };
         let result = attempt(&Options { rules, ..Options::new(&source.path) }).result;
         let told = told(&result.map(|_| ()).expect_err("refused"));

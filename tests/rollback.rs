@@ -947,8 +947,15 @@ fn a_run_through_a_pipeline_that_shapes_tables_is_refused() {
     let stage = Stage::with(source, |o| {
         let name = "t".to_owned();
         let origin = Origin::Table(name.clone());
-        let shape =
-            TableShape { name, origin, to: None, skip: false, only: Some("id = 1".to_owned()), columns: Vec::new() };
+        let shape = TableShape {
+            name,
+            origin,
+            to: None,
+            skip: false,
+            only: Some("id = 1".to_owned()),
+            columns: Vec::new(),
+            rejects: Vec::new(),
+        };
         o.reshape = Reshape { tables: vec![shape] };
     });
     let error = stage.try_with(&stage.options()).expect_err("no way back");

@@ -39,6 +39,7 @@ impl Ruling {
             rules: Rules {
                 types: self.types.iter().map(|text| stated_type(text)).collect::<Result<_>>()?,
                 policies: self.on_error.iter().map(|text| policy(text)).collect::<Result<_>>()?,
+                ..Rules::default()
             },
             rejects: RejectLimits {
                 folder: self.rejects_dir.clone(),

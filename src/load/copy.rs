@@ -129,7 +129,7 @@ impl Attempt<'_> {
         let relation = if staged { ddl::STAGE.to_owned() } else { qualified(schema, &table.target) };
         let sql = ddl::copy_in(&relation, table, item.creates);
         let digest = load.order.digests.then(|| SourceDigest::new(table)).transpose()?;
-        let writer = RowWriter::new(table)?;
+        let writer = RowWriter::new(table)?.with_marks(table);
         let tracks = table.may_reject() || table.columns.iter().any(|c| c.on_error.replaces());
         let mut stream = Stream {
             load,
@@ -295,12 +295,15 @@ impl Stream<'_, '_> {
                 Ok(None)
             }
             Written::Misfit(misfit) => Ok(Some(misfit)),
-            Written::Rejected(misfit) => {
-                self.rejects.push(rejected(self.table, self.place, misfit));
-                self.load.check_rejects(self.table, &self.rejects)?;
-                Ok(None)
-            }
+            Written::Rejected(misfit) => self.set_aside(rejected(self.table, self.place, misfit)),
+            Written::Marked(mark, number) => self.set_aside(marked(self.table, self.place, mark, number)),
         }
+    }
+
+    fn set_aside(&mut self, reject: Reject) -> Result<Option<Misfitting>> {
+        self.rejects.push(reject);
+        self.load.check_rejects(self.table, &self.rejects)?;
+        Ok(None)
     }
 
     fn send(&mut self) -> Result<()> {
@@ -340,6 +343,13 @@ pub fn rejected(table: &TablePlan, place: Place, found: Misfitting) -> Reject {
     let reason = found.misfit.map_or("text that holds NUL or is no UTF-8", |misfit| misfit.phrase());
     let column = table.columns[position(table, found.column)].source.clone();
     Reject { place, column: Some(column), reason: reason.to_owned(), sqlstate: None }
+}
+
+/// A row that a mark sets aside.
+#[must_use]
+pub fn marked(table: &TablePlan, place: Place, mark: usize, number: i64) -> Reject {
+    let mark = &table.marks[mark];
+    Reject { place, column: mark.column.clone(), reason: mark.told(number), sqlstate: None }
 }
 
 fn disproof(table: &TablePlan, item: Item, found: Misfitting) -> Disproof {

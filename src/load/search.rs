@@ -37,7 +37,7 @@ pub fn refused_rows(load: &Load<'_>, reader: &Reader, session: &mut Session, ite
     }
     let staged = (conflict != Conflict::Fail && table.existing).then_some(conflict);
     let mut search = Search::new(&tx, &plan.schema, table, staged)?;
-    let mut writer = RowWriter::new(table)?;
+    let mut writer = RowWriter::new(table)?.with_marks(table);
     let mut place = Place::BEFORE;
     let mut stopped = false;
     reader.scan(&load.order.scans[item.table], item.range, None, |key, row| {

@@ -9,6 +9,7 @@ use crate::model::conversion::{Fit, Misfit, REWRITES, Rewrite};
 use crate::model::event::LedgerLine;
 use crate::model::plan::{ColumnPlan, TablePlan};
 use crate::model::policy::Policy;
+use crate::model::reshape::Mark;
 use crate::postgres::control::Original;
 use crate::postgres::encode;
 use crate::sqlite::RowRef;
@@ -41,6 +42,8 @@ pub enum Written {
     Misfit(Misfitting),
     /// A cell misfits, and its policy sets the row aside: nothing of it is in the batch.
     Rejected(Misfitting),
+    /// The mark of this number sets the row aside, and says why with another one: nothing of it is in the batch.
+    Marked(usize, i64),
 }
 
 /// Writes rows of one table.
@@ -59,6 +62,16 @@ pub struct RowWriter {
     pub met_large_cell: bool,
     /// Some column's policy sets rows aside, so that no part of a row may be sent before all of it was looked at.
     rejects: bool,
+    marks: Vec<MarkWriter>,
+}
+
+// A mark, and the rows that it was met in, where it does not set them aside.
+struct MarkWriter {
+    mark: Mark,
+    // The column that it is about, on the target.
+    column: String,
+    rows: u64,
+    keys: Vec<i64>,
 }
 
 struct ColumnWriter {
@@ -127,7 +140,20 @@ impl RowWriter {
             bytes: 0,
             met_large_cell: false,
             rejects: table.columns.iter().any(|c| c.on_error == Policy::Reject),
+            marks: Vec::new(),
         })
+    }
+
+    /// The same for rows that have the table's marks behind their columns.
+    #[must_use]
+    pub fn with_marks(mut self, table: &TablePlan) -> Self {
+        let of = |mark: &Mark| {
+            let planned = table.columns.iter().find(|c| mark.column.as_ref() == Some(&c.source));
+            let column = planned.map_or_else(String::new, |c| c.target.clone());
+            MarkWriter { mark: mark.clone(), column, rows: 0, keys: Vec::new() }
+        };
+        self.marks = table.marks.iter().map(of).collect();
+        self
     }
 
     /// The same with room for batches of another size than [`BATCH_BYTES`].
@@ -153,6 +179,9 @@ impl RowWriter {
     #[inline]
     pub fn row(&mut self, key: i64, row: &RowRef<'_>, mut send: impl FnMut(Vec<u8>) -> Result<()>) -> Result<Written> {
         let start = (self.buffer.len(), self.originals.len());
+        if let Some((mark, number)) = self.set_aside(row) {
+            return Ok(Written::Marked(mark, number));
+        }
         encode::row(self.columns.len() as u16, &mut self.buffer);
         for i in 0..self.columns.len() {
             let cell = row.cell(i);
@@ -190,7 +219,31 @@ impl RowWriter {
             }
         }
         self.rows += 1;
+        self.count_marks(key, row);
         Ok(Written::Whole)
+    }
+
+    // The mark that sets the row aside, and its number.
+    #[inline]
+    fn set_aside(&self, row: &RowRef<'_>) -> Option<(usize, i64)> {
+        let first = row.len() - self.marks.len();
+        self.marks.iter().enumerate().filter(|(_, of)| of.mark.rejects).find_map(|(n, _)| match row.cell(first + n) {
+            Cell::Integer(number) if number != 0 => Some((n, number)),
+            _ => None,
+        })
+    }
+
+    #[inline]
+    fn count_marks(&mut self, key: i64, row: &RowRef<'_>) {
+        let first = row.len() - self.marks.len();
+        for (n, of) in self.marks.iter_mut().enumerate() {
+            if matches!(row.cell(first + n), Cell::Integer(number) if number != 0) {
+                of.rows += 1;
+                if of.keys.len() < SAMPLE_KEYS {
+                    of.keys.push(key);
+                }
+            }
+        }
     }
 
     // What the column's policy makes of a cell that misfits; None where the row goes on.
@@ -368,6 +421,15 @@ impl RowWriter {
     #[must_use]
     pub fn ledger(&self, table: &str) -> Vec<LedgerLine> {
         let mut lines = Vec::new();
+        for of in self.marks.iter().filter(|of| of.rows > 0) {
+            lines.push(LedgerLine {
+                table: table.to_owned(),
+                column: of.column.clone(),
+                rule: of.mark.words.clone(),
+                cells: of.rows,
+                keys: of.keys.clone(),
+            });
+        }
         for column in &self.columns {
             let mut line = |rule: &str, cells: u64, keys: &[i64]| {
                 if cells > 0 {

@@ -3,6 +3,7 @@
 use super::pg_type::PgType;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use uuid::Uuid;
 
 /// The rule by which a column's cells become fields of a binary COPY. Chosen once per column.
 ///
@@ -45,6 +46,14 @@ pub enum Conversion {
     },
     /// TEXT in exactly this spelling.
     Uuid(UuidSpelling),
+    /// TEXT that is a uuid as PostgreSQL prints it; any other clean TEXT, and INTEGER as its decimal, as the uuid of version 5
+    /// that RFC 9562 makes of it within a namespace. So two texts are never one id, and one text is the same id everywhere.
+    Id {
+        /// The map that keeps which text became which uuid.
+        map: String,
+        /// The map's namespace.
+        namespace: Uuid,
+    },
     /// TEXT that is one of an enum's labels, letter for letter.
     Label {
         /// The labels.
@@ -192,10 +201,12 @@ pub enum Rewrite {
     TextAsBytes,
     /// −0.0 where the target knows no negative zero.
     NegativeZero,
+    /// An id that was no uuid.
+    IdMapped,
 }
 
 /// Every rule, in the order of [`Rewrite`]'s declaration.
-pub const REWRITES: [Rewrite; 13] = [
+pub const REWRITES: [Rewrite; 14] = [
     Rewrite::JsonNormalised,
     Rewrite::JsonDuplicateKeys,
     Rewrite::UuidSpelling,
@@ -209,6 +220,7 @@ pub const REWRITES: [Rewrite; 13] = [
     Rewrite::NumberAsText,
     Rewrite::TextAsBytes,
     Rewrite::NegativeZero,
+    Rewrite::IdMapped,
 ];
 
 /// Why a cell does not fit its column's rule.
@@ -249,6 +261,8 @@ pub enum Misfit {
     TooLong,
     /// Not one of the enum's labels.
     NotLabel,
+    /// An id that is text with NUL or invalid UTF-8.
+    NotId,
     /// NULL in a column that the target declares NOT NULL.
     NullInNotNull,
 }
@@ -275,6 +289,7 @@ impl Misfit {
             Self::NoZone => "a time without a zone, or one that its zone skips or repeats",
             Self::TooLong => "text that is too long",
             Self::NotLabel => "text that is no label of the enum",
+            Self::NotId => "an id that holds NUL or is no UTF-8",
             Self::NullInNotNull => "NULL in a NOT NULL column",
         }
     }
@@ -304,6 +319,7 @@ impl Rewrite {
             Self::NumberAsText => "number kept as text",
             Self::TextAsBytes => "text or number kept as bytes",
             Self::NegativeZero => "lost: the sign of a negative zero",
+            Self::IdMapped => "id that is no uuid: version 5 of it, kept in lite2pg.id_map",
         }
     }
 }
@@ -322,7 +338,7 @@ impl Conversion {
             Self::Numeric { limit, .. } => PgType::Numeric(*limit),
             Self::Text { .. } | Self::Label { .. } => PgType::Text,
             Self::Bytea { .. } => PgType::Bytea,
-            Self::Uuid(_) => PgType::Uuid,
+            Self::Uuid(_) | Self::Id { .. } => PgType::Uuid,
             Self::Jsonb { .. } => PgType::Jsonb,
             Self::Json => PgType::Json,
             Self::Date => PgType::Date,

@@ -3,6 +3,7 @@
 use super::conversion::Conversion;
 use super::pg_type::PgType;
 use super::policy::Policy;
+use super::reshape::Mark;
 use super::source::RowKey;
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +37,9 @@ pub struct TablePlan {
     /// What becomes of a row that the server refuses: it is set aside, or the run ends.
     #[serde(default)]
     pub on_refusal: Policy,
+    /// What the SELECT that shapes its rows says of some of them.
+    #[serde(default)]
+    pub marks: Vec<Mark>,
     /// All columns, generated ones included.
     pub columns: Vec<ColumnPlan>,
     /// The primary key.
@@ -228,7 +232,9 @@ impl TablePlan {
     /// Whether rows of this table may be set aside.
     #[must_use]
     pub fn may_reject(&self) -> bool {
-        self.on_refusal == Policy::Reject || self.columns.iter().any(|c| c.on_error == Policy::Reject)
+        self.on_refusal == Policy::Reject
+            || self.marks.iter().any(|mark| mark.rejects)
+            || self.columns.iter().any(|c| c.on_error == Policy::Reject)
     }
 
     /// Whether the same rows would land in the same columns: what decides about a reload.

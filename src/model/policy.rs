@@ -5,6 +5,7 @@
 use super::pg_type::PgType;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use uuid::Uuid;
 
 /// What to do about a value that its column's rule does not take, and about a row that the server refuses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, schemars::JsonSchema)]
@@ -56,6 +57,21 @@ pub struct Rules {
     pub types: Vec<(String, PgType)>,
     /// Policies: of a `table.column`, of a `table`, or of the run where there is no name.
     pub policies: Vec<(Option<String>, Policy)>,
+    /// Readings of cells beyond what a column's type says, each by `table.column`.
+    pub readings: Vec<(String, Reading)>,
+}
+
+/// How cells of a column are read, where its type alone does not say it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reading {
+    /// Ids of a map: uuids stay, others become the uuid of version 5 within the map's namespace.
+    Id {
+        /// The map's name.
+        map: String,
+        /// Its namespace.
+        namespace: Uuid,
+    },
 }
 
 /// Where a row stands in its table, for rows that are set aside.

@@ -24,6 +24,18 @@ pub struct TableShape {
     pub only: Option<String>,
     /// Its columns that are not as they were.
     pub columns: Vec<ColumnShape>,
+    /// Rows that are set aside for what they say, whatever their types.
+    #[serde(default)]
+    pub rejects: Vec<Refusal>,
+}
+
+/// Rows that a person does not want.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// SQLite's SQL: a number other than 0 sets the row aside.
+    pub when: String,
+    /// Why, in words; `{}` stands for the number.
+    pub reason: String,
 }
 
 /// Where rows come from.
@@ -53,6 +65,55 @@ pub struct ColumnShape {
     pub value: Value,
     /// What takes the place of NULL.
     pub default: Option<Literal>,
+    /// What becomes of values that a map does not name.
+    #[serde(default)]
+    pub others: Stray,
+    /// What becomes of values that refer to no row.
+    #[serde(default)]
+    pub orphans: Option<Orphans>,
+}
+
+/// What becomes of a value that should not be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Stray {
+    /// It stays.
+    #[default]
+    Keep,
+    /// NULL takes its place.
+    Null,
+    /// Its row is set aside.
+    Reject,
+}
+
+/// A column whose values refer to rows of a table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Orphans {
+    /// What becomes of one that refers to none.
+    pub policy: Stray,
+    /// The table referred to.
+    pub parent: String,
+    /// Its column.
+    pub column: String,
+}
+
+/// A column that a SELECT has beside those of its table: a number other than 0 says something of the row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// The column that it is about, where it is about one.
+    pub column: Option<String>,
+    /// What it says; `{}` stands for the number.
+    pub words: String,
+    /// The row is set aside; else it is counted.
+    pub rejects: bool,
+}
+
+impl Mark {
+    /// What it says of a row with this number.
+    #[must_use]
+    pub fn told(&self, number: i64) -> String {
+        self.words.replace("{}", &number.to_string())
+    }
 }
 
 /// Where a column's values come from.
@@ -87,6 +148,15 @@ impl TableShape {
     pub fn is_derived(&self) -> bool {
         matches!(self.origin, Origin::Query { .. })
             || self.only.is_some()
-            || self.columns.iter().any(|c| c.value != Value::Own || c.default.is_some())
+            || !self.rejects.is_empty()
+            || self.columns.iter().any(|c| !c.is_own() || c.orphans.is_some())
+    }
+}
+
+impl ColumnShape {
+    /// Whether its values are the column's own, but for those that refer to no row.
+    #[must_use]
+    pub fn is_own(&self) -> bool {
+        self.value == Value::Own && self.default.is_none()
     }
 }

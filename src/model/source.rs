@@ -1,5 +1,6 @@
 //! The source's catalog: what SQLite says of its own tables, before anyone judges it.
 
+use super::reshape::Mark;
 use serde::{Deserialize, Serialize};
 
 /// Everything that the schema of a SQLite database names.
@@ -51,6 +52,9 @@ pub struct Table {
     /// The SELECT by which its rows are read, where a person gave it another shape than that of the source's table.
     #[serde(default)]
     pub derived: Option<String>,
+    /// What that SELECT says of rows, behind its columns.
+    #[serde(default)]
+    pub marks: Vec<Mark>,
     /// Its name on the target, where a person states it.
     #[serde(default)]
     pub to: Option<String>,

@@ -5,11 +5,12 @@ use super::file::{Column, Constant, Table};
 use super::mistakes::{Mistake, Mistakes, Step, nearest};
 use crate::error::Result;
 use crate::model::pg_type::PgType;
-use crate::model::policy::Rules;
-use crate::model::reshape::{ColumnShape, Literal, Origin, Reshape, TableShape, Value};
+use crate::model::policy::{Reading, Rules};
+use crate::model::reshape::{ColumnShape, Literal, Origin, Orphans, Refusal, Reshape, Stray, TableShape, Value};
 use crate::model::source::{Catalog, Table as SourceTable};
 use std::collections::HashSet;
 use toml::de::DeTable;
+use uuid::Uuid;
 
 /// What a pipeline asks of a run, matched with a catalog.
 #[derive(Debug, Clone, Default)]
@@ -24,7 +25,15 @@ pub struct Checked {
 pub fn check(pipeline: &Pipeline, catalog: &Catalog) -> Result<Checked> {
     let root = DeTable::parse(&pipeline.text).map(toml::Spanned::into_inner).unwrap_or_default();
     let mistakes = Mistakes::new(&pipeline.path, &pipeline.text);
-    let mut checker = Checker { root: &root, catalog, mistakes, found: Checked::default(), names: HashSet::new() };
+    let namespace = super::namespace(&pipeline.name());
+    let (found, names) = (Checked::default(), HashSet::new());
+    let mut checker = Checker { root: &root, catalog, mistakes, found, names, namespace };
+    if let Some(stated) = &pipeline.file.namespace {
+        match Uuid::try_parse(stated) {
+            Ok(stated) => checker.namespace = stated,
+            Err(_) => checker.mistake(&[Step::Key("namespace")], "a namespace is a uuid"),
+        }
+    }
     checker.found.rules.policies.extend(pipeline.file.on_error.map(|policy| (None, policy)));
     for (n, table) in pipeline.file.table.iter().enumerate() {
         checker.table(n, table);
@@ -54,6 +63,7 @@ struct Checker<'a> {
     mistakes: Mistakes<'a>,
     found: Checked,
     names: HashSet<String>,
+    namespace: Uuid,
 }
 
 impl Checker<'_> {
@@ -102,6 +112,7 @@ impl Checker<'_> {
             skip: table.skip,
             only: table.only.clone(),
             columns: Vec::new(),
+            rejects: table.reject.iter().map(|r| Refusal { when: r.when.clone(), reason: r.reason.clone() }).collect(),
         };
         self.found.rules.policies.extend(table.on_error.map(|policy| (Some(name.clone()), policy)));
         for (column, described) in &table.columns {
@@ -154,6 +165,16 @@ impl Checker<'_> {
                 None => self.mistake(&key("type"), format!("`{text}` is no type that lite2pg makes")),
             }
         }
+        if let Some(map) = &column.v5 {
+            let name = format!("{table}.{named}");
+            match column.pg_type.as_deref().map(PgType::parse) {
+                None => self.found.rules.types.push((name.clone(), PgType::Uuid)),
+                Some(Some(PgType::Uuid)) => {}
+                Some(_) => self.mistake(&key("type"), "an id of a map is a `uuid`"),
+            }
+            let reading = Reading::Id { map: map.clone(), namespace: Uuid::new_v5(&self.namespace, map.as_bytes()) };
+            self.found.rules.readings.push((name, reading));
+        }
         if let Some(policy) = column.on_error {
             self.found.rules.policies.push((Some(format!("{table}.{named}")), policy));
         }
@@ -168,13 +189,72 @@ impl Checker<'_> {
         } else {
             Value::Map(column.map.iter().map(|(from, to)| (from.clone(), literal(to))).collect())
         };
+        if column.others.is_some() && column.map.is_empty() {
+            self.mistake(&key("others"), "values are `others` than those of a `map`");
+        }
+        let orphans = self.orphans(way, source, &named, column);
         Some(ColumnShape {
+            others: column.others.unwrap_or_default(),
+            orphans,
             name: named,
             to: column.to.clone(),
             skip: column.skip,
             value,
             default: column.default.as_ref().map(literal),
         })
+    }
+}
+
+impl Checker<'_> {
+    // What a column with a policy for orphans refers to: as is stated, or by its foreign key.
+    fn orphans(
+        &mut self,
+        way: &[Step<'_>; 4],
+        source: Option<&SourceTable>,
+        name: &str,
+        column: &Column,
+    ) -> Option<Orphans> {
+        let key = |name: &'static str| [way[0], way[1], way[2], way[3], Step::Key(name)];
+        let policy = match (column.orphans, &column.references) {
+            (Some(policy), _) => policy,
+            (None, None) => return None,
+            (None, Some(_)) => Stray::Keep,
+        };
+        let Some(stated) = &column.references else {
+            let found = source.and_then(|table| self.parent(table, name));
+            if found.is_none() {
+                let message = format!("no foreign key says what `{name}` refers to: `references = \"table.column\"`");
+                self.mistake(&key("orphans"), message);
+            }
+            return found.map(|(parent, column)| Orphans { policy, parent, column });
+        };
+        let known = stated.match_indices('.').find_map(|(point, _)| {
+            let table = self.catalog.table(&stated[..point])?;
+            let column = &table.columns[table.column_index(&stated[point + 1..])?];
+            Some(Orphans { policy, parent: table.name.clone(), column: column.name.clone() })
+        });
+        if known.is_none() {
+            let columns = self.catalog.tables.iter().flat_map(|t| t.columns.iter().map(move |c| (t, c)));
+            let all: Vec<String> = columns.map(|(t, c)| format!("{}.{}", t.name, c.name)).collect();
+            let near = nearest(stated, all.iter().map(String::as_str)).map(str::to_owned);
+            let mistake = Mistake::of(self.root, &key("references"), format!("the source has no `{stated}`"));
+            self.mistakes.add(match near {
+                Some(near) => mistake.help(format!("did you mean `{near}`?")),
+                None => mistake,
+            });
+        }
+        known
+    }
+
+    fn parent(&self, table: &SourceTable, column: &str) -> Option<(String, String)> {
+        let at = table.column_index(column)?;
+        let key = table.foreign_keys.iter().find(|key| key.columns == [at])?;
+        let parent = self.catalog.table(&key.parent)?;
+        let at = match key.parent_columns.first() {
+            Some(name) => parent.column_index(name)?,
+            None => *parent.primary_key.first()?,
+        };
+        Some((parent.name.clone(), parent.columns[at].name.clone()))
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a pipeline file can say. The types are its grammar: docs/pipelines.md and the editors' schema come from them.
 
 use crate::model::policy::Policy;
+use crate::model::reshape::Stray;
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -17,6 +18,8 @@ pub struct File {
     pub target: Option<String>,
     /// The schema on the target.
     pub schema: Option<String>,
+    /// The namespace of ids that are made by version 5, a uuid; unless stated, one made of the pipeline's name.
+    pub namespace: Option<String>,
     /// How names change: `preserve`, `lower` or `snake`.
     pub identifiers: Option<Identifiers>,
     /// What times without a zone mean: `UTC`, an IANA zone, or `none`.
@@ -100,10 +103,22 @@ pub struct Table {
     /// Only the rows for which this is true, in SQLite's own SQL.
     #[serde(rename = "where")]
     pub only: Option<String>,
+    /// Rows that are set aside for what they say.
+    pub reject: Vec<Refusal>,
     /// What becomes of values of this table that break a rule, and of rows that the server refuses.
     pub on_error: Option<Policy>,
     /// Columns about which there is something to say, by their names in the source; others are new ones.
     pub columns: IndexMap<String, Column>,
+}
+
+/// Rows that are set aside for what they say.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Refusal {
+    /// An expression in SQLite's own SQL: a number other than 0 sets the row aside.
+    pub when: String,
+    /// Why, in words; `{}` stands for the number.
+    pub reason: String,
 }
 
 /// A column.
@@ -119,6 +134,8 @@ pub struct Column {
     pub pg_type: Option<String>,
     /// What becomes of values that break the rule.
     pub on_error: Option<Policy>,
+    /// Ids: uuids stay, any other id becomes a uuid of version 5, the same in every column that names the same map.
+    pub v5: Option<String>,
     /// An expression in SQLite's own SQL over the source's columns.
     pub sql: Option<String>,
     /// The same value in every row.
@@ -127,8 +144,14 @@ pub struct Column {
     pub json: Option<String>,
     /// Old values and what they become; others stay.
     pub map: IndexMap<String, Constant>,
+    /// What becomes of values that `map` neither names nor gives: `keep`, `null` or `reject`.
+    pub others: Option<Stray>,
     /// What takes the place of NULL.
     pub default: Option<Constant>,
+    /// What becomes of values that refer to no row: `keep`, `null` or `reject`.
+    pub orphans: Option<Stray>,
+    /// The `table.column` of the source that the values refer to, where no foreign key says it.
+    pub references: Option<String>,
 }
 
 /// A value as TOML writes it.

@@ -12,6 +12,7 @@ use file::File;
 use mistakes::{Mistake, Mistakes, Step};
 use std::path::{Path, PathBuf};
 use toml::de::DeTable;
+use uuid::Uuid;
 
 /// A pipeline file that was read: its text, and what it says. Names are not yet matched with a source.
 #[derive(Debug, Clone)]
@@ -76,6 +77,12 @@ impl Pipeline {
         let stem = || self.path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
         self.file.name.clone().unwrap_or_else(stem)
     }
+}
+
+/// The namespace of a pipeline that states none: the uuid of version 5 of `lite2pg:NAME` within RFC 9562's namespace of URLs.
+#[must_use]
+pub fn namespace(name: &str) -> Uuid {
+    Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("lite2pg:{name}").as_bytes())
 }
 
 // Everything that is wrong with the values: what does not fit is taken out, and the rest is tried again.

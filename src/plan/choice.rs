@@ -1,6 +1,7 @@
 //! The choice of each column's type from what the rows were seen to hold.
 
 use super::groups::{ColumnId, Groups};
+use super::rules;
 use crate::error::{Error, Kind, Result};
 use crate::model::candidates::{Hint, TypeOptions};
 use crate::model::cell::Class;
@@ -94,7 +95,7 @@ pub fn choose_stated(
         0 => String::new(),
         misfits => format!("; {misfits} do not fit: {policy}"),
     };
-    let evidence = format!("stated; {seen}{misfits}");
+    let evidence = format!("stated; {seen}{misfits}{}", rules::words(&trial.conversion));
     Ok(Choice { conversion: trial.conversion, stand_ins: trial.stand_ins, evidence, breaks_keys: false })
 }
 

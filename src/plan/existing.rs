@@ -231,6 +231,7 @@ pub fn plan(
             declared: column.declared.clone(),
             target: target.name.clone(),
             pg_type: target.pg_type.clone(),
+            evidence: format!("the type that is there{}", rules::words(&trial.conversion)),
             conversion: trial.conversion,
             stand_ins: trial.stand_ins,
             is_rule: true,
@@ -242,7 +243,6 @@ pub fn plan(
             // What SQLite has given out is not given out again, although its row is gone.
             identity: (target.has_default && table.rowid_column() == Some(c) && table.sequence.is_some())
                 .then_some(Identity { last: table.sequence, sequence: None }),
-            evidence: "the type that is there".to_owned(),
         });
     }
     if purpose != Purpose::Compare && !matched.respelled.is_empty() {
@@ -259,6 +259,7 @@ pub fn plan(
         row_key: table.row_key.clone(),
         existing: true,
         on_refusal: rules.policy_of_rows(position).unwrap_or_default(),
+        marks: table.marks.clone(),
         columns,
         primary_key: (!key.is_empty()).then(|| KeyPlan { name: String::new(), columns: key.clone() }),
         indexes: Vec::new(),

@@ -161,6 +161,10 @@ impl Draft {
     // The rules of a column whose type was stated, or was there before; none for a column whose type the rows decide.
     fn stated_rules(&self, at: groups::ColumnId) -> Option<Vec<Trial>> {
         let types = &self.options.types;
+        let is_missing = self.matched[at.0].as_ref().is_some_and(|matched| matched.columns[at.1].is_err());
+        if let Some(reading) = self.rules.reading_of(at, &self.groups).filter(|_| !is_missing) {
+            return Some(vec![Trial::new(rules::conversion(reading), false)]);
+        }
         if let Some(matched) = &self.matched[at.0] {
             let column = matched.columns[at.1].as_ref();
             return Some(column.map_or_else(|_| Vec::new(), |m| m.trials(types)));
@@ -278,6 +282,7 @@ impl Draft {
             row_key: table.row_key.clone(),
             existing: false,
             on_refusal: self.rules.policy_of_rows(position).unwrap_or_default(),
+            marks: table.marks.clone(),
             columns,
             primary_key,
             indexes,
@@ -459,7 +464,24 @@ fn is_uniform(conversion: &Conversion) -> bool {
 // A policy that one column was given has to be one that it can follow, and a stated type one that lite2pg makes.
 fn check_rules(catalog: &Catalog, rules: &rules::Matched, matched: &[Option<Matched>], groups: &Groups) -> Result<()> {
     let name = |(t, c): groups::ColumnId| format!("{}.{}", catalog.tables[t].name, catalog.tables[t].columns[c].name);
-    if let Some(at) = rules.typed().find(|at| matched[at.0].is_some()) {
+    let there = |at: groups::ColumnId| matched[at.0].as_ref().map(|m| m.columns[at.1].as_ref().map(|c| &c.pg_type));
+    for (at, reading) in rules.read() {
+        let wanted = rules::conversion(reading).pg_type();
+        if let Some(Ok(found)) = there(at).filter(|found| found.is_ok_and(|found| *found != wanted)) {
+            return Err(Error::new(
+                Kind::Usage,
+                format!("`{}` becomes {wanted}, and the target's is {found}", name(at)),
+            )
+            .state("nothing was written")
+            .hint("ALTER TABLE … ALTER COLUMN … TYPE … changes it"));
+        }
+    }
+    // A type that is stated and is the target's says nothing new.
+    let is_other = |at: &groups::ColumnId| {
+        let stated = rules.type_of(*at, groups);
+        matches!(there(*at), Some(found) if found.is_err() || found.ok() != stated)
+    };
+    if let Some(at) = rules.typed().find(is_other) {
         return Err(Error::new(Kind::Usage, format!("`--type` names `{}`, whose table is on the target", name(at)))
             .fact("tables that are there keep their types")
             .state("nothing was written")

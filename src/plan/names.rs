@@ -115,6 +115,7 @@ mod tests {
             indexes: vec![],
             foreign_keys: vec![],
             derived: None,
+            marks: Vec::new(),
             to: None,
         }
     }

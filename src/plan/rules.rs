@@ -2,9 +2,10 @@
 
 use super::groups::{ColumnId, Groups};
 use crate::error::{Error, Kind, Result};
+use crate::model::conversion::Conversion;
 use crate::model::name::for_shell;
 use crate::model::pg_type::PgType;
-use crate::model::policy::{Policy, Rules};
+use crate::model::policy::{Policy, Reading, Rules};
 use crate::model::source::Catalog;
 use std::collections::HashMap;
 
@@ -12,6 +13,7 @@ use std::collections::HashMap;
 #[derive(Debug, Clone, Default)]
 pub struct Matched {
     types: HashMap<ColumnId, PgType>,
+    readings: HashMap<ColumnId, Reading>,
     columns: HashMap<ColumnId, Policy>,
     tables: HashMap<usize, Policy>,
     run: Option<Policy>,
@@ -36,6 +38,12 @@ impl Matched {
                 }
             };
         }
+        for (name, reading) in &rules.readings {
+            // A column that its table left out since, or a table that a glob leaves out, is read by nobody.
+            if let Some(Object::Column(at)) = find(name, catalog) {
+                matched.readings.insert(at, reading.clone());
+            }
+        }
         for (name, policy) in &rules.policies {
             let Some(name) = name else {
                 matched.run = Some(*policy);
@@ -55,6 +63,12 @@ impl Matched {
         self.types.get(&at).or_else(|| groups.members(at).iter().find_map(|m| self.types.get(m)))
     }
 
+    /// How cells of a column are read: as is stated of it, else of a column which foreign keys compare it with.
+    #[must_use]
+    pub fn reading_of(&self, at: ColumnId, groups: &Groups) -> Option<&Reading> {
+        self.readings.get(&at).or_else(|| groups.members(at).iter().find_map(|m| self.readings.get(m)))
+    }
+
     /// What is stated of cells of this column that break a rule: of the column, else of its table, else of the run.
     #[must_use]
     pub fn policy_of(&self, at: ColumnId) -> Option<Policy> {
@@ -72,6 +86,11 @@ impl Matched {
         self.tables.get(&table).copied().or(self.run)
     }
 
+    /// Columns of which it is stated how their cells are read.
+    pub fn read(&self) -> impl Iterator<Item = (ColumnId, &Reading)> {
+        self.readings.iter().map(|(at, reading)| (*at, reading))
+    }
+
     /// Columns whose type is stated.
     pub fn typed(&self) -> impl Iterator<Item = ColumnId> {
         self.types.keys().copied()
@@ -80,6 +99,23 @@ impl Matched {
     /// Columns that a policy names.
     pub fn with_policy(&self) -> impl Iterator<Item = (ColumnId, Policy)> {
         self.columns.iter().map(|(at, policy)| (*at, *policy))
+    }
+}
+
+/// The rule that a reading is.
+#[must_use]
+pub fn conversion(reading: &Reading) -> Conversion {
+    match reading {
+        Reading::Id { map, namespace } => Conversion::Id { map: map.clone(), namespace: *namespace },
+    }
+}
+
+/// What a reading does, for the plan; nothing where the column has none.
+#[must_use]
+pub fn words(conversion: &Conversion) -> String {
+    match conversion {
+        Conversion::Id { map, .. } => format!("; what is no uuid becomes one of version 5, map `{map}`"),
+        _ => String::new(),
     }
 }
 

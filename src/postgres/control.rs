@@ -115,7 +115,8 @@ pub fn create(tx: &Transaction<'_>) -> Result<()> {
 // What earlier versions left behind gets what came later. Asked first: the statements need the schema's owner.
 fn upgrade(tx: &Transaction<'_>) -> Result<()> {
     let sql = "SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'lite2pg.range'::regclass \
-               AND attname = 'digest' AND NOT attisdropped), to_regclass('lite2pg.trigger') IS NOT NULL";
+               AND attname = 'digest' AND NOT attisdropped), \
+               to_regclass('lite2pg.trigger') IS NOT NULL AND to_regclass('lite2pg.id_map') IS NOT NULL";
     let row = tx.query_one(sql, &[])?;
     if !row.get::<_, bool>(0) {
         tx.batch("ALTER TABLE lite2pg.range ADD COLUMN digest bytea")?;

@@ -74,6 +74,18 @@ CREATE TABLE IF NOT EXISTS lite2pg.trigger (
     PRIMARY KEY (run, table_name, name)
 );
 
+-- What became of ids that were no uuids: one row for each old id of a map, all of a map's in one transaction.
+CREATE TABLE IF NOT EXISTS lite2pg.id_map (
+    run uuid NOT NULL REFERENCES lite2pg.run ON DELETE CASCADE,
+    map text NOT NULL,
+    old text NOT NULL,
+    new uuid NOT NULL
+);
+-- Old ids may be longer than a btree takes.
+CREATE INDEX IF NOT EXISTS id_map_old_idx ON lite2pg.id_map USING hash (old);
+CREATE INDEX IF NOT EXISTS id_map_new_idx ON lite2pg.id_map (new);
+CREATE INDEX IF NOT EXISTS id_map_run_map_idx ON lite2pg.id_map (run, map);
+
 -- What the run created, so that --restart removes that and nothing else.
 CREATE TABLE IF NOT EXISTS lite2pg.object (
     run  uuid NOT NULL REFERENCES lite2pg.run ON DELETE CASCADE,

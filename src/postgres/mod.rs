@@ -21,6 +21,7 @@ pub mod fallback;
 pub mod fence;
 pub mod hash;
 pub mod heads;
+pub mod ids;
 pub mod lookup;
 mod passfile;
 mod programs;

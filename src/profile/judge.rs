@@ -113,7 +113,10 @@ fn fit(
                 .get_or_insert_with(|| memchr::memchr(0, bytes).is_none() && std::str::from_utf8(bytes).is_ok());
             Ok(if clean { Fit::Exact } else { Fit::StandIn })
         }
-        (Conversion::Text { .. } | Conversion::Uuid(_) | Conversion::Jsonb { .. }, Cell::Blob(_)) => Err(Misfit::Class),
+        (
+            Conversion::Text { .. } | Conversion::Uuid(_) | Conversion::Id { .. } | Conversion::Jsonb { .. },
+            Cell::Blob(_),
+        ) => Err(Misfit::Class),
         _ => {
             scratch.clear();
             compiled.write(cell, scratch)

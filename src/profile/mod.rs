@@ -6,6 +6,7 @@ pub mod judge;
 
 use crate::error::Result;
 use crate::model::bounds::{PROFILE_BYTES_MAX, PROFILE_ROWS_MAX, PROFILE_SPOTS};
+use crate::model::cell::Cell;
 use crate::model::profile::{TableProfile, Trials};
 use crate::model::range::Range;
 use crate::model::source::Table;
@@ -31,10 +32,11 @@ pub fn table(
     source_bytes: u64,
     go_on: &dyn Fn() -> Result<()>,
 ) -> Result<TableProfile> {
-    let query = TableScan::all(table);
+    let query = TableScan::all(table).with_marks(table);
+    let rejects = table.marks.iter().map(|mark| mark.rejects).collect();
     let judges = table.columns.iter().zip(trials).map(|(c, t)| Judge::new(&c.declared, t)).collect::<Result<_>>()?;
     let key_bounds = reader.key_bounds(&query)?;
-    let mut look = Look { judges, rows: 0, bytes: 0, largest_cell: 0, go_on };
+    let mut look = Look { judges, rejects, rows: 0, bytes: 0, largest_cell: 0, go_on };
     let spans = spans(key_bounds, depth);
     let limits = Limits::of(depth, spans.len() as u64);
     let mut rows = 0.0;
@@ -81,6 +83,8 @@ impl Limits {
 
 struct Look<'a> {
     judges: Vec<Judge>,
+    // Which of the marks behind the columns set a row aside.
+    rejects: Vec<bool>,
     rows: u64,
     bytes: u64,
     largest_cell: u64,
@@ -97,7 +101,14 @@ impl Look<'_> {
         limits: Limits,
     ) -> Result<(u64, Option<i64>, bool)> {
         let (rows_before, bytes_before) = (self.rows, self.bytes);
+        let columns = self.judges.len();
         let end = reader.scan(query, span, limits.rows, |key, row| {
+            // A row that is set aside is no evidence.
+            let is_met = |n: usize| matches!(row.cell(columns + n), Cell::Integer(number) if number != 0);
+            if self.rejects.iter().enumerate().any(|(n, rejects)| *rejects && is_met(n)) {
+                self.rows += 1;
+                return Ok(Flow::Continue);
+            }
             for (i, judge) in self.judges.iter_mut().enumerate() {
                 let cell = row.cell(i);
                 self.bytes += cell.bytes() as u64;

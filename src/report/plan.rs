@@ -65,6 +65,11 @@ fn table(table: &TablePlan, out: &mut String) {
         let condition = index.condition.as_ref().map_or_else(String::new, |c| format!(" where {c}"));
         object(out, &format!("{kind} {} ({}){condition}", index.name, index.terms));
     }
+    for mark in &table.marks {
+        let about = mark.column.as_ref().map_or_else(String::new, |column| format!("{column}: "));
+        let done = if mark.rejects { "rows set aside" } else { "rows counted" };
+        object(out, &format!("{done}: {about}{}", mark.words));
+    }
     for check in &table.checks {
         object(out, &format!("check {} ({})", check.name, check.condition));
     }

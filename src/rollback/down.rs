@@ -140,6 +140,11 @@ impl Column {
                 vec![text(uuid(decode::fixed(field)?, spelling))]
             }
             Conversion::Uuid(spelling) => vec![text(uuid(decode::fixed(field)?, *spelling))],
+            // A text cannot be told from its uuid: only a cell that was not changed goes back, or one that is a uuid by now.
+            Conversion::Id { .. } => {
+                let written = text(uuid(decode::fixed(field)?, UuidSpelling::Hyphens));
+                own.cloned().into_iter().chain([written]).collect()
+            }
             Conversion::Jsonb { .. } => vec![Owned::Text(decode::jsonb(field)?.to_vec())],
             Conversion::Json | Conversion::Label { .. } => vec![Owned::Text(field.to_vec())],
             Conversion::Date => {

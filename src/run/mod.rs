@@ -12,6 +12,7 @@ mod evidence;
 mod existing;
 mod finish;
 mod hashed;
+mod ids;
 mod memory;
 mod options;
 mod oracles;
@@ -179,6 +180,8 @@ pub fn migrate(options: &Options, target: &Target, observer: &dyn Observer, stop
             let e = existing::still_aside(&control, options).into_iter().fold(e, Error::fact);
             e.or_state("finished ranges are on the target; half-done ones were rolled back")
         })?;
+        ids::write_down(&context, &opened, &planned)
+            .map_err(|e| e.or_state("the rows are on the target; the same command goes on with their ids"))?;
         listed
             .map_err(|e| e.or_state("the rows are on the target; those that were set aside are in `lite2pg.reject`"))?;
     }

@@ -182,6 +182,9 @@ impl Options {
         if !self.rules.types.is_empty() {
             shape["types"] = serde_json::json!(self.rules.types);
         }
+        if !self.rules.readings.is_empty() {
+            shape["readings"] = serde_json::json!(self.rules.readings);
+        }
         if !self.reshape.tables.is_empty() {
             shape[RESHAPE] = serde_json::json!(self.reshape);
         }

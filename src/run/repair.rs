@@ -155,7 +155,8 @@ fn write(proof: &Proof<'_>, opened: &Opened, tx: &Transaction<'_>, work: &Work<'
             return Ok(Flow::Continue);
         }
         match writer.row(key, row, |batch| copy.send(batch.into()))? {
-            Written::Whole => {}
+            // Rows that marks set aside are told by their places, and are none of these.
+            Written::Whole | Written::Marked(..) => {}
             Written::Misfit(misfit) | Written::Rejected(misfit) => return Err(unfit(table, misfit.column, key)),
         }
         keys.push(key);

@@ -5,7 +5,7 @@ use super::clock::Clock;
 use super::options::Options;
 use super::{Opened, open, rejects, start, verify};
 use crate::error::{Error, Kind, Result};
-use crate::load::copy::{Refused, rejected};
+use crate::load::copy::{Refused, marked, rejected};
 use crate::load::interrupted;
 use crate::load::search::Search;
 use crate::load::writer::{RowWriter, Written};
@@ -206,7 +206,7 @@ impl Job<'_> {
     fn table(&self, control: &mut Session, table: &TablePlan, rejects: &[Reject]) -> Result<Vec<Reject>> {
         let Some(source) = self.opened.catalog.table(&table.source) else { return Ok(rejects.to_vec()) };
         let positions: Vec<usize> = table.compared().filter_map(|c| source.column_index(&c.source)).collect();
-        let scan = TableScan::new(source, &positions);
+        let scan = TableScan::new(source, &positions).with_marks(source);
         let places: Vec<Place> = rejects.iter().map(|r| r.place).collect();
         let rows = Rows { reader: &self.opened.readers[0], scan: &scan, row_key: &table.row_key, places: &places };
         let mut tx = control.transaction()?;
@@ -226,13 +226,16 @@ impl Job<'_> {
     fn refused(&self, tx: &Transaction<'_>, table: &TablePlan, rows: &Rows<'_>) -> Result<Refused> {
         let undo = tx.savepoint("lite2pg_retry")?;
         let mut search = Search::new(tx, &self.plan.schema, table, None)?;
-        let mut writer = RowWriter::new(table)?;
+        let mut writer = RowWriter::new(table)?.with_marks(table);
         let mut unfit = Refused::new();
         rows.each(|place, key, row| {
             match search.row(&mut writer, place, key, row)? {
                 Written::Whole => {}
                 Written::Misfit(found) | Written::Rejected(found) => {
                     unfit.insert(place, rejected(table, place, found));
+                }
+                Written::Marked(mark, number) => {
+                    unfit.insert(place, marked(table, place, mark, number));
                 }
             }
             if search.is_full() { search.try_step() } else { Ok(()) }
@@ -247,7 +250,7 @@ impl Job<'_> {
     fn take(&self, tx: &mut Transaction<'_>, table: &TablePlan, rows: &Rows<'_>, still: &Refused) -> Result<()> {
         let schema = &self.plan.schema;
         let mut copy = tx.copy_in(&ddl::copy_in(&qualified(schema, &table.target), table, false))?;
-        let (mut writer, mut digest) = (RowWriter::new(table)?, SourceDigest::new(table)?);
+        let (mut writer, mut digest) = (RowWriter::new(table)?.with_marks(table), SourceDigest::new(table)?);
         writer.begin();
         rows.each(|place, key, row| {
             if still.contains_key(&place) {

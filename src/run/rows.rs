@@ -193,7 +193,7 @@ pub fn scans(planned: &Planned, compared: bool) -> Vec<TableScan> {
             } else {
                 plan.loaded().filter_map(position).collect()
             };
-            TableScan::new(table, &columns)
+            TableScan::new(table, &columns).with_marks(table)
         })
         .collect()
 }

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::model::affinity::Affinity;
-use crate::model::reshape::{Origin, Reshape, TableShape, Value};
+use crate::model::reshape::{Origin, Reshape, Stray, TableShape};
 use crate::model::source::{Catalog, Column, RowKey, Table};
 use crate::sqlite::{Reader, derive};
 
@@ -20,19 +20,19 @@ pub fn apply(catalog: &mut Catalog, reshape: &Reshape, reader: &Reader) -> Resul
                     catalog.remarks.push(format!("table `{name}` is left out on purpose"));
                     continue;
                 }
-                let shaped = of_table(&catalog.tables[at], shape, reader)?;
+                let shaped = of_table(&catalog.tables[at], shape, reshape, reader)?;
                 catalog.tables[at] = shaped;
                 continue;
             }
             Origin::Query { .. } if shape.skip => continue,
-            Origin::Query { sql, key } => of_query(shape, sql, key, reader)?,
+            Origin::Query { sql, key } => of_query(shape, (sql, key), reshape, reader)?,
         };
         catalog.tables.push(table);
     }
     Ok(())
 }
 
-fn of_table(table: &Table, shape: &TableShape, reader: &Reader) -> Result<Table> {
+fn of_table(table: &Table, shape: &TableShape, reshape: &Reshape, reader: &Reader) -> Result<Table> {
     let mut shaped = table.clone();
     shaped.to.clone_from(&shape.to);
     let derived = shape.is_derived();
@@ -43,14 +43,9 @@ fn of_table(table: &Table, shape: &TableShape, reader: &Reader) -> Result<Table>
             column.generated = None;
         }
     }
-    let is_own = |name: &str| {
-        shape
-            .columns
-            .iter()
-            .all(|c| !c.name.eq_ignore_ascii_case(name) || (c.value == Value::Own && c.default.is_none()))
-    };
+    let is_own = |name: &str| shape.columns.iter().all(|c| !c.name.eq_ignore_ascii_case(name) || c.is_own());
     if derived {
-        let sql = derive::select(table, shape);
+        let derive::Shaped { sql, marks } = derive::select(table, shape, reshape);
         let given = reader.columns_of_select(&sql, &format!("table `{}`", shape.name))?;
         // A computed column is one of no declared type, and no key or index of the old one means it.
         let computed: Vec<bool> = shaped.columns.iter().map(|c| !is_own(&c.name)).collect();
@@ -67,11 +62,17 @@ fn of_table(table: &Table, shape: &TableShape, reader: &Reader) -> Result<Table>
         if let RowKey::Rowid { name, .. } = &mut shaped.row_key {
             derive::ROWID.clone_into(name);
         }
-        for new in given.iter().filter(|g| g.name != derive::ROWID && table.column_index(&g.name).is_none()) {
+        for column in &mut shaped.columns {
+            let found = shape.columns.iter().find(|c| c.name.eq_ignore_ascii_case(&column.name));
+            let orphans = found.and_then(|c| c.orphans.as_ref());
+            column.not_null &= orphans.is_none_or(|orphans| orphans.policy != Stray::Null);
+        }
+        let is_ours = |name: &str| name == derive::ROWID || (0..marks.len()).any(|n| name == derive::mark(n));
+        for new in given.iter().filter(|g| !is_ours(&g.name) && table.column_index(&g.name).is_none()) {
             let to = shape.columns.iter().find(|c| c.name == new.name).and_then(|c| c.to.clone());
             shaped.columns.push(Column { to, ..plain(&new.name, &new.declared) });
         }
-        shaped.derived = Some(sql);
+        (shaped.derived, shaped.marks) = (Some(sql), marks);
     }
     let skipped: Vec<bool> = shaped
         .columns
@@ -87,11 +88,12 @@ fn of_table(table: &Table, shape: &TableShape, reader: &Reader) -> Result<Table>
     Ok(shaped)
 }
 
-fn of_query(shape: &TableShape, query: &str, key: &[String], reader: &Reader) -> Result<Table> {
+fn of_query(shape: &TableShape, (query, key): (&str, &[String]), reshape: &Reshape, reader: &Reader) -> Result<Table> {
     let what = format!("table `{}`", shape.name);
     let inner = reader.columns_of_select(query, &what)?;
-    let sql = derive::select_from_query(query, &inner, shape);
-    let given = reader.columns_of_select(&sql, &what)?;
+    let derive::Shaped { sql, marks } = derive::select_from_query(query, &inner, shape, reshape);
+    let mut given = reader.columns_of_select(&sql, &what)?;
+    given.truncate(given.len() - marks.len());
     let mut columns = Vec::with_capacity(given.len());
     for column in &given {
         if columns.iter().any(|c: &Column| c.name.eq_ignore_ascii_case(&column.name)) {
@@ -127,6 +129,7 @@ fn of_query(shape: &TableShape, query: &str, key: &[String], reader: &Reader) ->
         indexes: Vec::new(),
         foreign_keys: Vec::new(),
         derived: Some(sql),
+        marks,
         to: shape.to.clone(),
     })
 }

@@ -193,6 +193,7 @@ fn left_out(table: &Table) -> TablePlan {
         row_key: table.row_key.clone(),
         existing: true,
         on_refusal: Policy::Fail,
+        marks: Vec::new(),
         columns: Vec::new(),
         primary_key: None,
         indexes: Vec::new(),

@@ -176,6 +176,7 @@ impl Asker<'_> {
             strict: listed.strict,
             indexes,
             derived: None,
+            marks: Vec::new(),
             to: None,
         })
     }

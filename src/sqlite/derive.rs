@@ -5,7 +5,7 @@
 use super::snapshot::Reader;
 use crate::error::{Error, Kind, Result};
 use crate::model::name::quoted;
-use crate::model::reshape::{ColumnShape, Literal, TableShape, Value};
+use crate::model::reshape::{ColumnShape, Literal, Mark, Origin, Orphans, Reshape, Stray, TableShape, Value};
 use crate::model::source::{RowKey, Table};
 
 /// The column by which a SELECT over a rowid table keeps its rowids.
@@ -20,47 +20,126 @@ pub struct SelectColumn {
     pub declared: String,
 }
 
-/// The SELECT that gives a table its shape. The columns that stay come first, in the table's order, then new ones.
+/// The name of a SELECT's mark of this number.
 #[must_use]
-pub fn select(table: &Table, shape: &TableShape) -> String {
+pub fn mark(number: usize) -> String {
+    format!("lite2pg mark {number}")
+}
+
+/// A SELECT that shapes a table, and what it says of rows behind its columns.
+#[derive(Debug, Clone, Default)]
+pub struct Shaped {
+    /// The SELECT.
+    pub sql: String,
+    /// What its last columns say.
+    pub marks: Vec<Mark>,
+}
+
+// The columns of a SELECT in the making.
+struct List<'a> {
+    reshape: &'a Reshape,
+    // The table whose rows are read.
+    table: &'a str,
+    items: Vec<String>,
+    marks: Vec<(Mark, String)>,
+}
+
+impl List<'_> {
+    fn shaped(&mut self, own: &str, shape: &ColumnShape) {
+        let mut value = expression(own, shape);
+        let mut stray = |policy: Stray, is_stray: &str, words: &str| {
+            if policy == Stray::Null {
+                value = format!("CASE WHEN {is_stray} THEN NULL ELSE {value} END");
+            }
+            let (rejects, done) = match policy {
+                Stray::Keep => (false, ", kept"),
+                Stray::Null => (false, ": NULL"),
+                Stray::Reject => (true, ""),
+            };
+            let mark = Mark { column: Some(shape.name.clone()), words: format!("{words}{done}"), rejects };
+            self.marks.push((mark, is_stray.to_owned()));
+        };
+        if let (Value::Map(map), Stray::Null | Stray::Reject) = (&shape.value, shape.others) {
+            let known = map.iter().flat_map(|(from, to)| [text(from), format!("CAST({} AS TEXT)", literal(to))]);
+            let known: Vec<String> = known.collect();
+            let is_stray = format!("({own} IS NOT NULL AND CAST({own} AS TEXT) NOT IN ({}))", known.join(", "));
+            stray(shape.others, &is_stray, "a value that the map does not name");
+        }
+        if let Some(orphans) = &shape.orphans {
+            let is_stray = format!("({own} IS NOT NULL AND NOT {})", exists(self.reshape, self.table, own, orphans));
+            stray(orphans.policy, &is_stray, &format!("an orphan: no such row of `{}`", orphans.parent));
+        }
+        self.items.push(format!("{value} AS {}", quoted(&shape.name)));
+    }
+
+    fn end(mut self, shape: &TableShape, from: &str) -> Shaped {
+        for refusal in &shape.rejects {
+            let words = refusal.reason.clone();
+            let number = format!("CAST(({}\n) AS INTEGER)", refusal.when);
+            self.marks.push((Mark { column: None, words, rejects: true }, number));
+        }
+        let marks = self.marks.iter().enumerate().map(|(n, (_, sql))| format!("{sql} AS {}", quoted(&mark(n))));
+        self.items.extend(marks);
+        let only = shape.only.as_ref().map_or_else(String::new, |only| format!(" WHERE ({only}\n)"));
+        let sql = format!("SELECT {} FROM {from}{only}", self.items.join(", "));
+        Shaped { sql, marks: self.marks.into_iter().map(|(mark, _)| mark).collect() }
+    }
+}
+
+// Whether there is such a row among those of the parent that arrive, as far as its own shape tells.
+fn exists(reshape: &Reshape, child: &str, own: &str, orphans: &Orphans) -> String {
+    let is_parent = |shape: &&TableShape| matches!(&shape.origin, Origin::Table(name) if name.eq_ignore_ascii_case(&orphans.parent));
+    let mut conditions = Vec::new();
+    if let Some(parent) = reshape.tables.iter().find(is_parent) {
+        conditions.extend(parent.only.as_ref().map(|only| format!(" AND ({only}\n)")));
+        conditions.extend(parent.rejects.iter().map(|r| format!(" AND NOT coalesce(({}\n), 0)", r.when)));
+    }
+    // The parent's own name, which its conditions may use, unless it would hide the child.
+    let alias = if child.eq_ignore_ascii_case(&orphans.parent) { "lite2pg parent" } else { &orphans.parent };
+    let (table, alias, column) = (quoted(&orphans.parent), quoted(alias), quoted(&orphans.column));
+    format!("EXISTS (SELECT 1 FROM main.{table} AS {alias} WHERE {alias}.{column} = {own}{})", conditions.concat())
+}
+
+/// The SELECT that gives a table its shape. The columns that stay come first, in the table's order, then new ones, then
+/// what it says of rows.
+#[must_use]
+pub fn select(table: &Table, shape: &TableShape, reshape: &Reshape) -> Shaped {
     let alias = quoted(&table.name);
     let shape_of = |name: &str| shape.columns.iter().find(|c| c.name.eq_ignore_ascii_case(name));
-    let mut list = Vec::new();
+    let mut list = List { reshape, table: &table.name, items: Vec::new(), marks: Vec::new() };
     if let RowKey::Rowid { name, .. } = &table.row_key {
-        list.push(format!("{alias}.{} AS {}", quoted(name), quoted(ROWID)));
+        list.items.push(format!("{alias}.{} AS {}", quoted(name), quoted(ROWID)));
     }
     for column in &table.columns {
         let own = if column.broken { "NULL".to_owned() } else { format!("{alias}.{}", quoted(&column.name)) };
         match shape_of(&column.name) {
             Some(shape) if shape.skip => {}
-            Some(shape) => list.push(format!("{} AS {}", expression(&own, shape), quoted(&column.name))),
-            None => list.push(format!("{own} AS {}", quoted(&column.name))),
+            Some(shape) => list.shaped(&own, shape),
+            None => list.items.push(format!("{own} AS {}", quoted(&column.name))),
         }
     }
     let new = shape.columns.iter().filter(|c| !c.skip && table.column_index(&c.name).is_none());
-    list.extend(new.map(|shape| format!("{} AS {}", expression("NULL", shape), quoted(&shape.name))));
-    let only = shape.only.as_ref().map_or_else(String::new, |only| format!(" WHERE ({only}\n)"));
+    new.for_each(|shape| list.shaped("NULL", shape));
     // As when the table itself is read: its own b-tree, whatever its indexes say.
     let by = if table.without_rowid { "" } else { " NOT INDEXED" };
-    format!("SELECT {} FROM main.{alias} AS {alias}{by}{only}", list.join(", "))
+    list.end(shape, &format!("main.{alias} AS {alias}{by}"))
 }
 
 /// A person's SELECT with the shapes of its columns.
 #[must_use]
-pub fn select_from_query(query: &str, columns: &[SelectColumn], shape: &TableShape) -> String {
-    let mut list = Vec::new();
+pub fn select_from_query(query: &str, columns: &[SelectColumn], shape: &TableShape, reshape: &Reshape) -> Shaped {
+    let mut list = List { reshape, table: "q", items: Vec::new(), marks: Vec::new() };
     for column in columns {
         let own = format!("q.{}", quoted(&column.name));
         match shape.columns.iter().find(|c| c.name == column.name) {
             Some(shape) if shape.skip => {}
-            Some(shape) => list.push(format!("{} AS {}", expression(&own, shape), quoted(&column.name))),
-            None => list.push(own),
+            Some(shape) => list.shaped(&own, shape),
+            None => list.items.push(own),
         }
     }
     let new = shape.columns.iter().filter(|c| !c.skip && columns.iter().all(|known| known.name != c.name));
-    list.extend(new.map(|shape| format!("{} AS {}", expression("NULL", shape), quoted(&shape.name))));
-    let only = shape.only.as_ref().map_or_else(String::new, |only| format!(" WHERE ({only}\n)"));
-    format!("SELECT {} FROM ({query}\n) AS q{only}", list.join(", "))
+    new.for_each(|shape| list.shaped("NULL", shape));
+    list.end(shape, &format!("({query}\n) AS q"))
 }
 
 fn expression(own: &str, shape: &ColumnShape) -> String {

@@ -15,6 +15,7 @@ pub mod derive;
 mod fingerprint;
 mod heads;
 mod hold;
+mod ids;
 mod kept;
 mod open;
 pub mod restore;

@@ -2,8 +2,8 @@
 //!
 //! Always walks the table's own b-tree: an index may be damaged, or be sorted by a collation that is unknown here.
 
-use super::refused;
 use super::snapshot::Reader;
+use super::{derive, refused};
 use crate::error::{Error, Result};
 use crate::model::cell::Cell;
 use crate::model::name::quoted;
@@ -165,6 +165,13 @@ impl TableScan {
         let list = if selected.is_empty() { "NULL".to_owned() } else { selected.join(", ") };
         let (key_at, width) = (among.unwrap_or(0), columns.len());
         Self { table: table.name.clone(), from: from(table), list, key, key_at, first, width, backwards: false }
+    }
+
+    /// The same with what a shaped table's SELECT says of its rows, behind the columns.
+    #[must_use]
+    pub fn with_marks(self, table: &Table) -> Self {
+        let marks: Vec<String> = (0..table.marks.len()).map(|n| format!(", s.{}", quoted(&derive::mark(n)))).collect();
+        Self { list: format!("{}{}", self.list, marks.concat()), width: self.width + marks.len(), ..self }
     }
 
     /// A scan of all columns of `table`.

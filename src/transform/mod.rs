@@ -6,6 +6,7 @@
 
 mod boolean;
 mod decimal;
+mod id;
 mod json;
 mod keys;
 mod label;
@@ -39,6 +40,7 @@ enum Rule {
     Text { numbers: bool, chars_max: Option<u32> },
     Bytea { all_classes: bool },
     Uuid(UuidSpelling),
+    Id(::uuid::Uuid),
     Label(Vec<String>),
     Jsonb { scalars: bool },
     Json,
@@ -66,6 +68,7 @@ impl Compiled {
             Conversion::Text { numbers, chars_max } => Rule::Text { numbers: *numbers, chars_max: *chars_max },
             Conversion::Bytea { all_classes } => Rule::Bytea { all_classes: *all_classes },
             Conversion::Uuid(spelling) => Rule::Uuid(*spelling),
+            Conversion::Id { namespace, .. } => Rule::Id(*namespace),
             Conversion::Label { labels } => Rule::Label(labels.clone()),
             Conversion::Jsonb { scalars } => Rule::Jsonb { scalars: *scalars },
             Conversion::Json => Rule::Json,
@@ -115,6 +118,7 @@ impl Compiled {
             Rule::Text { numbers, chars_max } => text::write(cell, *numbers, *chars_max, out),
             Rule::Bytea { all_classes } => text::write_bytes(cell, *all_classes, out),
             Rule::Uuid(spelling) => uuid::write(cell, *spelling, out),
+            Rule::Id(namespace) => id::write(cell, *namespace, out),
             Rule::Label(labels) => label::write(cell, labels, out),
             Rule::Jsonb { scalars } => json::write_jsonb(cell, *scalars, &mut self.keys, out),
             Rule::Json => json::write_json(cell, out),
@@ -166,6 +170,7 @@ pub(crate) mod tests {
             Conversion::Bytea { all_classes: true },
             Conversion::Uuid(UuidSpelling::Hyphens),
             Conversion::Uuid(UuidSpelling::Any),
+            Conversion::Id { map: "m".to_owned(), namespace: ::uuid::Uuid::NAMESPACE_URL },
             Conversion::Label { labels: vec!["a".to_owned(), "b".to_owned()] },
             Conversion::Jsonb { scalars: true },
             Conversion::Json,

@@ -8,6 +8,7 @@ mod boolean;
 mod calendar;
 mod count;
 mod decimal;
+mod id;
 mod iso;
 mod json;
 mod moment;

@@ -3,7 +3,7 @@
 use super::json::{self, Printer};
 use super::moment::Moments;
 use super::text::Texts;
-use super::{boolean, decimal, iso, uuid, written};
+use super::{boolean, decimal, id, iso, uuid, written};
 use crate::error::Result;
 use crate::model::cell::Cell;
 use crate::model::conversion::{Conversion, UuidSpelling};
@@ -20,6 +20,7 @@ pub(super) enum Rule {
     Text(Texts),
     Bytea { all_classes: bool },
     Uuid(UuidSpelling),
+    Id(::uuid::Uuid),
     Label(Vec<String>),
     Jsonb { scalars: bool },
     Json,
@@ -48,6 +49,7 @@ impl Rule {
             Conversion::Text { numbers, chars_max } => Self::Text(Texts::of(column, *numbers, *chars_max)),
             Conversion::Bytea { all_classes } => Self::Bytea { all_classes: *all_classes },
             Conversion::Uuid(spelling) => Self::Uuid(*spelling),
+            Conversion::Id { namespace, .. } => Self::Id(*namespace),
             Conversion::Label { labels } => Self::Label(labels.clone()),
             Conversion::Jsonb { scalars } => Self::Jsonb { scalars: *scalars },
             Conversion::Json => Self::Json,
@@ -68,6 +70,7 @@ impl Rule {
             (Self::Float8, cell) => form.float(double(cell)?),
             (Self::Float4, cell) => form.float(double(cell).filter(|x| f64::from(*x as f32).to_bits() == x.to_bits())?),
             (Self::Uuid(spelling), Cell::Text(text)) => form.uuid(uuid::read(text, *spelling)?),
+            (Self::Id(namespace), cell) => form.uuid(id::read(cell, *namespace)?),
             (Self::Label(labels), Cell::Text(text)) => {
                 form.text(labels.iter().find(|label| label.as_bytes() == text)?.as_bytes());
             }

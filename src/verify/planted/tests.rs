@@ -30,6 +30,7 @@ fn table(types: &[PgType]) -> TablePlan {
         row_key: RowKey::None,
         existing: false,
         on_refusal: crate::model::policy::Policy::Fail,
+        marks: Vec::new(),
         columns,
         primary_key: None,
         indexes: Vec::new(),

@@ -1,0 +1,68 @@
+//! Ids that were no uuids, kept in the target: which text became which uuid.
+//!
+//! The load makes them by itself, cell by cell. Their map is written once the rows are there: from the source, which has each
+//! id once where many rows refer to it, and a map in one transaction, so that it is there or not.
+
+use super::rows::Planned;
+use super::{Context, Opened};
+use crate::error::Result;
+use crate::model::cell::Cell;
+use crate::model::conversion::{Conversion, Fit, Rewrite};
+use crate::model::event::{Event, Phase};
+use crate::model::source::Table;
+use crate::postgres::{control, ids};
+use crate::transform::Compiled;
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+// Bytes of a field before its payload.
+const LENGTH_BYTES: usize = 4;
+
+// A map's rule, and the columns whose ids were made by it.
+struct Map<'a> {
+    rule: &'a Conversion,
+    columns: Vec<(&'a Table, usize)>,
+}
+
+/// Writes down every map of which an id was made, and is not written yet.
+pub fn write_down(context: &Context<'_>, opened: &Opened, planned: &Planned) -> Result<()> {
+    let mut maps: BTreeMap<&str, Map<'_>> = BTreeMap::new();
+    let ledger = control::ledger(context.control, context.run)?;
+    let set_aside = control::rejects(context.control, context.run)?;
+    for (table, source) in planned.plan.tables.iter().zip(&planned.draft.catalog().tables) {
+        for column in &table.columns {
+            let Conversion::Id { map, .. } = &column.conversion else { continue };
+            let was_made = ledger.iter().any(|line| {
+                line.table == table.target && line.column == column.target && line.rule == Rewrite::IdMapped.phrase()
+            });
+            // Rows that were set aside may come in later.
+            if !was_made && !set_aside.contains_key(&table.target) {
+                continue;
+            }
+            let at = source.column_index(&column.source).expect("the plan's columns are the catalog's");
+            let of_map = maps.entry(map).or_insert(Map { rule: &column.conversion, columns: Vec::new() });
+            of_map.columns.push((source, at));
+        }
+    }
+    let mut session = context.session()?;
+    for (map, Map { rule, columns }) in maps {
+        let started = Instant::now();
+        let tx = session.transaction()?;
+        if ids::is_written(&tx, context.run, map)? {
+            continue;
+        }
+        let (mut rule, mut field) = (Compiled::new(rule)?, Vec::new());
+        let mut writer = ids::Writer::new(&tx, context.run, map)?;
+        opened.readers[0].ids(&columns, |id| {
+            field.clear();
+            let (Ok(Fit::Rewritten(_)), Cell::Text(old)) = (rule.write(id, &mut field), id) else { return Ok(()) };
+            let new = field[LENGTH_BYTES..].try_into().expect("a uuid has sixteen bytes");
+            writer.add(old, new)
+        })?;
+        writer.finish()?;
+        tx.commit()?;
+        let ms = super::clock::millis(started);
+        context.observer.event(&Event::Step { phase: Phase::Copy, object: format!("id map {map}"), ms });
+    }
+    Ok(())
+}

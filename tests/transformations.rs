@@ -1,0 +1,284 @@
+//! What pipelines make of rows and columns: ids of maps, and what the rest of this file names.
+#![allow(clippy::unwrap_used, reason = "a test that unwraps fails with the place")]
+#![expect(clippy::unwrap_used, reason = "a helper that unwraps fails its test with the place")]
+
+mod support;
+
+use lite2pg::postgres::{Session, Target};
+use std::path::{Path, PathBuf};
+use support::program::{Ran, Running, ended, program, source, until, url, value};
+use support::{database, session};
+use tempfile::TempDir;
+
+/// A source, a target, and a pipeline file beside the source.
+struct Stage {
+    target: Target,
+    seen: Session,
+    path: PathBuf,
+    dir: TempDir,
+}
+
+impl Stage {
+    fn new(sql: &str) -> Self {
+        let (dir, path) = source(sql);
+        let target = database();
+        Self { seen: session(&target), target, path, dir }
+    }
+
+    fn file(&self, text: &str) -> PathBuf {
+        let path = self.dir.path().join("shop.toml");
+        std::fs::write(&path, format!("source = \"app.db\"\n{text}")).unwrap();
+        path
+    }
+
+    fn command(&self, verb: &[&str], file: &Path, more: &[&str]) -> std::process::Command {
+        let mut command = program();
+        command.args(verb).arg("-p").arg(file).args(["--target", &url(&self.target)]).args(more);
+        command.current_dir(self.dir.path());
+        command
+    }
+
+    fn run(&self, verb: &[&str], text: &str, more: &[&str]) -> Ran {
+        ended(self.command(verb, &self.file(text), more).output().unwrap())
+    }
+
+    fn migrate(&self, text: &str) -> Ran {
+        self.run(&["migrate"], text, &["--quiet"])
+    }
+
+    fn there(&self, sql: &str) -> String {
+        value(&self.seen, sql)
+    }
+
+    fn ledger(&self, rule: &str) -> String {
+        let sql = format!(
+            "SELECT coalesce(sum((l->>'cells')::int), 0) FROM lite2pg.range, jsonb_array_elements(ledger) l WHERE l->>'rule' LIKE '{rule}'"
+        );
+        self.there(&sql)
+    }
+}
+
+const AGENTS: &str = "
+    CREATE TABLE agents (id TEXT PRIMARY KEY, name TEXT);
+    INSERT INTO agents VALUES ('018f4e2a-9b7c-7def-8123-456789abcdef', 'new'), ('agent-7', 'old'), ('7', 'number'),
+        ('018F4E2A-9B7C-7DEF-8123-456789ABCDEF', 'upper'), ('Ünï''s', 'odd');
+    CREATE TABLE tasks (id INTEGER PRIMARY KEY, agent TEXT COLLATE NOCASE REFERENCES agents, other TEXT);
+    INSERT INTO tasks VALUES (1, 'agent-7', 'x'), (2, '018f4e2a-9b7c-7def-8123-456789abcdef', 'AGENT-7'), (3, NULL, 'agent-7'),
+        (4, '7', NULL);";
+
+const MAPPED: &str = "
+    name = \"platform\"
+    [[table]]
+    from = \"agents\"
+    [table.columns]
+    id = { type = \"uuid\", v5 = \"agents\" }
+    [[table]]
+    from = \"tasks\"
+    [table.columns]
+    id = { v5 = \"tasks\", to = \"uid\" }
+    agent = { v5 = \"agents\" }
+    other = { v5 = \"agents\" }";
+
+#[test]
+fn ids_of_a_map_are_the_same_in_every_column_and_uuids_stay() {
+    let stage = Stage::new(AGENTS);
+    stage.migrate(MAPPED).exits(0);
+    stage.run(&["verify"], MAPPED, &["--quiet"]).exits(0);
+    assert_eq!(
+        stage.there("SELECT id FROM agents WHERE name = 'new'"),
+        "018f4e2a-9b7c-7def-8123-456789abcdef",
+        "a canonical uuid stays"
+    );
+    let namespace = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_URL, b"lite2pg:platform");
+    let map = |map: &str, old: &str| {
+        uuid::Uuid::new_v5(&uuid::Uuid::new_v5(&namespace, map.as_bytes()), old.as_bytes()).to_string()
+    };
+    assert_eq!(stage.there("SELECT id FROM agents WHERE name = 'old'"), map("agents", "agent-7"));
+    assert_eq!(stage.there("SELECT id FROM agents WHERE name = 'number'"), map("agents", "7"));
+    assert_eq!(stage.there("SELECT agent FROM tasks WHERE other IS NULL"), map("agents", "7"));
+    assert_eq!(
+        stage.there(&format!("SELECT other FROM tasks WHERE uid = '{}'", map("tasks", "3"))),
+        map("agents", "agent-7")
+    );
+    assert_eq!(stage.there("SELECT count(*) FROM tasks t JOIN agents a ON a.id = t.agent"), "3");
+    assert!(stage.seen.batch("INSERT INTO tasks (uid, agent) VALUES (gen_random_uuid(), gen_random_uuid())").is_err());
+    // Every id that was no uuid stands in the map, once, and says what became of it.
+    let kept = "SELECT string_agg(map || ' ' || old, ', ' ORDER BY map, old COLLATE \"C\") FROM lite2pg.id_map";
+    assert_eq!(
+        stage.there(kept),
+        "agents 018F4E2A-9B7C-7DEF-8123-456789ABCDEF, agents 7, agents AGENT-7, agents agent-7, agents x, agents Ünï's, \
+         tasks 1, tasks 2, tasks 3, tasks 4"
+    );
+    assert_eq!(
+        stage.there("SELECT count(*) FROM agents a JOIN lite2pg.id_map m ON m.new = a.id AND m.map = 'agents'"),
+        "4"
+    );
+    assert_eq!(stage.ledger("id that is no uuid%"), "13");
+}
+
+#[test]
+fn what_no_id_can_be_made_of_follows_the_policy_and_a_column_of_another_type_is_refused() {
+    let stage = Stage::new(
+        "CREATE TABLE t (n INTEGER PRIMARY KEY, id); INSERT INTO t VALUES (1, 'a'), (2, x'00'), (3, 1.5), (4, CAST(x'610062' AS TEXT)), (5, NULL);",
+    );
+    let text = "[[table]]\nfrom = \"t\"\n[table.columns]\nid = { v5 = \"t\", on_error = \"reject\" }\n";
+    stage.migrate(&text.replace("reject", "fail")).exits(3).says(&["cannot be loaded into uuid"]);
+    stage.migrate(text).exits(4).says(&["3 rows were set aside"]);
+    assert_eq!(stage.there("SELECT string_agg(n::text, ' ' ORDER BY n) FROM t"), "1 5");
+    assert_eq!(stage.there("SELECT string_agg(old, ' ') FROM lite2pg.id_map"), "a");
+    stage.run(&["verify"], text, &["--quiet"]).exits(0);
+    let told = stage
+        .migrate("namespace = \"x\"\n[[table]]\nfrom = \"t\"\n[table.columns]\nid = { v5 = \"t\", type = \"text\" }\n");
+    let told = told.exits(2).stderr;
+    for words in ["a namespace is a uuid", "an id of a map is a `uuid`", "2 mistakes"] {
+        assert!(told.contains(words), "`{words}` is not in\n{told}");
+    }
+    let there = Stage::new("CREATE TABLE t (id TEXT); INSERT INTO t VALUES ('a');");
+    there.seen.batch("CREATE TABLE t (id varchar(40))").unwrap();
+    there.migrate(text).exits(2).says(&["`t.id` becomes uuid, and the target's is varchar(40)"]);
+    there.seen.batch("ALTER TABLE t ALTER id TYPE uuid USING NULL").unwrap();
+    there.migrate(text).exits(0);
+    assert_eq!(there.there("SELECT count(*) FROM t JOIN lite2pg.id_map m ON m.new = t.id"), "1");
+}
+
+#[test]
+fn a_namespace_that_is_stated_gives_the_ids_that_others_make_within_it() {
+    let stage = Stage::new("CREATE TABLE t (id TEXT PRIMARY KEY); INSERT INTO t VALUES ('www.example.com');");
+    let text = "namespace = \"6ba7b810-9dad-11d1-80b4-00c04fd430c8\"\n[[table]]\nfrom = \"t\"\n[table.columns]\nid = { v5 = \"t\" }\n";
+    stage.migrate(text).exits(0);
+    let map = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_DNS, b"t");
+    assert_eq!(stage.there("SELECT id FROM t"), uuid::Uuid::new_v5(&map, b"www.example.com").to_string());
+    // Another namespace is another run.
+    stage.migrate(&text.replace("6ba7b810", "6ba7b811")).exits(3).says(&["the target holds rows already"]);
+    // The verifier expects them by itself.
+    stage.seen.batch("UPDATE t SET id = gen_random_uuid()").unwrap();
+    stage.run(&["verify"], text, &["--quiet"]).exits(5);
+}
+
+#[test]
+fn a_run_that_was_killed_before_its_maps_were_whole_writes_them_when_it_goes_on() {
+    let stage = Stage::new(
+        "CREATE TABLE t (id TEXT PRIMARY KEY); WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 30000) \
+         INSERT INTO t SELECT 'old-' || i FROM n;",
+    );
+    let text = "[[table]]\nfrom = \"t\"\n[table.columns]\nid = { v5 = \"t\" }\n";
+    let holder = session(&stage.target);
+    // The control schema of an earlier run, so that its table can be locked.
+    ended(
+        program().arg("migrate").arg(&stage.path).arg(url(&stage.target)).args(["--schema", "other"]).output().unwrap(),
+    )
+    .exits(0);
+    holder.batch("BEGIN; LOCK TABLE lite2pg.id_map IN SHARE MODE").unwrap();
+    let mut running = Running::start(&mut stage.command(&["migrate"], &stage.file(text), &["--quiet"]));
+    until(&stage.seen, "SELECT count(*) > 0 FROM pg_locks WHERE relation = 'lite2pg.id_map'::regclass AND NOT granted");
+    running.signal("KILL");
+    running.end();
+    holder.batch("ROLLBACK").unwrap();
+    assert_eq!(stage.there("(SELECT count(*) FROM t) || ' ' || (SELECT count(*) FROM lite2pg.id_map)"), "30000 0");
+    stage.migrate(text).exits(0);
+    let both = "SELECT count(*) || ' ' || count(DISTINCT new) || ' ' || count(*) FILTER (WHERE t.id = new) \
+                FROM lite2pg.id_map LEFT JOIN t ON t.id = new";
+    assert_eq!(stage.there(both), "30000 30000 30000");
+    // Once more changes nothing.
+    stage.migrate(text).exits(0);
+    assert_eq!(stage.there(both), "30000 30000 30000");
+}
+
+const ORDERS: &str = "
+    CREATE TABLE people (id INTEGER PRIMARY KEY, name TEXT, gone INTEGER DEFAULT 0);
+    INSERT INTO people VALUES (1, 'Ann', 0), (2, 'Bob', 1);
+    CREATE TABLE orders (id INTEGER PRIMARY KEY, person INTEGER NOT NULL REFERENCES people, boss INTEGER REFERENCES orders, seller INTEGER);
+    INSERT INTO orders VALUES (1, 1, NULL, 1), (2, 2, 1, 2), (3, 99, 3, NULL), (4, 1, 77, 55);";
+
+#[test]
+fn orphans_become_null_are_set_aside_or_stay_and_are_counted() {
+    let of = |policy: &str| {
+        format!(
+            "
+        [[table]]
+        from = \"people\"
+        where = \"gone = 0\"
+        [[table]]
+        from = \"orders\"
+        [table.columns]
+        person = {{ orphans = \"{policy}\" }}
+        boss = {{ orphans = \"null\" }}
+        seller = {{ orphans = \"keep\", references = \"people.id\" }}"
+        )
+    };
+    // The parent's own filter counts: Bob is gone, so that he is nobody's person.
+    let stage = Stage::new(ORDERS);
+    stage.migrate(&of("null")).exits(0);
+    stage.run(&["verify"], &of("null"), &["--quiet"]).exits(0);
+    let rows = "SELECT string_agg(o::text, ' ' ORDER BY id) FROM orders o";
+    assert_eq!(stage.there(rows), "(1,1,,1) (2,,1,2) (3,,3,) (4,1,,55)");
+    let keys = "SELECT string_agg((l->>'column') || ' ' || (l->>'cells') || ' ' || (l->>'keys'), ', ' ORDER BY 1) \
+                FROM lite2pg.range, jsonb_array_elements(ledger) l WHERE l->>'rule' LIKE 'an orphan%'";
+    let counted = "SELECT string_agg((l->>'column') || ' ' || (l->>'rule') || ' ' || (l->>'keys'), ', ' ORDER BY l->>'column') \
+                   FROM lite2pg.range, jsonb_array_elements(ledger) l";
+    assert_eq!(
+        stage.there(counted),
+        "boss an orphan: no such row of `orders`: NULL [4], person an orphan: no such row of `people`: NULL [2, 3], \
+         seller an orphan: no such row of `people`, kept [2, 4]",
+        "{keys}"
+    );
+    assert!(stage.seen.batch("INSERT INTO orders VALUES (9, 99)").is_err(), "the foreign keys are in force");
+    let other = Stage::new(ORDERS);
+    let ran = other.migrate(&of("reject")).exits(4);
+    assert!(ran.stderr.contains("2 rows were set aside"), "{}", ran.stderr);
+    assert_eq!(other.there(rows), "(1,1,,1) (4,1,,55)");
+    let list = std::fs::read_to_string(other.dir.path().join("rejects/orders.csv")).unwrap();
+    assert!(list.contains("2,person,an orphan: no such row of `people`,,2,2,2,1,2"), "{list}");
+    // What was set aside for what it says stays set aside, and what is compared is what arrived.
+    other.run(&["verify"], &of("reject"), &["--quiet"]).exits(0);
+    other.run(&["rejects", "retry"], &of("reject"), &["--quiet"]).exits(4);
+    assert_eq!(other.there("SELECT count(*) FROM orders"), "2");
+    let told = other.migrate("[[table]]\nfrom = \"orders\"\n[table.columns]\nseller = { orphans = \"null\" }\nboss = { references = \"peple.id\" }\n");
+    let told = told.exits(2).stderr;
+    for words in ["no foreign key says what `seller` refers to", "did you mean `people.id`?", "2 mistakes"] {
+        assert!(told.contains(words), "`{words}` is not in\n{told}");
+    }
+}
+
+#[test]
+fn rows_are_set_aside_for_what_they_say_and_for_values_that_a_map_does_not_name() {
+    let stage = Stage::new(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, status TEXT, doc TEXT);
+         INSERT INTO t VALUES (1, 'A', '{\"a\": 1}'), (2, 'idle', '{\"a\" 1}'), (3, 'weird', '[]'), (4, NULL, NULL), (5, 'I', '');",
+    );
+    let text = r#"
+        [[table]]
+        from = "t"
+        reject = [{ when = "json_error_position(doc)", reason = "no JSON: character {}" }]
+        [table.columns]
+        status = { map = { A = "active", I = "idle" }, others = "reject" }
+        doc = { type = "jsonb" }"#;
+    let plan = stage.run(&["plan"], text, &["--quiet"]).exits(0).stdout;
+    assert!(plan.contains("no JSON: character {}") && plan.contains("a value that the map does not name"), "{plan}");
+    let ran = stage.migrate(text).exits(4);
+    assert!(ran.stderr.contains("3 rows were set aside"), "{}", ran.stderr);
+    assert_eq!(
+        stage.there("SELECT string_agg(t::text, ' ' ORDER BY id) FROM t"),
+        "(1,active,\"{\"\"a\"\": 1}\") (4,,)"
+    );
+    let why = "SELECT string_agg(concat_ws(' ', key, column_name, reason), ', ' ORDER BY key) FROM lite2pg.reject";
+    assert_eq!(
+        stage.there(why),
+        "2 no JSON: character 6, 3 status a value that the map does not name, 5 no JSON: character 1"
+    );
+    stage.run(&["verify"], text, &["--quiet"]).exits(0);
+    let other =
+        Stage::new("CREATE TABLE t (id INTEGER PRIMARY KEY, status TEXT); INSERT INTO t VALUES (1, 'A'), (2, 'x');");
+    let text = "[[table]]\nfrom = \"t\"\n[table.columns]\nstatus = { map = { A = \"a\" }, others = \"null\", default = \"d\" }\n";
+    other.migrate(text).exits(0);
+    assert_eq!(other.there("SELECT string_agg(t::text, ' ' ORDER BY id) FROM t"), "(1,a) (2,)");
+    assert_eq!(other.ledger("a value that the map%"), "1");
+    other
+        .migrate("[[table]]\nfrom = \"t\"\n[table.columns]\nstatus = { others = \"null\" }\n")
+        .exits(2)
+        .says(&["of a `map`"]);
+    other
+        .migrate("[[table]]\nfrom = \"t\"\nreject = [{ when = \"nonsense(1)\", reason = \"x\" }]\n")
+        .exits(2)
+        .says(&["no such function"]);
+}
