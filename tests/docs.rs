@@ -1,10 +1,12 @@
 //! The sessions in the documents are what the program says: each page is carried out in a folder of its own.
 //!
-//! A page holds its files in blocks named after them (```` ```sql app.db ```` makes a SQLite database of its statements, ```` ```toml
+//! `<!-- make shop app.db -->` makes a source of that kind. A page holds its files in blocks named after them (```` ```sql app.db ```` makes a SQLite database of its statements, ```` ```toml
 //! shop.toml ```` writes a file) and sessions in ```` ```console ```` blocks: what follows `$ ` is run by a shell with `$DATABASE_URL`
 //! naming an empty database, other lines are what it prints. A line `…` stands for any lines. Times, bytes, rates and
 //! temporary paths may differ. `LITE2PG_BLESS=1` writes what the program said into the pages.
 
+#[path = "../fixtures/generate.rs"]
+mod generate;
 mod support;
 
 use std::fmt::Write as _;
@@ -148,6 +150,14 @@ fn carry_out(page: &Path) -> (String, String) {
     let folder = tempfile::TempDir::new().expect("a temporary folder");
     let target = support::database();
     let mut told = String::new();
+    for line in text.lines() {
+        let Some(made) = line.strip_prefix("<!-- make ").and_then(|rest| rest.strip_suffix(" -->")) else { continue };
+        let (name, file) = made.split_once(' ').expect("a kind of source, and its file");
+        let path = folder.path().join(file);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder for the source");
+        let (_, source) = generate::Source::ALL.into_iter().find(|(n, _)| *n == name).expect("a kind of source");
+        source.write(&path, 1.0).expect("a source");
+    }
     for block in &blocks(&text) {
         if let Some((_, file)) = block.info.split_once(' ') {
             let path = folder.path().join(file);
