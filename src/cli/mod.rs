@@ -4,6 +4,7 @@ mod allocator;
 mod arguments;
 mod bench;
 mod fault;
+mod init;
 mod migrate;
 mod output;
 mod plan;
@@ -42,6 +43,8 @@ struct Arguments {
 enum Verb {
     /// Move a SQLite database into PostgreSQL
     Migrate(Box<migrate::Arguments>),
+    /// Write a pipeline file of what a source holds, to review and to edit
+    Init(init::Arguments),
     /// Say what a migration would do, and change nothing
     Plan(Box<plan::Arguments>),
     /// Compare a SQLite database with what is in PostgreSQL, cell by cell
@@ -58,6 +61,7 @@ impl Verb {
     fn run(&self) -> Result<()> {
         match self {
             Self::Migrate(arguments) => migrate::run(arguments),
+            Self::Init(arguments) => init::run(arguments),
             Self::Plan(arguments) => plan::run(arguments),
             Self::Verify(arguments) => verify::run(arguments),
             Self::Rollback(arguments) => rollback::run(arguments),
@@ -68,6 +72,7 @@ impl Verb {
 
     fn tells_events(&self) -> bool {
         match self {
+            Self::Init(_) => false,
             Self::Migrate(arguments) => arguments.tells_events(),
             Self::Plan(arguments) => arguments.tells_events(),
             Self::Verify(arguments) => arguments.tells_events(),
@@ -82,7 +87,7 @@ impl Verb {
             Self::Migrate(arguments) => arguments.shows_values(),
             Self::Verify(arguments) => arguments.shows_values(),
             Self::Rejects(arguments) => arguments.shows_values(),
-            Self::Plan(_) | Self::Rollback(_) | Self::Bench(_) => false,
+            Self::Init(_) | Self::Plan(_) | Self::Rollback(_) | Self::Bench(_) => false,
         }
     }
 }
