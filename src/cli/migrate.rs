@@ -3,6 +3,7 @@
 use super::output;
 use super::proving::Proving;
 use super::reading::Reading;
+use super::reporting::Reporting;
 use super::ruling::Ruling;
 use super::server::{Server, no_target};
 use super::sides::{Given, Sides};
@@ -71,6 +72,8 @@ pub struct Arguments {
     #[command(flatten)]
     proving: Proving,
     #[command(flatten)]
+    reporting: Reporting,
+    #[command(flatten)]
     telling: Telling,
 }
 
@@ -88,6 +91,7 @@ enum OnConflict {
 pub fn run(arguments: &Arguments) -> Result<()> {
     let given = arguments.sides.given()?;
     let options = arguments.options(&given)?;
+    let report = arguments.reporting.prepare()?;
     let stop = stop_flag()?;
     let teller = arguments.telling.teller();
     let embedded = EmbeddedOptions { keep: arguments.keep, ..EmbeddedOptions::default() };
@@ -111,6 +115,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     // The server first: it stays even where nobody reads the result.
     if arguments.keep {
         server.keep(&teller)?;
+    }
+    if let Some(report) = report {
+        report.write(&summary)?;
     }
     match (arguments.telling.json, arguments.telling.quiet) {
         (true, _) => output::result(&(summary::json(&summary) + "\n"))?,

@@ -5,12 +5,14 @@ mod arguments;
 mod bench;
 mod fault;
 mod init;
+mod inspect;
 mod migrate;
 mod output;
 mod plan;
 mod proving;
 mod reading;
 mod rejects;
+mod reporting;
 mod rollback;
 mod ruling;
 mod server;
@@ -41,6 +43,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Say what is in a SQLite database, what may surprise, and what a migration would take
+    Inspect(Box<inspect::Arguments>),
     /// Move a SQLite database into PostgreSQL
     Migrate(Box<migrate::Arguments>),
     /// Write a pipeline file of what a source holds, to review and to edit
@@ -60,6 +64,7 @@ enum Verb {
 impl Verb {
     fn run(&self) -> Result<()> {
         match self {
+            Self::Inspect(arguments) => inspect::run(arguments),
             Self::Migrate(arguments) => migrate::run(arguments),
             Self::Init(arguments) => init::run(arguments),
             Self::Plan(arguments) => plan::run(arguments),
@@ -73,6 +78,7 @@ impl Verb {
     fn tells_events(&self) -> bool {
         match self {
             Self::Init(_) => false,
+            Self::Inspect(arguments) => arguments.tells_events(),
             Self::Migrate(arguments) => arguments.tells_events(),
             Self::Plan(arguments) => arguments.tells_events(),
             Self::Verify(arguments) => arguments.tells_events(),
@@ -87,7 +93,7 @@ impl Verb {
             Self::Migrate(arguments) => arguments.shows_values(),
             Self::Verify(arguments) => arguments.shows_values(),
             Self::Rejects(arguments) => arguments.shows_values(),
-            Self::Init(_) | Self::Plan(_) | Self::Rollback(_) | Self::Bench(_) => false,
+            Self::Inspect(_) | Self::Init(_) | Self::Plan(_) | Self::Rollback(_) | Self::Bench(_) => false,
         }
     }
 }

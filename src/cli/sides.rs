@@ -109,6 +109,9 @@ impl Given {
         let read = |file: &String| Ok::<_, Error>(Ddl { name: file.clone(), sql: self.text(file)? });
         let ddl = file.ddl.as_ref().map(read).transpose()?;
         options.scripts = Scripts { ddl, before: self.scripts(&file.before)?, after: self.scripts(&file.after)? };
+        // Beside the lanes one session holds the schema's lock, and one asks.
+        let lanes = file.settings.connections.map_or(options.jobs, |most| most.saturating_sub(2).max(1));
+        options.jobs = options.jobs.min(lanes);
         options.parity = file.parity.iter().map(parity).collect();
         let seconds = |s: Option<u64>| s.map(Duration::from_secs);
         let backup = file.backup.as_ref().map(|backup| Backup {
@@ -119,7 +122,6 @@ impl Given {
         });
         options.settings = Settings {
             backup: options.settings.backup.or(backup),
-            connections: file.settings.connections,
             lock_timeout: seconds(file.settings.lock_timeout),
             statement_timeout: seconds(file.settings.statement_timeout),
             range_rows: file.settings.range_rows,

@@ -279,3 +279,6 @@ pub const FENCE_PATIENCE: Duration = Duration::from_secs(30);
 /// How long a trigger that is switched off waits for readers before it is left where it is: those who come to read
 /// wait as long.
 pub const FENCE_SWEEP_PATIENCE: Duration = Duration::from_millis(500);
+
+/// Lines of SQLite's own check of a file that an inspection tells: one is enough to be worried by.
+pub const INSPECT_DAMAGES_MAX: usize = 5;

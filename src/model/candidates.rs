@@ -93,6 +93,18 @@ impl Hint {
         }
     }
 
+    /// Whether the type is called one of times.
+    #[must_use]
+    pub fn says_time(self) -> bool {
+        matches!(self.word, Word::Moment | Word::Date | Word::Time)
+    }
+
+    /// Whether the type is called one of texts, or not at all, whatever its affinity.
+    #[must_use]
+    pub fn says_text(self) -> bool {
+        matches!(self.word, Word::Text | Word::Uuid | Word::Json)
+    }
+
     /// Whether 32 hex digits may be taken as a uuid without looking at their version bits.
     #[must_use]
     pub fn says_uuid(self) -> bool {
@@ -193,9 +205,9 @@ pub fn for_stated_type(pg_type: &PgType, labels: Option<&[String]>, options: &Ty
     }
     let list = match pg_type {
         PgType::Bool => vec![Conversion::Bool],
-        PgType::Int2 => vec![Conversion::Int { bytes: 2 }],
-        PgType::Int4 => vec![Conversion::Int { bytes: 4 }],
-        PgType::Int8 => vec![INT8],
+        PgType::Int2 => vec![Conversion::Int { bytes: 2 }, Conversion::Whole { bytes: 2 }],
+        PgType::Int4 => vec![Conversion::Int { bytes: 4 }, Conversion::Whole { bytes: 4 }],
+        PgType::Int8 => vec![INT8, Conversion::Whole { bytes: 8 }],
         PgType::Float4 => vec![Conversion::Float4],
         PgType::Float8 => vec![Conversion::Float8],
         PgType::Numeric(limit) => {

@@ -15,6 +15,7 @@ mod finish;
 mod ground;
 mod hashed;
 mod ids;
+mod inspect;
 mod memory;
 mod options;
 mod oracles;
@@ -33,6 +34,7 @@ mod strict;
 mod verify;
 
 pub use bench::{BenchOptions, bench};
+pub use inspect::inspect;
 pub use options::{Backup, Ddl, Migrations, Options, RejectLimits, Scope, Scripts, Settings, default_jobs};
 pub use proof::Wish;
 pub use retry::{Retried, Wanted, set_aside};
@@ -81,6 +83,8 @@ pub struct Context<'a> {
     run: Uuid,
     /// The source's content as it was planned.
     fingerprint: &'a str,
+    /// The target for people, without a password.
+    target: &'a str,
     /// Whether lanes may load without triggers and foreign keys being asked.
     replica_role: bool,
     /// For tables that were there: the tables that their foreign keys point at.
@@ -125,10 +129,11 @@ struct Opened {
 /// [`Kind::Interrupted`], and the same call goes on with it.
 pub fn migrate(options: &Options, target: &Target, observer: &dyn Observer, stop: &AtomicBool) -> Result<Summary> {
     let mut clock = Clock::new(observer);
+    let named = target.redacted();
     let untouched = |e: Error| e.or_state("nothing was written by this start");
     let mut opened = clock.phase(Phase::Open, 1, || open(options).map_err(untouched))?;
     observer.event(&Event::Info { text: format!("source: {}", opened.snapshot) });
-    let pool = Pool::connect(target, options.lanes() + 2, &pool_settings(options)).map_err(untouched)?;
+    let pool = Pool::connect(target, options.jobs + 2, &pool_settings(options)).map_err(untouched)?;
     let mut control = pool.session().map_err(untouched)?;
     start::check_server(&control).map_err(untouched)?;
     start::check_rights(&control, options).map_err(untouched)?;
@@ -136,7 +141,7 @@ pub fn migrate(options: &Options, target: &Target, observer: &dyn Observer, stop
     let mut backups = Vec::new();
     let (mut planned, run, resumed) = match found {
         Start::Finished(run) => {
-            return finished(&run, &opened, &pool, options, observer, stop, clock).map_err(untouched);
+            return finished(&run, &opened, (&pool, &named), options, observer, stop, clock).map_err(untouched);
         }
         Start::Resume(run) => resume(*run, &mut opened, &mut control, options, observer).map_err(untouched)?,
         Start::Fresh => {
@@ -172,6 +177,7 @@ pub fn migrate(options: &Options, target: &Target, observer: &dyn Observer, stop
         control: &control,
         run: run.id,
         fingerprint: &run.fingerprint,
+        target: &named,
         replica_role,
         parents,
     };
@@ -377,7 +383,7 @@ fn resume(
 fn finished(
     run: &RunRecord,
     opened: &Opened,
-    pool: &Pool,
+    (pool, named): (&Pool, &str),
     options: &Options,
     observer: &dyn Observer,
     stop: &AtomicBool,
@@ -392,6 +398,7 @@ fn finished(
         control: &control,
         run: run.id,
         fingerprint: &run.fingerprint,
+        target: named,
         replica_role: false,
         parents: HashMap::new(),
     };
@@ -405,7 +412,7 @@ fn finished(
     let tables = account::table_summaries(&run.plan, &done, &counts, &HashMap::new(), &run.plan.remarks);
     let ledger = control::ledger(&control, run.id)?;
     let remarks = run.plan.remarks.clone();
-    let mut summary = account::summary(&context, remarks, tables, ledger, opened.snapshot.clone(), clock);
+    let mut summary = account::summary(&context, &run.plan, remarks, tables, ledger, opened.snapshot.clone(), clock)?;
     summary.finished_before = true;
     (summary.checks, summary.parity) = answers(&context)?;
     summary.rejects = rejects::summary(options, &run.plan, &control::rejects(&control, run.id)?);
@@ -590,7 +597,7 @@ fn finish_beside(
     let remarks: Vec<Remark> = plan.remarks.iter().cloned().chain(found).collect();
     let tables = account::table_summaries(plan, &done, &counts, &index_ms, &remarks);
     let ledger = control::ledger(context.control, context.run)?;
-    let mut summary = account::summary(context, remarks, tables, ledger, snapshot.to_owned(), clock);
+    let mut summary = account::summary(context, plan, remarks, tables, ledger, snapshot.to_owned(), clock)?;
     summary.resumed = resumed;
     (summary.checks, summary.parity) = answers(context)?;
     summary.rejects = rejects::summary(context.options, plan, &control::rejects(context.control, context.run)?);

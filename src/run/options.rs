@@ -5,6 +5,7 @@ use crate::load::Conflict;
 use crate::model::bounds::REJECTS_MAX;
 use crate::model::candidates::TypeOptions;
 use crate::model::check::{Parity, Question};
+use crate::model::conversion::Naive;
 use crate::model::name::Spelling;
 use crate::model::policy::Rules;
 use crate::model::reshape::Reshape;
@@ -83,8 +84,6 @@ pub struct Ddl {
 pub struct Settings {
     /// Copies that are made first.
     pub backup: Option<Backup>,
-    /// Connections at once.
-    pub connections: Option<usize>,
     /// How long a statement waits for a lock.
     pub lock_timeout: Option<Duration>,
     /// How long a statement may take.
@@ -204,9 +203,41 @@ impl Options {
         }
     }
 
-    /// Lanes that the bound on connections leaves room for, beside the session that holds the lock and one to ask.
-    pub(super) fn lanes(&self) -> usize {
-        self.settings.connections.map_or(self.jobs, |most| self.jobs.min(most.saturating_sub(2).max(1)))
+    /// What was asked for, by name: without SQL that a person wrote, so that a report may show it.
+    pub(super) fn told(&self) -> Vec<(&'static str, String)> {
+        let yes = |flag: bool| if flag { "yes" } else { "no" }.to_owned();
+        let all = |list: &[String], none: &str| if list.is_empty() { none.to_owned() } else { list.join(", ") };
+        let zone = match &self.types.assume_tz {
+            Some(Naive::Utc) => "UTC".to_owned(),
+            Some(Naive::Zone(zone)) => zone.clone(),
+            Some(Naive::Refuse) | None => "none".to_owned(),
+        };
+        let types = self.rules.types.iter().map(|(name, pg_type)| format!("{name}={pg_type}")).collect::<Vec<_>>();
+        let policies = self.rules.policies.iter().map(|(name, policy)| match name {
+            Some(name) => format!("{name}={policy}"),
+            None => policy.to_string(),
+        });
+        let policies: Vec<String> = policies.collect();
+        vec![
+            ("schema", self.schema.clone()),
+            ("identifiers", word(&self.spelling)),
+            ("include", all(&self.include, "all")),
+            ("exclude", all(&self.exclude, "none")),
+            ("scope", word(&self.scope)),
+            ("jobs", self.jobs.to_string()),
+            ("snapshot", word(&self.snapshot)),
+            ("assume_tz", zone),
+            ("integers", if self.types.narrow_integers { "fit" } else { "bigint" }.to_owned()),
+            ("types", all(&types, "by the rows")),
+            ("on_error", all(&policies, "fail")),
+            ("reshaped_tables", self.reshape.tables.len().to_string()),
+            ("scripts", (self.scripts.before.len() + self.scripts.after.len()).to_string()),
+            ("truncate", yes(self.truncate)),
+            ("on_conflict", self.conflict.as_ref().map_or_else(|| "refuse".to_owned(), word)),
+            ("restart", yes(self.restart)),
+            ("strict", yes(self.strict)),
+            ("verify", if self.verify { word(&self.wish.level) } else { "no".to_owned() }),
+        ]
     }
 
     pub(super) fn plan_options(&self) -> PlanOptions {
@@ -281,6 +312,11 @@ impl Options {
             .map(|name| (format!("`{name}`"), was[name.as_str()].to_string(), is[name.as_str()].to_string()))
             .collect()
     }
+}
+
+// The word that a plain enum is written as.
+fn word(value: &impl serde::Serialize) -> String {
+    serde_json::to_value(value).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
 /// Two lanes keep a local server busy, four a remote one; more only wait for it.

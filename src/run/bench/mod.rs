@@ -116,6 +116,7 @@ fn measure(options: &BenchOptions, target: &Target, observer: &dyn Observer, sto
         control: &control,
         run: Uuid::nil(),
         fingerprint: &opened.fingerprint,
+        target: SCRATCH_SCHEMA,
         replica_role: false,
         parents: HashMap::new(),
     };
