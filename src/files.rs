@@ -22,6 +22,12 @@ pub fn replace(path: &Path) -> io::Result<File> {
     Pending::new(path)?.publish()
 }
 
+/// Bytes that this user may still write to the disk of a folder.
+pub fn free_bytes(folder: &Path) -> io::Result<u64> {
+    let disk = rustix::fs::statvfs(folder)?;
+    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
 /// Makes a folder and those above it that are missing. One that is there stays as it is, but is refused where it is
 /// a link that somebody else made: whoever made it says where our files go.
 pub fn folder(path: &Path) -> io::Result<()> {

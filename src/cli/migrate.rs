@@ -14,8 +14,9 @@ use crate::load::Conflict;
 use crate::model::event::Summary;
 use crate::postgres::EmbeddedOptions;
 use crate::report::{checks, plan, rejected, summary, verification};
-use crate::run::{self, Migrations, Options, Scope};
+use crate::run::{self, Backup, Migrations, Options, Scope, Settings};
 use clap::{Args, ValueEnum};
+use std::path::{Path, PathBuf};
 
 /// The arguments of `lite2pg migrate`.
 #[derive(Debug, Args)]
@@ -57,6 +58,9 @@ pub struct Arguments {
     /// Let triggers of tables that are there fire for the rows that are loaded
     #[arg(long)]
     fire_triggers: bool,
+    /// Back up the source first, and a target that holds rows by `pg_dump`, into this folder
+    #[arg(long, value_name = "DIR", conflicts_with = "dry_run")]
+    backup: Option<PathBuf>,
     /// Skip the comparison of both sides at the end: the rows are counted, not proven
     #[arg(long)]
     no_verify: bool,
@@ -99,7 +103,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         return output::result(&plan::text(&dry.plan, &dry.snapshot, arguments.sql.then_some(dry.script.as_str())));
     }
     let server = server.ok_or_else(|| no_target("migrate"))?;
-    let result = run::migrate(&options, &server.target(), &teller, &stop);
+    let result = run::migrate(&options, &given.connecting(server.target()), &teller, &stop);
     teller.finish();
     let summary = match result {
         Ok(summary) => summary,
@@ -134,10 +138,14 @@ fn unfinished_business(summary: &Summary, options: &Options) -> Result<()> {
     if options.strict {
         return run::strictly(summary).map_or(Ok(()), Err);
     }
-    if let Some(error) = checks::error(&summary.checks) {
+    if let Some(error) = checks::error(&summary.checks, &summary.parity) {
         return Err(error);
     }
     rejected::error(&summary.rejects, options.rejects.allowed).map_or(Ok(()), Err)
+}
+
+fn backup(folder: &Path) -> Backup {
+    Backup { folder: folder.to_owned(), source: true, target: true, keep_days: None }
 }
 
 impl Arguments {
@@ -167,6 +175,7 @@ impl Arguments {
             restart: self.restart,
             migrations: Migrations { ignored: self.ignore_migrations, ..Migrations::default() },
             fires_triggers: self.fire_triggers,
+            settings: Settings { backup: self.backup.as_deref().map(backup), ..Settings::default() },
             verify: !self.no_verify,
             wish: self.proving.wish(),
             ..self.reading.options(&given.source)?

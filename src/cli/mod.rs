@@ -4,6 +4,7 @@ mod allocator;
 mod arguments;
 mod bench;
 mod fault;
+mod init;
 mod inspect;
 mod migrate;
 mod output;
@@ -46,6 +47,8 @@ enum Verb {
     Inspect(Box<inspect::Arguments>),
     /// Move a SQLite database into PostgreSQL
     Migrate(Box<migrate::Arguments>),
+    /// Write a pipeline file of what a source holds, to review and to edit
+    Init(init::Arguments),
     /// Say what a migration would do, and change nothing
     Plan(Box<plan::Arguments>),
     /// Compare a SQLite database with what is in PostgreSQL, cell by cell
@@ -63,6 +66,7 @@ impl Verb {
         match self {
             Self::Inspect(arguments) => inspect::run(arguments),
             Self::Migrate(arguments) => migrate::run(arguments),
+            Self::Init(arguments) => init::run(arguments),
             Self::Plan(arguments) => plan::run(arguments),
             Self::Verify(arguments) => verify::run(arguments),
             Self::Rollback(arguments) => rollback::run(arguments),
@@ -73,6 +77,7 @@ impl Verb {
 
     fn tells_events(&self) -> bool {
         match self {
+            Self::Init(_) => false,
             Self::Inspect(arguments) => arguments.tells_events(),
             Self::Migrate(arguments) => arguments.tells_events(),
             Self::Plan(arguments) => arguments.tells_events(),
@@ -88,7 +93,7 @@ impl Verb {
             Self::Migrate(arguments) => arguments.shows_values(),
             Self::Verify(arguments) => arguments.shows_values(),
             Self::Rejects(arguments) => arguments.shows_values(),
-            Self::Inspect(_) | Self::Plan(_) | Self::Rollback(_) | Self::Bench(_) => false,
+            Self::Inspect(_) | Self::Init(_) | Self::Plan(_) | Self::Rollback(_) | Self::Bench(_) => false,
         }
     }
 }

@@ -1,13 +1,16 @@
 //! Which source and which target: as arguments, or in a pipeline file with all that it says of them.
 
 use crate::error::{Error, Kind, Result};
-use crate::model::check::Question;
+use crate::model::bounds::PARITY_TIMES;
+use crate::model::check::{Parity, Question};
 use crate::model::name::Spelling;
-use crate::pipeline::file::{Identifiers, Script};
+use crate::pipeline::file::{self, Identifiers, Script};
 use crate::pipeline::{Pipeline, check};
-use crate::run::{self, Options, Scope, Scripts};
+use crate::postgres::Target;
+use crate::run::{self, Backup, Ddl, Options, Scope, Scripts, Settings};
 use clap::Args;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// The two sides of a verb.
 #[derive(Debug, Args)]
@@ -103,27 +106,66 @@ impl Given {
         let stated = std::mem::replace(&mut options.rules, found.rules);
         options.rules.types.extend(stated.types);
         options.rules.policies.extend(stated.policies);
-        options.scripts = Scripts { before: self.scripts(&file.before)?, after: self.scripts(&file.after)? };
+        let read = |file: &String| Ok::<_, Error>(Ddl { name: file.clone(), sql: self.text(file)? });
+        let ddl = file.ddl.as_ref().map(read).transpose()?;
+        options.scripts = Scripts { ddl, before: self.scripts(&file.before)?, after: self.scripts(&file.after)? };
+        // Beside the lanes one session holds the schema's lock, and one asks.
+        let lanes = file.settings.connections.map_or(options.jobs, |most| most.saturating_sub(2).max(1));
+        options.jobs = options.jobs.min(lanes);
+        options.parity = file.parity.iter().map(parity).collect();
+        let seconds = |s: Option<u64>| s.map(Duration::from_secs);
+        let backup = file.backup.as_ref().map(|backup| Backup {
+            folder: pipeline.beside(&backup.dir),
+            source: backup.source,
+            target: backup.target,
+            keep_days: backup.keep_days,
+        });
+        options.settings = Settings {
+            backup: options.settings.backup.or(backup),
+            lock_timeout: seconds(file.settings.lock_timeout),
+            statement_timeout: seconds(file.settings.statement_timeout),
+            range_rows: file.settings.range_rows,
+        };
         options.questions = file.check.iter().map(question).collect();
         Ok(options)
+    }
+
+    // A file that the pipeline names.
+    fn text(&self, file: &str) -> Result<String> {
+        let path = self.pipeline.as_ref().map_or_else(|| PathBuf::from(file), |pipeline| pipeline.beside(file));
+        std::fs::read_to_string(&path)
+            .map_err(|e| Error::new(Kind::Usage, format!("the script `{}` cannot be read", path.display())).cause(e))
+    }
+
+    /// The target with what the pipeline says of connecting to it.
+    pub fn connecting(&self, target: Target) -> Target {
+        match self.pipeline.as_ref().and_then(|pipeline| pipeline.file.settings.connect_timeout) {
+            Some(seconds) => target.with_connect_timeout(Duration::from_secs(seconds)),
+            None => target,
+        }
     }
 
     fn scripts(&self, scripts: &[Script]) -> Result<Vec<String>> {
         let text = |script: &Script| match (&script.sql, &script.file, &self.pipeline) {
             (Some(sql), _, _) => Ok(sql.clone()),
-            (None, Some(file), Some(pipeline)) => {
-                let path = pipeline.beside(file);
-                std::fs::read_to_string(&path).map_err(|e| {
-                    Error::new(Kind::Usage, format!("the script `{}` cannot be read", path.display())).cause(e)
-                })
-            }
+            (None, Some(file), Some(_)) => self.text(file),
             _ => Ok(String::new()),
         };
         scripts.iter().map(text).collect()
     }
 }
 
-fn question(check: &crate::pipeline::file::Check) -> Question {
+fn parity(asked: &file::Parity) -> Parity {
+    let sql = || asked.sql.clone().unwrap_or_default();
+    Parity {
+        name: asked.name.clone(),
+        source: asked.source.clone().unwrap_or_else(sql),
+        target: asked.target.clone().unwrap_or_else(sql),
+        times: asked.times.unwrap_or(PARITY_TIMES),
+    }
+}
+
+fn question(check: &file::Check) -> Question {
     Question {
         name: check.name.clone(),
         source: check.source.clone(),

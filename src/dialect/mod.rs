@@ -31,6 +31,7 @@ mod moment;
 mod operator;
 mod parse;
 mod pattern;
+pub mod question;
 mod render;
 mod result_names;
 mod select;

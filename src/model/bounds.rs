@@ -175,6 +175,18 @@ pub const REJECTS_MAX: u64 = 100_000;
 /// Rows of the answer to a person's question at the end of a run: they are compared, and printed where they differ.
 pub const CHECK_ROWS_MAX: usize = 1000;
 
+/// How often a dump is looked at: whether it has ended, and whether a person wants it to.
+pub const DUMP_LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// Room that a disk must have beyond what a backup may need, in hundredths of that.
+pub const BACKUP_ROOM_PERCENT: u64 = 10;
+
+/// How often a parity query is asked where nobody states a number: enough for a median.
+pub const PARITY_TIMES: u32 = 5;
+
+/// The same at most.
+pub const PARITY_TIMES_MAX: u32 = 1000;
+
 /// Migrations of an application that are compared: those of ten years at one a day.
 pub const MIGRATIONS_MAX: usize = 4000;
 

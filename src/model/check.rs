@@ -30,6 +30,34 @@ pub struct Answer {
     pub expect: Option<String>,
 }
 
+/// The same question to both sides, asked again and again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parity {
+    /// What is asked, for people.
+    pub name: String,
+    /// In SQLite's own SQL.
+    pub source: String,
+    /// In PostgreSQL's.
+    pub target: String,
+    /// How often each side is asked and timed.
+    pub times: u32,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Serialize)]
+pub struct Race {
+    /// What was asked.
+    pub name: String,
+    /// Whether both sides said the same each time.
+    pub same: bool,
+    /// What the source says; its time is the median.
+    pub source: Said,
+    /// What the target says; its time is the median.
+    pub target: Said,
+    /// How often each side was timed.
+    pub times: u32,
+}
+
 /// What one side says.
 #[derive(Debug, Clone, Serialize)]
 pub struct Said {

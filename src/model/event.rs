@@ -1,6 +1,6 @@
 //! What a run tells of itself while it goes on, and what it tells at the end.
 
-use super::check::Answer;
+use super::check::{Answer, Race};
 use super::details::Details;
 use super::plan::Remark;
 use super::verdict::Verification;
@@ -216,6 +216,10 @@ pub struct Summary {
     pub rejects: Vec<RejectedTable>,
     /// A person's questions to both sides, with their answers.
     pub checks: Vec<Answer>,
+    /// The same questions to both sides, timed.
+    pub parity: Vec<Race>,
+    /// Copies that were made before anything was written.
+    pub backups: Vec<BackedUp>,
     /// Wall time of the whole run.
     pub ms: u64,
     /// What the comparison of both sides found; none where nobody wanted one.
@@ -227,6 +231,19 @@ pub struct Summary {
     /// Under which plan and settings, of what, into what: for a report.
     #[serde(skip)]
     pub details: Details,
+}
+
+/// A copy of one side that was made before anything was written.
+#[derive(Debug, Clone, Serialize)]
+pub struct BackedUp {
+    /// Of what: `source` or `target`.
+    pub side: &'static str,
+    /// The file.
+    pub file: String,
+    /// Its size.
+    pub bytes: u64,
+    /// Its BLAKE3, in hexadecimal digits.
+    pub blake3: String,
 }
 
 /// What became of one table.

@@ -4,6 +4,7 @@ use super::Pipeline;
 use super::file::{Column, Constant, Table};
 use super::mistakes::{Mistake, Mistakes, Step, nearest};
 use crate::error::Result;
+use crate::model::bounds::PARITY_TIMES_MAX;
 use crate::model::pg_type::PgType;
 use crate::model::policy::{Reading, Rules};
 use crate::model::reshape::{ColumnShape, Literal, Origin, Orphans, Refusal, Reshape, Stray, TableShape, Value};
@@ -47,6 +48,25 @@ pub fn check(pipeline: &Pipeline, catalog: &Catalog) -> Result<Checked> {
         } else if check.source.is_some() != check.target.is_some() && check.expect.is_none() {
             checker.mistake(&[Step::Key("check"), Step::Index(n)], "a question to one side needs its answer: `expect`");
         }
+    }
+    for (n, parity) in pipeline.file.parity.iter().enumerate() {
+        let way = [Step::Key("parity"), Step::Index(n)];
+        let sides = (parity.source.is_some(), parity.target.is_some());
+        if sides != (parity.sql.is_none(), parity.sql.is_none()) {
+            checker.mistake(&way, "a parity query is one `sql` for both sides, or `source` and `target`");
+        }
+        if parity.times.is_some_and(|times| !(1..=PARITY_TIMES_MAX).contains(&times)) {
+            let message = format!("`times` lies between 1 and {PARITY_TIMES_MAX}");
+            checker.mistake(&[way[0], way[1], Step::Key("times")], message);
+        }
+    }
+    let settings = &pipeline.file.settings;
+    if settings.connections.is_some_and(|most| most < 3) {
+        let message = "3 are the least: one holds the lock, one asks, one copies";
+        checker.mistake(&[Step::Key("settings"), Step::Key("connections")], message);
+    }
+    if settings.range_rows == Some(0) {
+        checker.mistake(&[Step::Key("settings"), Step::Key("range_rows")], "a transaction has one row at least");
     }
     for (key, scripts) in [("before", &pipeline.file.before), ("after", &pipeline.file.after)] {
         for (n, _) in scripts.iter().enumerate().filter(|(_, s)| s.sql.is_some() == s.file.is_some()) {
@@ -98,7 +118,8 @@ impl Checker<'_> {
             }
             _ => return self.mistake(&head, "a table comes `from` a table or from a `query`"),
         };
-        if !self.names.insert(name.to_lowercase()) {
+        // SQLite tells names apart that differ in the case of other letters than ASCII's.
+        if !self.names.insert(name.to_ascii_lowercase()) {
             let message = format!("`{name}` is described twice");
             return self.mistake(&[head[0], head[1], Step::Key("from")], message);
         }

@@ -30,6 +30,8 @@ pub struct File {
     pub include: Vec<String>,
     /// Not the tables whose names match one of these globs.
     pub exclude: Vec<String>,
+    /// A file with the target's own DDL, relative to this one: it is run first, and its tables are loaded as they are.
+    pub ddl: Option<String>,
     /// Rows only, into tables that are there.
     pub data_only: bool,
     /// Triggers of tables that are there fire for the rows that are loaded.
@@ -48,6 +50,48 @@ pub struct File {
     pub after: Vec<Script>,
     /// Questions whose answers must be right at the end.
     pub check: Vec<Check>,
+    /// The same questions to both sides, asked again and again: answers must agree, times are compared.
+    pub parity: Vec<Parity>,
+    /// Copies of both sides that are made before anything is written.
+    pub backup: Option<Backup>,
+    /// How the server is spoken to.
+    pub settings: Settings,
+}
+
+/// Copies of both sides that are made before anything is written.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Backup {
+    /// The folder for them, relative to this file: `backups`, unless stated.
+    pub dir: String,
+    /// The source, by SQLite's backup API: unless this is `false`.
+    pub source: bool,
+    /// The target's database, by `pg_dump`, where it holds rows: unless this is `false`.
+    pub target: bool,
+    /// Earlier ones go after as many days; without it they stay.
+    pub keep_days: Option<u32>,
+}
+
+impl Default for Backup {
+    fn default() -> Self {
+        Self { dir: "backups".to_owned(), source: true, target: true, keep_days: None }
+    }
+}
+
+/// How the server is spoken to. Times are in seconds.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Connections at once, at least 3; the lanes are as many as it leaves room for.
+    pub connections: Option<usize>,
+    /// How long a connection may take to be made.
+    pub connect_timeout: Option<u64>,
+    /// How long a statement waits for a lock of somebody else.
+    pub lock_timeout: Option<u64>,
+    /// How long one statement may take, the COPY of a range and the building of an index among them.
+    pub statement_timeout: Option<u64>,
+    /// Rows that one transaction is planned for.
+    pub range_rows: Option<u64>,
 }
 
 /// How names change.
@@ -190,4 +234,20 @@ pub struct Check {
     pub target: Option<String>,
     /// The answer, where only one side is asked; several columns are joined by a comma.
     pub expect: Option<String>,
+}
+
+/// The same question to both sides, timed.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Parity {
+    /// What is asked, for people.
+    pub name: String,
+    /// A query that both sides understand; in the place of the two below.
+    pub sql: Option<String>,
+    /// The query in SQLite's own SQL.
+    pub source: Option<String>,
+    /// The query in PostgreSQL's.
+    pub target: Option<String>,
+    /// How often each side is asked after a first time that is not counted: 5, unless stated.
+    pub times: Option<u32>,
 }

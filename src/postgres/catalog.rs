@@ -181,6 +181,35 @@ pub fn relations(session: &Session, schema: &str) -> Result<Vec<String>> {
     Ok(session.query(sql, &[&schema])?.iter().map(|row| row.get(0)).collect())
 }
 
+/// An object of a schema that somebody made.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Object {
+    /// The word that `DROP` knows it by, in lower case.
+    pub kind: String,
+    /// Its name; of a routine, its quoted name with its arguments.
+    pub name: String,
+    /// Its `oid`.
+    pub oid: u32,
+}
+
+/// What is in a schema, without what depends on it and what extensions made.
+pub fn objects(session: &Session, schema: &str) -> Result<Vec<Object>> {
+    let sql = "SELECT kind, name, o.oid FROM ( \
+                 SELECT CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' WHEN 'S' THEN 'sequence' \
+                                       ELSE 'table' END AS kind, c.relname::text AS name, c.oid, c.relnamespace AS at, \
+                        'pg_class'::regclass AS class \
+                 FROM pg_class c WHERE c.relkind IN ('r', 'p', 'v', 'm') OR c.relkind = 'S' AND NOT EXISTS \
+                   (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype IN ('a', 'i')) \
+                 UNION ALL SELECT 'type', t.typname::text, t.oid, t.typnamespace, 'pg_type'::regclass FROM pg_type t \
+                   LEFT JOIN pg_class c ON c.oid = t.typrelid WHERE t.typtype IN ('e', 'd', 'r') OR c.relkind = 'c' \
+                 UNION ALL SELECT 'routine', format('%I.%I(%s)', n.nspname, p.proname, pg_get_function_identity_arguments(p.oid)), \
+                   p.oid, p.pronamespace, 'pg_proc'::regclass FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace \
+               ) o JOIN pg_namespace n ON n.oid = o.at WHERE n.nspname = $1 AND NOT EXISTS \
+                 (SELECT FROM pg_depend d WHERE d.classid = o.class AND d.objid = o.oid AND d.deptype = 'e')";
+    let rows = session.query(sql, &[&schema])?;
+    Ok(rows.iter().map(|row| Object { kind: row.get(0), name: row.get(1), oid: row.get(2) }).collect())
+}
+
 /// The columns of the tables of a schema among `names`. The tables themselves are not touched, so that a lock on one
 /// is not waited for.
 pub fn columns_of(session: &Session, schema: &str, names: &[String]) -> Result<HashMap<String, Vec<ExistingColumn>>> {

@@ -40,11 +40,13 @@ pub struct PoolSettings {
     /// How long a statement waits for a lock. None waits for ever, which is right for a load: sessions of
     /// one run wait for each other while indexes are built.
     pub lock_timeout: Option<Duration>,
+    /// How long a statement may take. None lets it take as long as it needs: a COPY may take hours.
+    pub statement_timeout: Option<Duration>,
 }
 
 impl Default for PoolSettings {
     fn default() -> Self {
-        Self { application_name: "lite2pg".to_owned(), lock_timeout: None }
+        Self { application_name: "lite2pg".to_owned(), lock_timeout: None, statement_timeout: None }
     }
 }
 
@@ -219,6 +221,7 @@ impl Drop for Shared {
 
 /// The statements that every session begins with, as one message; the last gives the server's version.
 fn opening_statements(settings: &PoolSettings, keepalive: &Keepalive) -> String {
+    let statement_ms = settings.statement_timeout.map_or(0, |t| t.as_millis().max(1));
     let lock_ms = settings.lock_timeout.map_or(0, |t| t.as_millis().max(1));
     // Of the timeouts that end sessions, some are not known to every version. Lanes are idle in their
     // transactions while they read the source, and a COPY may take hours.
@@ -229,6 +232,7 @@ fn opening_statements(settings: &PoolSettings, keepalive: &Keepalive) -> String 
          SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'iso_8601'; SET extra_float_digits = 1; \
          SET bytea_output = 'hex'; SET lock_timeout = {lock_ms}; {} SELECT pg_advisory_unlock_all(); \
          SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN ({}); \
+         SET statement_timeout = {statement_ms}; \
          SELECT current_setting('server_version_num')",
         server_keepalive(keepalive),
         timeouts.join(", ")

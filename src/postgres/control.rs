@@ -3,7 +3,7 @@
 //! Owns that schema's SQL. Decides nothing: whether to resume is the run's business.
 
 use super::session::{Session, Transaction};
-use super::{aside, encode, triggers};
+use super::{aside, catalog, encode, triggers};
 use crate::error::{Error, Kind, Result};
 use crate::model::bounds::BATCH_BYTES;
 use crate::model::event::LedgerLine;
@@ -116,10 +116,18 @@ pub fn create(tx: &Transaction<'_>) -> Result<()> {
 fn upgrade(tx: &Transaction<'_>) -> Result<()> {
     let sql = "SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'lite2pg.range'::regclass \
                AND attname = 'digest' AND NOT attisdropped), \
-               to_regclass('lite2pg.trigger') IS NOT NULL AND to_regclass('lite2pg.id_map') IS NOT NULL";
+               to_regclass('lite2pg.trigger') IS NOT NULL AND to_regclass('lite2pg.id_map') IS NOT NULL, \
+               EXISTS (SELECT FROM pg_constraint WHERE conrelid = 'lite2pg.object'::regclass AND conname = 'object_kind_check' \
+                       AND pg_get_constraintdef(oid) LIKE '%routine%')";
     let row = tx.query_one(sql, &[])?;
     if !row.get::<_, bool>(0) {
         tx.batch("ALTER TABLE lite2pg.range ADD COLUMN digest bytea")?;
+    }
+    if !row.get::<_, bool>(2) {
+        tx.batch(
+            "ALTER TABLE lite2pg.object DROP CONSTRAINT IF EXISTS object_kind_check, ADD CONSTRAINT object_kind_check \
+             CHECK (kind IN ('table', 'view', 'materialized view', 'sequence', 'routine', 'type'))",
+        )?;
     }
     if row.get(1) { Ok(()) } else { tx.batch(DDL) }
 }
@@ -280,12 +288,25 @@ pub fn forget_object(tx: &Transaction<'_>, run: Uuid, name: &str) -> Result<()> 
     Ok(())
 }
 
+/// Writes down what a person's DDL made, in the transaction that made it.
+pub fn record_objects(tx: &Transaction<'_>, run: Uuid, objects: &[catalog::Object]) -> Result<()> {
+    for object in objects {
+        let sql = "INSERT INTO lite2pg.object (run, kind, name, oid) VALUES ($1::text::uuid, $2, $3, $4) ON CONFLICT DO NOTHING";
+        tx.execute(sql, &[&run.to_string(), &object.kind, &object.name, &object.oid])?;
+    }
+    Ok(())
+}
+
 // Kinds and names of what runs into this schema created and nobody dropped or replaced since.
 fn objects(session: &Session, schema: &str) -> Result<Vec<(String, String)>> {
-    let sql = "SELECT DISTINCT o.kind, o.name FROM lite2pg.object o JOIN lite2pg.run r ON r.id = o.run \
-               JOIN pg_class c ON c.oid = o.oid AND c.relname = o.name JOIN pg_namespace n ON n.oid = c.relnamespace \
-               WHERE r.target_schema = $1 AND n.nspname = $1 AND r.state <> 'abandoned' ORDER BY o.kind DESC, o.name";
-    Ok(session.query(sql, &[&schema])?.iter().map(|row| (row.get(0), row.get(1))).collect())
+    let sql = "SELECT DISTINCT o.kind, o.name, o.oid FROM lite2pg.object o JOIN lite2pg.run r ON r.id = o.run \
+               WHERE r.target_schema = $1 AND r.state <> 'abandoned' ORDER BY o.kind DESC, o.name";
+    let there = catalog::objects(session, schema)?;
+    let is_there =
+        |kind: &str, name: &str, oid: u32| there.iter().any(|o| o.kind == kind && o.name == name && o.oid == oid);
+    let rows = session.query(sql, &[&schema])?;
+    let made = rows.iter().map(|row| (row.get::<_, String>(0), row.get::<_, String>(1), row.get::<_, u32>(2)));
+    Ok(made.filter(|(kind, name, oid)| is_there(kind, name, *oid)).map(|(kind, name, _)| (kind, name)).collect())
 }
 
 /// Names of the tables that this run created.
@@ -320,9 +341,9 @@ fn put_back(tx: &Transaction<'_>, schema: &str) -> Result<()> {
 pub fn abandon(session: &mut Session, schema: &str) -> Result<Vec<String>> {
     let objects = objects(session, schema)?;
     let tx = session.transaction()?;
-    for kind in ["view", "table"] {
-        let names: Vec<String> =
-            objects.iter().filter(|(k, _)| k == kind).map(|(_, name)| qualified(schema, name)).collect();
+    for kind in ["view", "materialized view", "table", "sequence", "routine", "type"] {
+        let name = |name: &String| if kind == "routine" { name.clone() } else { qualified(schema, name) };
+        let names: Vec<String> = objects.iter().filter(|(k, _)| k == kind).map(|(_, n)| name(n)).collect();
         if !names.is_empty() {
             // Without CASCADE: what somebody else built on top is theirs.
             tx.batch(&format!("DROP {kind} IF EXISTS {}", names.join(", "))).map_err(|e| {

@@ -40,6 +40,17 @@ pub(super) fn find(stated: Option<&Path>, env: &Environment) -> Result<PathBuf> 
     })
 }
 
+/// All programs of this name in the same places; a stated folder's is the only one.
+pub(super) fn named(program: &str, env: &Environment) -> Vec<PathBuf> {
+    let path = || env.var("PATH").map(|path| std::env::split_paths(path).collect::<Vec<_>>()).unwrap_or_default();
+    let dirs: Vec<PathBuf> = if let Some(dir) = env.var("PG_BIN") {
+        vec![PathBuf::from(dir)]
+    } else {
+        of_pg_config().into_iter().chain(packaged()).chain(path()).collect()
+    };
+    dirs.into_iter().map(|dir| dir.join(program)).filter(|path| path.is_file()).collect()
+}
+
 fn is_complete(dir: &Path) -> bool {
     dir.join("initdb").is_file() && dir.join("postgres").is_file()
 }

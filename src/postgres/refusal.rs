@@ -150,7 +150,13 @@ fn is_of_a_function(db: &DbError) -> bool {
         ["exec_stmt_raise", "exec_stmt_assert", "PLy_elog_impl", "PLy_output", "do_util_elog", "plperl_spi_prepare"];
     db.code().code().starts_with("P0")
         || db.routine().is_some_and(|routine| raises.contains(&routine))
-        || db.where_().is_some_and(|context| context.contains(" function ") || context.contains("PL/"))
+        || db.where_().is_some_and(|context| context.lines().any(is_in_a_function))
+}
+
+// A person's DDL is run from within a block without a name (`script`): its refusals speak of that text, not of rows.
+fn is_in_a_function(context: &str) -> bool {
+    let is_block = context.contains("PL/pgSQL") && context.contains("inline_code_block");
+    !is_block && (context.contains(" function ") || context.contains("PL/"))
 }
 
 /// The quotes that the server's translations put around values.

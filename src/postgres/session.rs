@@ -277,6 +277,11 @@ impl Transaction<'_> {
         self.session.batch("ROLLBACK").inspect_err(|_| self.session.give_up())
     }
 
+    /// The session that the transaction is in.
+    pub fn session(&mut self) -> &mut Session {
+        self.session
+    }
+
     /// Marks a point to which the transaction can go back.
     pub fn savepoint(&self, name: &'static str) -> Result<Savepoint<'_>> {
         self.batch(&format!("SAVEPOINT {name}"))?;

@@ -245,6 +245,38 @@ impl Target {
         &self.remarks
     }
 
+    /// The target for a program of PostgreSQL's own, as the variables that libpq reads. One of them is the password.
+    pub(super) fn environment(&self) -> Vec<(&'static str, String)> {
+        let list = |of: &dyn Fn(&Endpoint) -> String| self.endpoints().map(of).collect::<Vec<_>>().join(",");
+        let mut all = vec![
+            ("PGHOST", list(&Endpoint::host)),
+            ("PGPORT", list(&|endpoint| endpoint.port().to_string())),
+            ("PGUSER", self.user.clone()),
+            ("PGDATABASE", self.dbname.clone()),
+            ("PGSSLMODE", self.tls.mode.word().to_owned()),
+            ("PGAPPNAME", self.application_name.clone().unwrap_or_else(|| "lite2pg".to_owned())),
+        ];
+        all.extend(self.options.clone().map(|options| ("PGOPTIONS", options)));
+        all.extend(match &self.tls.roots {
+            Roots::System => Some(("PGSSLROOTCERT", "system".to_owned())),
+            Roots::Named(path) => Some(("PGSSLROOTCERT", path.display().to_string())),
+            Roots::Default(_) => None,
+        });
+        let file = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
+        all.extend(file(&self.tls.cert).map(|path| ("PGSSLCERT", path)));
+        all.extend(file(&self.tls.key).map(|path| ("PGSSLKEY", path)));
+        let password = self.endpoints.iter().find_map(|(_, password)| password.as_ref());
+        all.extend(password.map(|password| ("PGPASSWORD", password.reveal().to_owned())));
+        all
+    }
+
+    /// Gives connections this long to be made.
+    #[must_use]
+    pub fn with_connect_timeout(mut self, patience: Duration) -> Self {
+        self.connect_timeout = Some(patience);
+        self
+    }
+
     /// The target as a URL, with `***` where a password is known.
     #[must_use]
     pub fn redacted(&self) -> String {

@@ -3,7 +3,7 @@
 use super::figures::plural;
 use super::layout::{clean, wrapped};
 use crate::error::{Error, Kind};
-use crate::model::check::{Answer, Said};
+use crate::model::check::{Answer, Race, Said};
 use std::fmt::Write as _;
 
 /// Lines of an answer that the screen shows; `--json` has all of them.
@@ -36,6 +36,38 @@ pub fn text(answers: &[Answer], out: &mut String) {
     }
 }
 
+/// Adds a line a question that was timed on both sides; one without an agreeing answer with what was said.
+pub fn races(races: &[Race], out: &mut String) {
+    for race in races {
+        let word = if race.same { "same answer" } else { "DIFFERENT" };
+        let line = format!(
+            "parity {}: {word} · source {}, target {} (median of {}){}",
+            race.name,
+            fine(race.source.us),
+            fine(race.target.us),
+            race.times,
+            faster(race)
+        );
+        let _ = writeln!(out, "{}", wrapped("", &line, 2));
+        if !race.same {
+            told("source", &race.source, out);
+            told("target", &race.target, out);
+        }
+    }
+    if !races.is_empty() {
+        out.push('\n');
+    }
+}
+
+fn faster(race: &Race) -> String {
+    let (here, there) = (race.source.us.max(1) as f64, race.target.us.max(1) as f64);
+    if !race.same {
+        return String::new();
+    }
+    let (ratio, word) = if there <= here { (here / there, "faster") } else { (there / here, "slower") };
+    format!(" · target {ratio:.1} times {word}")
+}
+
 fn told(side: &str, said: &Said, out: &mut String) {
     let what = if said.answered { "says" } else { "refuses:" };
     let lines: Vec<&str> = said.text.lines().collect();
@@ -54,9 +86,18 @@ fn time(us: u64) -> String {
     if us < 10_000 { format!("{}.{} ms", us / 1000, us % 1000 / 100) } else { format!("{} ms", us / 1000) }
 }
 
+// Medians of questions that an index answers are some microseconds.
+fn fine(us: u64) -> String {
+    if us < 1000 { format!("{us} µs") } else { time(us) }
+}
+
 /// The error of a run of which some answers are wrong.
 #[must_use]
-pub fn error(answers: &[Answer]) -> Option<Error> {
+pub fn error(answers: &[Answer], races: &[Race]) -> Option<Error> {
+    if let Some(race) = races.iter().find(|race| !race.same) {
+        let text = format!("parity `{}`: both sides do not say the same", race.name);
+        return Some(Error::new(Kind::Different, text).state("the rows are on the target"));
+    }
     let wrong: Vec<&Answer> = answers.iter().filter(|a| !a.right).collect();
     let first = wrong.first()?;
     let more = if wrong.len() > 1 { format!(" and {} more", wrong.len() - 1) } else { String::new() };

@@ -21,12 +21,23 @@ pub fn text(summary: &Summary) -> String {
     if summary.finished_before {
         out.push_str("this run had finished before; nothing was copied again\n");
     }
+    for backup in &summary.backups {
+        let line = format!(
+            "backup of the {}: {}, {}, BLAKE3 {}",
+            backup.side,
+            backup.file,
+            bytes(backup.bytes),
+            backup.blake3
+        );
+        let _ = writeln!(out, "{}", wrapped("", &line, 2));
+    }
     if !summary.tables.is_empty() {
         let _ = writeln!(out, "{}\n", tables(summary).trim_fmt());
     }
     ledger(summary, &mut out);
     rejected::text(&summary.rejects, &mut out);
     checks::text(&summary.checks, &mut out);
+    checks::races(&summary.parity, &mut out);
     phases(summary, &mut out);
     let verification = summary.verification.as_ref();
     let rows: u64 = summary.tables.iter().map(|t| t.rows).sum();

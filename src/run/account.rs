@@ -106,6 +106,8 @@ pub fn summary(
         ledger,
         rejects: Vec::new(),
         checks: Vec::new(),
+        parity: Vec::new(),
+        backups: Vec::new(),
         ms,
         verification: None,
         peak_memory_bytes: memory::peak_bytes(),

@@ -28,10 +28,10 @@ pub fn set_aside(
     control: &mut Session,
     run: Uuid,
     plan: &Plan,
-    parents: &HashMap<String, Vec<String>>,
+    (parents, range_rows): (&HashMap<String, Vec<String>>, Option<u64>),
     observer: &dyn Observer,
 ) -> Result<bool> {
-    let stuck = rows::without_order(plan, parents);
+    let stuck = rows::without_order(plan, parents, range_rows);
     if stuck.is_empty() {
         return Ok(false);
     }

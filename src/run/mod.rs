@@ -2,6 +2,7 @@
 
 mod account;
 mod ahead;
+mod backup;
 mod bench;
 mod bookkeeping;
 mod checks;
@@ -11,6 +12,7 @@ mod crew;
 mod evidence;
 mod existing;
 mod finish;
+mod ground;
 mod hashed;
 mod ids;
 mod inspect;
@@ -33,7 +35,7 @@ mod verify;
 
 pub use bench::{BenchOptions, bench};
 pub use inspect::inspect;
-pub use options::{Migrations, Options, RejectLimits, Scope, Scripts, default_jobs};
+pub use options::{Backup, Ddl, Migrations, Options, RejectLimits, Scope, Scripts, Settings, default_jobs};
 pub use proof::Wish;
 pub use retry::{Retried, Wanted, set_aside};
 pub use rollback::{Fence, RollbackOptions, lift_fence, rollback};
@@ -42,7 +44,7 @@ pub use verify::verify;
 
 use crate::error::{Error, Kind, Result};
 use crate::load::Conflict;
-use crate::model::check::Answer;
+use crate::model::check::{Answer, Race};
 use crate::model::digest::SetDigest;
 use crate::model::event::{Event, Observer, Phase, Summary};
 use crate::model::name::exclude;
@@ -53,15 +55,16 @@ use crate::model::verdict::{Level, Outcome, TableVerdict, Verification};
 use crate::plan::Draft;
 use crate::plan::select::Selection;
 use crate::postgres::control::{self, DoneRange, RunRecord, State};
-use crate::postgres::{Pool, PoolSettings, Session, Target, catalog, ddl};
+use crate::postgres::{Pool, PoolSettings, Session, Target, Transaction, catalog, ddl};
 use crate::profile::Depth;
+use crate::run::bookkeeping::Left;
 use crate::sqlite::{Reader, Source};
 use crate::verify::source;
 use ahead::Ahead;
-use bookkeeping::Left;
 use chores::Chores;
 use clock::Clock;
 use crew::Hands;
+use ground::Ground;
 use proof::{Held, Known, Proof, Subject};
 use rows::Planned;
 use start::Start;
@@ -130,20 +133,22 @@ pub fn migrate(options: &Options, target: &Target, observer: &dyn Observer, stop
     let untouched = |e: Error| e.or_state("nothing was written by this start");
     let mut opened = clock.phase(Phase::Open, 1, || open(options).map_err(untouched))?;
     observer.event(&Event::Info { text: format!("source: {}", opened.snapshot) });
-    let pool = Pool::connect(target, options.jobs + 2, &PoolSettings::default()).map_err(untouched)?;
+    let pool = Pool::connect(target, options.jobs + 2, &pool_settings(options)).map_err(untouched)?;
     let mut control = pool.session().map_err(untouched)?;
     start::check_server(&control).map_err(untouched)?;
     start::check_rights(&control, options).map_err(untouched)?;
     let found = start::look(&mut control, options, &opened.fingerprint).map_err(untouched)?;
+    let mut backups = Vec::new();
     let (mut planned, run, resumed) = match found {
         Start::Finished(run) => {
             return finished(&run, &opened, (&pool, &named), options, observer, stop, clock).map_err(untouched);
         }
         Start::Resume(run) => resume(*run, &mut opened, &mut control, options, observer).map_err(untouched)?,
         Start::Fresh => {
-            let prepared = prepare(options, &mut opened, &control, observer, stop, &mut clock);
+            let prepared = prepare(options, &mut opened, &mut control, observer, stop, &mut clock);
             let dropped = "what the earlier run created is dropped; nothing new was written";
             let planned = prepared.map_err(|e| if options.restart { e.state(dropped) } else { untouched(e) })?;
+            backups = backup::make(options, &opened, &control, observer, stop).map_err(untouched)?;
             let begun = begin(options, &opened, &planned, &mut control);
             let run = begun.map_err(|e| if options.restart { e.or_state(dropped) } else { untouched(e) })?;
             (planned, run, false)
@@ -156,7 +161,10 @@ pub fn migrate(options: &Options, target: &Target, observer: &dyn Observer, stop
         planned.plan.tables.iter().any(|t| parents.contains_key(&t.target) && t.on_refusal != Policy::Fail);
     let may_be_quiet = !parents.is_empty() && !sets_aside && !options.fires_triggers;
     let replica_role = may_be_quiet && existing::may_be_replica(&control);
-    if !replica_role && existing::set_aside(&mut control, run.id, &planned.plan, &parents, observer).map_err(no_row)? {
+    if !replica_role
+        && existing::set_aside(&mut control, run.id, &planned.plan, (&parents, options.settings.range_rows), observer)
+            .map_err(no_row)?
+    {
         parents = existing::parents(&control, options, &planned).map_err(no_row)?;
     }
     let found = existing::quiet_triggers(&mut control, run.id, options, &planned.plan, replica_role, observer);
@@ -197,9 +205,15 @@ pub fn migrate(options: &Options, target: &Target, observer: &dyn Observer, stop
         Scope::SchemaOnly => "all tables",
         _ => "all rows",
     };
-    finish(&context, &planned.plan, &opened.snapshot, resumed, clock).map_err(|e| {
+    let finished = finish(&context, &planned.plan, &opened.snapshot, resumed, clock);
+    finished.map(|summary| Summary { backups, ..summary }).map_err(|e| {
         e.or_state(&format!("{there} are on the target; of keys, indexes, constraints and views, what was finished"))
     })
+}
+
+fn pool_settings(options: &Options) -> PoolSettings {
+    let Settings { lock_timeout, statement_timeout, .. } = options.settings;
+    PoolSettings { lock_timeout, statement_timeout, ..PoolSettings::default() }
 }
 
 /// Makes the plan and asks the server about it, without leaving anything behind. Without a target, or where the
@@ -214,10 +228,10 @@ pub fn dry_run(
     let mut opened = clock.phase(Phase::Open, 1, || open(options))?;
     let planned = if let Some(target) = target {
         let pool = Pool::connect(target, 2, &PoolSettings::default())?;
-        let control = pool.session()?;
+        let mut control = pool.session()?;
         start::check_server(&control)?;
         start::check_rights(&control, options)?;
-        prepare(options, &mut opened, &control, observer, stop, &mut clock)?
+        prepare(options, &mut opened, &mut control, observer, stop, &mut clock)?
     } else {
         let draft = Draft::new(opened.catalog.clone(), options.plan_options(), &[], &[])?;
         plan_rows(draft, &mut opened, observer, stop, &mut clock)?
@@ -258,20 +272,19 @@ fn open(options: &Options) -> Result<Opened> {
 fn prepare(
     options: &Options,
     opened: &mut Opened,
-    control: &Session,
+    control: &mut Session,
     observer: &dyn Observer,
     stop: &AtomicBool,
     clock: &mut Clock<'_>,
 ) -> Result<Planned> {
-    let left = bookkeeping::leave(control, options, opened)?;
-    let existing = start::existing_tables(control, options, &opened.catalog)?;
-    let taken = start::taken(control, &options.schema, None)?;
+    let Ground { left, existing, taken } = ground::look(control, options, opened)?;
     let draft = Draft::new(opened.catalog.clone(), options.plan_options(), &taken, &existing)?;
     let mut planned = plan_rows(draft, opened, observer, stop, clock)?;
     note_left(&mut planned.plan, left);
     let mut session = control.another()?;
-    clock.phase(Phase::Create, planned.plan.tables.len(), || probe::probe(&mut session, &mut planned.plan))?;
-    rejects::fallbacks(&mut session, &mut planned.plan)?;
+    let first = |tx: &Transaction<'_>| ground::prepare(tx, options);
+    clock.phase(Phase::Create, planned.plan.tables.len(), || probe::probe(&mut session, &mut planned.plan, &first))?;
+    ground::on(&mut session, options, |session| rejects::fallbacks(session, &mut planned.plan))?;
     keyless(options, &mut planned.plan);
     if options.strict {
         strict::before(&planned)?;
@@ -330,7 +343,7 @@ fn begin(options: &Options, opened: &Opened, planned: &Planned, control: &mut Se
     };
     let tx = control.transaction()?;
     control::create(&tx)?;
-    catalog::create_schema(&tx, &options.schema)?;
+    let made = ground::make(&tx, options)?;
     let existing: Vec<&str> = planned.plan.tables.iter().filter(|t| t.existing).map(|t| t.target.as_str()).collect();
     if options.truncate && !existing.is_empty() {
         tx.batch(&ddl::truncate(&options.schema, &existing)).map_err(|e| {
@@ -341,6 +354,7 @@ fn begin(options: &Options, opened: &Opened, planned: &Planned, control: &mut Se
     }
     checks::run(&tx, &options.scripts.before, "before")?;
     control::insert(&tx, &run)?;
+    control::record_objects(&tx, run.id, &made)?;
     tx.commit()?;
     Ok(run)
 }
@@ -400,7 +414,7 @@ fn finished(
     let remarks = run.plan.remarks.clone();
     let mut summary = account::summary(&context, &run.plan, remarks, tables, ledger, opened.snapshot.clone(), clock)?;
     summary.finished_before = true;
-    summary.checks = answers(&context)?;
+    (summary.checks, summary.parity) = answers(&context)?;
     summary.rejects = rejects::summary(options, &run.plan, &control::rejects(&control, run.id)?);
     summary.verification = verification;
     Ok(summary)
@@ -453,15 +467,16 @@ fn compare(
 }
 
 // The answers to a person's questions.
-fn answers(context: &Context<'_>) -> Result<Vec<Answer>> {
-    let questions = &context.options.questions;
-    if questions.is_empty() {
-        return Ok(Vec::new());
+fn answers(context: &Context<'_>) -> Result<(Vec<Answer>, Vec<Race>)> {
+    let (questions, parity) = (&context.options.questions, &context.options.parity);
+    if questions.is_empty() && parity.is_empty() {
+        return Ok((Vec::new(), Vec::new()));
     }
-    let asks_source = questions.iter().any(|q| q.source.is_some());
+    let asks_source = questions.iter().any(|q| q.source.is_some()) || !parity.is_empty();
     let opened = if asks_source { Some(open(context.options)?) } else { None };
+    let reader = opened.as_ref().map(|o| &o.readers[0]);
     let mut session = context.pool.lone_session()?;
-    checks::ask(questions, opened.as_ref().map(|o| &o.readers[0]), &mut session)
+    Ok((checks::ask(questions, reader, &mut session)?, checks::race(parity, reader, &mut session, context.stop)?))
 }
 
 /// The catalog of the source, with every table that it has: for who checks names against it.
@@ -584,7 +599,7 @@ fn finish_beside(
     let ledger = control::ledger(context.control, context.run)?;
     let mut summary = account::summary(context, plan, remarks, tables, ledger, snapshot.to_owned(), clock)?;
     summary.resumed = resumed;
-    summary.checks = answers(context)?;
+    (summary.checks, summary.parity) = answers(context)?;
     summary.rejects = rejects::summary(context.options, plan, &control::rejects(context.control, context.run)?);
     summary.verification = verification;
     Ok(summary)

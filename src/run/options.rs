@@ -4,7 +4,7 @@ use super::proof::Wish;
 use crate::load::Conflict;
 use crate::model::bounds::REJECTS_MAX;
 use crate::model::candidates::TypeOptions;
-use crate::model::check::Question;
+use crate::model::check::{Parity, Question};
 use crate::model::conversion::Naive;
 use crate::model::name::Spelling;
 use crate::model::policy::Rules;
@@ -13,6 +13,7 @@ use crate::plan::{PlanOptions, Purpose};
 use crate::sqlite::SnapshotChoice;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Everything that shapes a migration besides its source and target.
 #[derive(Debug, Clone)]
@@ -58,10 +59,50 @@ pub struct Options {
     pub rejects: RejectLimits,
     /// Refuse whatever would be lost or rewritten.
     pub strict: bool,
+    /// The same questions to both sides, timed.
+    pub parity: Vec<Parity>,
+    /// What is done before the first write, and how the server is spoken to.
+    pub settings: Settings,
     /// Tables in which the application keeps its migrations.
     pub migrations: Migrations,
     /// Let triggers of tables that are there fire for rows that are loaded.
     pub fires_triggers: bool,
+}
+
+/// DDL that a person wrote.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Ddl {
+    /// Where it was read from.
+    #[serde(skip)]
+    pub name: String,
+    /// The statements.
+    pub sql: String,
+}
+
+/// What is done before the first write, and how the server is spoken to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// Copies that are made first.
+    pub backup: Option<Backup>,
+    /// How long a statement waits for a lock.
+    pub lock_timeout: Option<Duration>,
+    /// How long a statement may take.
+    pub statement_timeout: Option<Duration>,
+    /// Rows that one transaction is planned for.
+    pub range_rows: Option<u64>,
+}
+
+/// Copies of both sides that are made before anything is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Backup {
+    /// The folder.
+    pub folder: PathBuf,
+    /// The source, by SQLite's backup API.
+    pub source: bool,
+    /// A target that holds rows, by `pg_dump`.
+    pub target: bool,
+    /// Earlier ones of the same names go after as many days.
+    pub keep_days: Option<u32>,
 }
 
 /// What a person says of the tables in which applications keep their migrations.
@@ -79,6 +120,9 @@ pub struct Migrations {
 /// SQL that a person wants run on the target.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Scripts {
+    /// The target's own DDL, in the transaction that begins the run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ddl: Option<Ddl>,
     /// Before anything is created, in the transaction that begins the run.
     pub before: Vec<String>,
     /// Once everything is there, in the transaction that ends it.
@@ -152,6 +196,8 @@ impl Options {
             questions: Vec::new(),
             rejects: RejectLimits::default(),
             strict: false,
+            parity: Vec::new(),
+            settings: Settings::default(),
             migrations: Migrations::default(),
             fires_triggers: false,
         }

@@ -11,14 +11,15 @@ use crate::postgres::{Session, Transaction, catalog, ddl, is_answer};
 ///
 /// A transaction holds a lock for everything that it creates, and the server has room for a few thousand
 /// (`max_locks_per_transaction`). So a large schema is asked about in parts, and what refers to other tables
-/// (foreign keys, views) only when it is created for good.
-pub fn probe(session: &mut Session, plan: &mut Plan) -> Result<()> {
+/// (foreign keys, views) only when it is created for good. `first` is what the run does before it creates anything.
+pub fn probe(session: &mut Session, plan: &mut Plan, first: &dyn Fn(&Transaction<'_>) -> Result<()>) -> Result<()> {
     let Plan { schema, tables, views, remarks, .. } = plan;
     let mut new: Vec<&mut TablePlan> = tables.iter_mut().filter(|t| !t.existing).collect();
     let is_whole = new.len() <= PROBE_TABLES_MAX;
     for part in new.chunks_mut(PROBE_TABLES_MAX) {
         let tx = session.transaction()?;
         catalog::create_schema(&tx, schema)?;
+        first(&tx)?;
         for table in part.iter_mut() {
             columns(&tx, schema, table, remarks)?;
         }

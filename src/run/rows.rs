@@ -51,9 +51,15 @@ fn round(context: &Context<'_>, readers: &mut [Reader], planned: &Planned) -> Re
     let there = control::tables_of(context.control, context.run)?;
     create_large_tables(context, plan, &there)?;
     let mut items: Vec<Item> = Vec::new();
+    let range_rows = context.options.settings.range_rows;
     for (t, table) in plan.tables.iter().enumerate() {
-        let creates = !table.existing && !there.contains(&table.target) && is_small(table);
-        items.extend(items_of(t, table, done.get(&table.target).map_or(&[][..], Vec::as_slice), creates));
+        let creates = !table.existing && !there.contains(&table.target) && is_small(table, range_rows);
+        items.extend(items_of(
+            (t, table),
+            range_rows.unwrap_or(RANGE_ROWS),
+            done.get(&table.target).map_or(&[][..], Vec::as_slice),
+            creates,
+        ));
     }
     let progress = Arc::new(Progress::new(plan.tables.len()));
     announce(context, plan, &done, &progress);
@@ -123,12 +129,14 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 /// A table that one transaction takes is created in it, so that its rows can be frozen at once.
-fn is_small(table: &TablePlan) -> bool {
-    table.rows_exact && table.bytes <= RANGE_BYTES
+fn is_small(table: &TablePlan, rows_max: Option<u64>) -> bool {
+    table.rows_exact && table.bytes <= RANGE_BYTES && rows_max.is_none_or(|most| table.rows <= most)
 }
 
 fn create_large_tables(context: &Context<'_>, plan: &Plan, there: &HashSet<String>) -> Result<()> {
-    for table in plan.tables.iter().filter(|t| !t.existing && !there.contains(&t.target) && !is_small(t)) {
+    let range_rows = context.options.settings.range_rows;
+    let is_made = |t: &&TablePlan| t.existing || there.contains(&t.target) || is_small(t, range_rows);
+    for table in plan.tables.iter().filter(|t| !is_made(t)) {
         create_table(context, plan, table)?;
     }
     Ok(())
@@ -143,13 +151,13 @@ pub fn create_table(context: &Context<'_>, plan: &Plan, table: &TablePlan) -> Re
     tx.commit()
 }
 
-fn items_of(t: usize, table: &TablePlan, done: &[DoneRange], creates: bool) -> Vec<Item> {
+fn items_of((t, table): (usize, &TablePlan), rows: u64, done: &[DoneRange], creates: bool) -> Vec<Item> {
     let ranges: Vec<Range> = done.iter().map(|d| d.range).collect();
     let left = Range::ALL.minus(&ranges);
     if creates {
         return vec![Item { table: t, range: Range::ALL, bytes: table.bytes.max(1), creates: true }];
     }
-    let parts = u64::max(table.bytes.div_ceil(RANGE_BYTES), table.rows.div_ceil(RANGE_ROWS));
+    let parts = u64::max(table.bytes.div_ceil(RANGE_BYTES), table.rows.div_ceil(rows));
     let parts = parts.clamp(1, u64::from(RANGES_PER_TABLE_MAX)) as u32;
     let whole = match table.key_bounds {
         Some((min, max)) => Range::ALL.split(min, max, parts),
@@ -225,8 +233,9 @@ fn levels(context: &Context<'_>, plan: &Plan) -> Vec<HashSet<usize>> {
 
 /// Tables whose rows no order brings in past the foreign keys: those of a cycle, and those that point at themselves
 /// and take more than one range.
-pub fn without_order(plan: &Plan, parents: &HashMap<String, Vec<String>>) -> Vec<String> {
-    let is_one_range = |name: &str| plan.tables.iter().any(|t| t.target == name && is_small(t) && t.rows <= RANGE_ROWS);
+pub fn without_order(plan: &Plan, parents: &HashMap<String, Vec<String>>, range_rows: Option<u64>) -> Vec<String> {
+    let most = range_rows.unwrap_or(RANGE_ROWS);
+    let is_one_range = |name: &str| plan.tables.iter().any(|t| t.target == name && is_small(t, Some(most)));
     let leads_back = |start: &str| {
         let mut seen: HashSet<&str> = HashSet::new();
         let mut next: Vec<&str> = parents.get(start).into_iter().flatten().map(String::as_str).collect();

@@ -146,6 +146,13 @@ impl Source {
     }
 }
 
+impl Reader {
+    /// Copies the moment that this reader sees into a file that is there and empty, by SQLite's backup API.
+    pub fn back_up(&self, to: &Path) -> Result<()> {
+        back_up_to(&self.conn, to)
+    }
+}
+
 /// Copies the moment that `from` sees, page by page.
 pub(super) fn back_up_to(from: &Connection, copy: &Path) -> Result<()> {
     back_up(from, copy, SQLITE_BUSY, Path::new(from.path().unwrap_or_default()))
