@@ -9,3 +9,6 @@ mod source;
 
 #[path = "inspect/report.rs"]
 mod report;
+
+#[path = "inspect/status.rs"]
+mod status;

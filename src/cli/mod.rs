@@ -5,6 +5,7 @@ mod arguments;
 mod bench;
 mod fault;
 mod inspect;
+mod metering;
 mod migrate;
 mod output;
 mod plan;
@@ -17,6 +18,7 @@ mod ruling;
 mod server;
 mod sides;
 mod signals;
+mod status;
 mod telling;
 mod verify;
 
@@ -50,6 +52,8 @@ enum Verb {
     Plan(Box<plan::Arguments>),
     /// Compare a SQLite database with what is in PostgreSQL, cell by cell
     Verify(Box<verify::Arguments>),
+    /// Say where runs stand, from a second terminal too
+    Status(status::Arguments),
     /// Bring PostgreSQL's state back into a SQLite file
     Rollback(Box<rollback::Arguments>),
     /// List rows that a migration has set aside, or try them again
@@ -65,6 +69,7 @@ impl Verb {
             Self::Migrate(arguments) => migrate::run(arguments),
             Self::Plan(arguments) => plan::run(arguments),
             Self::Verify(arguments) => verify::run(arguments),
+            Self::Status(arguments) => status::run(arguments),
             Self::Rollback(arguments) => rollback::run(arguments),
             Self::Rejects(arguments) => rejects::run(arguments),
             Self::Bench(arguments) => bench::run(arguments),
@@ -77,6 +82,7 @@ impl Verb {
             Self::Migrate(arguments) => arguments.tells_events(),
             Self::Plan(arguments) => arguments.tells_events(),
             Self::Verify(arguments) => arguments.tells_events(),
+            Self::Status(_) => false,
             Self::Rollback(arguments) => arguments.tells_events(),
             Self::Rejects(arguments) => arguments.tells_events(),
             Self::Bench(arguments) => arguments.tells_events(),
@@ -88,7 +94,7 @@ impl Verb {
             Self::Migrate(arguments) => arguments.shows_values(),
             Self::Verify(arguments) => arguments.shows_values(),
             Self::Rejects(arguments) => arguments.shows_values(),
-            Self::Inspect(_) | Self::Plan(_) | Self::Rollback(_) | Self::Bench(_) => false,
+            Self::Inspect(_) | Self::Status(_) | Self::Plan(_) | Self::Rollback(_) | Self::Bench(_) => false,
         }
     }
 }

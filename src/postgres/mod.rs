@@ -34,6 +34,7 @@ pub mod scratch;
 mod service;
 mod session;
 mod silence;
+pub mod status;
 pub mod stranger;
 mod target;
 mod tls;
