@@ -46,7 +46,7 @@ fn cell(held: &Held) -> Cell<'_> {
 }
 
 fn moment(form: MomentForm, naive: Naive, target_has_zone: bool, spelled: Option<&str>) -> Conversion {
-    Conversion::Moment { form, naive, target_has_zone, spelled: spelled.map(str::to_owned) }
+    Conversion::Moment { form, naive, target_has_zone, spelled: spelled.map(str::to_owned), digits: 6 }
 }
 
 /// Rules of every kind, with each of their options.
@@ -56,6 +56,9 @@ fn rules() -> Vec<Conversion> {
         Conversion::Int { bytes: 2 },
         Conversion::Int { bytes: 4 },
         Conversion::Int { bytes: 8 },
+        Conversion::Whole { bytes: 2 },
+        Conversion::Whole { bytes: 4 },
+        Conversion::Whole { bytes: 8 },
         Conversion::Float8,
         Conversion::Float4,
         Conversion::Bytea { all_classes: false },
@@ -90,6 +93,13 @@ fn rules() -> Vec<Conversion> {
                 rules.push(moment(MomentForm::Text { dates }, naive, target_has_zone, None));
             }
         }
+        for digits in [0, 3] {
+            for form in [MomentForm::Text { dates: true }, MomentForm::Epoch(EpochUnit::Millis), MomentForm::JulianDay]
+            {
+                let naive = Naive::Utc;
+                rules.push(Conversion::Moment { form, naive, target_has_zone, spelled: None, digits });
+            }
+        }
         for spelled in ["", "0000-00-00T00:00:00Z", "0000-00-00 00:00", "0000-00-00"] {
             rules.push(moment(MomentForm::Text { dates: true }, Naive::Utc, target_has_zone, Some(spelled)));
         }
@@ -109,8 +119,10 @@ fn decode(field: &[u8], rule: &Conversion, form: &mut Form) -> bool {
     assert_eq!(bytes.len(), length as usize, "the field's length");
     match rule {
         Conversion::Bool => form.bool(bytes == [1]),
-        Conversion::Int { bytes: 2 } => form.int(i16::from_be_bytes(bytes.try_into().expect("two bytes")).into()),
-        Conversion::Int { bytes: 4 } | Conversion::Date => {
+        Conversion::Int { bytes: 2 } | Conversion::Whole { bytes: 2 } => {
+            form.int(i16::from_be_bytes(bytes.try_into().expect("two bytes")).into());
+        }
+        Conversion::Int { bytes: 4 } | Conversion::Whole { bytes: 4 } | Conversion::Date => {
             let n = i32::from_be_bytes(bytes.try_into().expect("four bytes"));
             if *rule == Conversion::Date { form.date(n) } else { form.int(n.into()) }
         }
@@ -125,7 +137,7 @@ fn decode(field: &[u8], rule: &Conversion, form: &mut Form) -> bool {
         _ => {
             let n = i64::from_be_bytes(bytes.try_into().expect("eight bytes"));
             match rule {
-                Conversion::Int { .. } => form.int(n),
+                Conversion::Int { .. } | Conversion::Whole { .. } => form.int(n),
                 Conversion::Time => form.time(n),
                 Conversion::Moment { target_has_zone: true, .. } => form.timestamp_tz(n),
                 _ => form.timestamp(n),

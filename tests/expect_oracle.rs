@@ -164,12 +164,12 @@ fn moments_are_the_server_s_in_its_zone() {
         ("Australia/Lord_Howe", Naive::Zone("Australia/Lord_Howe".to_owned())),
     ] {
         let form = MomentForm::Text { dates: true };
-        let rule = Conversion::Moment { form, naive, target_has_zone: true, spelled: None };
+        let rule = Conversion::Moment { form, naive, target_has_zone: true, spelled: None, digits: 6 };
         check(&rule, &Oracle::asking(micros, zone), moment(), 10, false, |n, form| form.timestamp_tz(number(n)));
     }
     let micros = "(extract(epoch FROM s::timestamp) * 1000000)::bigint - 946684800000000";
     let form = MomentForm::Text { dates: true };
-    let rule = Conversion::Moment { form, naive: Naive::Refuse, target_has_zone: false, spelled: None };
+    let rule = Conversion::Moment { form, naive: Naive::Refuse, target_has_zone: false, spelled: None, digits: 6 };
     check(&rule, &Oracle::asking(micros, "Asia/Tokyo"), moment(), 10, false, |n, form| form.timestamp(number(n)));
 }
 
@@ -191,6 +191,19 @@ fn decimals_are_the_server_s() {
     check(&rule, &Oracle::asking("s::numeric", "UTC"), decimal(), 10, false, numeric);
     let rule = Conversion::Numeric { limit: Some((6, 3)), text: true };
     check(&rule, &Oracle::asking("s::numeric(6, 3)", "UTC"), decimal(), 10, false, numeric);
+}
+
+#[test]
+fn whole_numbers_in_text_are_the_server_s() {
+    for (bytes, asked) in [(2, "s::int2"), (4, "s::int4"), (8, "s::int8")] {
+        let digits = proptest::strategy::Union::new([
+            "[+-]?[0-9]{1,5}",
+            "[+-]?0{0,3}[0-9]{1,20}",
+            "[+-]? ?[0-9]{0,9}[.e_x]?[0-9]{0,2}",
+        ]);
+        let rule = Conversion::Whole { bytes };
+        check(&rule, &Oracle::asking(asked, "UTC"), digits, 10, false, |n, form| form.int(number(n)));
+    }
 }
 
 #[test]
@@ -222,7 +235,7 @@ fn counted_moments_are_the_nearest_microsecond() {
         (MomentForm::Epoch(EpochUnit::Nanos), "round(s::numeric / 1000) - 946684800000000"),
     ] {
         let oracle = Oracle::asking(expression, "UTC");
-        let rule = Conversion::Moment { form, naive: Naive::Refuse, target_has_zone: true, spelled: None };
+        let rule = Conversion::Moment { form, naive: Naive::Refuse, target_has_zone: true, spelled: None, digits: 6 };
         let reading = Reading::of(&rule);
         on_many(any_real().prop_filter("finite", |x| x.is_finite() && x.abs() < 1e22), 5, |values| {
             // All digits of the double: no rounding but the server's.

@@ -16,7 +16,7 @@ use crate::model::event::Summary;
 use crate::postgres::EmbeddedOptions;
 use crate::report::metrics::Metrics;
 use crate::report::{checks, plan, rejected, summary, verification};
-use crate::run::{self, Options, Scope};
+use crate::run::{self, Migrations, Options, Scope};
 use clap::{Args, ValueEnum};
 
 /// The arguments of `lite2pg migrate`.
@@ -53,6 +53,12 @@ pub struct Arguments {
     /// Drop what an earlier run of lite2pg created in the schema, and begin again; with --data-only, only begin again
     #[arg(long, conflicts_with_all = ["truncate", "on_conflict"])]
     restart: bool,
+    /// Load although the tables in which the application keeps its migrations, such as `django_migrations`, differ
+    #[arg(long)]
+    ignore_migrations: bool,
+    /// Let triggers of tables that are there fire for the rows that are loaded
+    #[arg(long)]
+    fire_triggers: bool,
     /// Skip the comparison of both sides at the end: the rows are counted, not proven
     #[arg(long)]
     no_verify: bool,
@@ -166,6 +172,8 @@ impl Arguments {
                 OnConflict::Update => Conflict::Update,
             }),
             restart: self.restart,
+            migrations: Migrations { ignored: self.ignore_migrations, ..Migrations::default() },
+            fires_triggers: self.fire_triggers,
             verify: !self.no_verify,
             wish: self.proving.wish(),
             ..self.reading.options(&given.source)?

@@ -135,11 +135,12 @@ fn moment_text(options: &TypeOptions, dates: bool) -> Conversion {
         naive: options.assume_tz.clone().unwrap_or(Naive::Refuse),
         target_has_zone: options.assume_tz.is_some(),
         spelled: None,
+        digits: 6,
     }
 }
 
 fn moment(form: MomentForm) -> Conversion {
-    Conversion::Moment { form, naive: Naive::Refuse, target_has_zone: true, spelled: None }
+    Conversion::Moment { form, naive: Naive::Refuse, target_has_zone: true, spelled: None, digits: 6 }
 }
 
 /// The rules for a column of a table that lite2pg creates. The last one takes every cell.
@@ -204,9 +205,9 @@ pub fn for_stated_type(pg_type: &PgType, labels: Option<&[String]>, options: &Ty
     }
     let list = match pg_type {
         PgType::Bool => vec![Conversion::Bool],
-        PgType::Int2 => vec![Conversion::Int { bytes: 2 }],
-        PgType::Int4 => vec![Conversion::Int { bytes: 4 }],
-        PgType::Int8 => vec![INT8],
+        PgType::Int2 => vec![Conversion::Int { bytes: 2 }, Conversion::Whole { bytes: 2 }],
+        PgType::Int4 => vec![Conversion::Int { bytes: 4 }, Conversion::Whole { bytes: 4 }],
+        PgType::Int8 => vec![INT8, Conversion::Whole { bytes: 8 }],
         PgType::Float4 => vec![Conversion::Float4],
         PgType::Float8 => vec![Conversion::Float8],
         PgType::Numeric(limit) => {
@@ -235,10 +236,17 @@ fn existing_moments(target_has_zone: bool, options: &TypeOptions) -> Vec<Convers
             naive,
             target_has_zone,
             spelled: None,
+            digits: 6,
         })
         .into();
     let numbers = EPOCHS.map(MomentForm::Epoch).into_iter().chain([MomentForm::JulianDay]);
-    list.extend(numbers.map(|form| Conversion::Moment { form, naive: Naive::Refuse, target_has_zone, spelled: None }));
+    list.extend(numbers.map(|form| Conversion::Moment {
+        form,
+        naive: Naive::Refuse,
+        target_has_zone,
+        spelled: None,
+        digits: 6,
+    }));
     list
 }
 

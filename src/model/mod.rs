@@ -5,6 +5,7 @@
 pub mod affinity;
 pub mod aggregate;
 pub mod bench;
+pub mod bookkeeping;
 pub mod bounds;
 pub mod candidates;
 pub mod cell;

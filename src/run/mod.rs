@@ -3,6 +3,7 @@
 mod account;
 mod ahead;
 mod bench;
+mod bookkeeping;
 mod checks;
 mod chores;
 mod clock;
@@ -33,7 +34,7 @@ mod verify;
 
 pub use bench::{BenchOptions, bench};
 pub use inspect::inspect;
-pub use options::{Options, RejectLimits, Scope, Scripts, default_jobs};
+pub use options::{Migrations, Options, RejectLimits, Scope, Scripts, default_jobs};
 pub use proof::Wish;
 pub use retry::{Retried, Wanted, set_aside};
 pub use rollback::{Fence, RollbackOptions, lift_fence, rollback};
@@ -59,6 +60,7 @@ use crate::profile::Depth;
 use crate::sqlite::{Reader, Source};
 use crate::verify::source;
 use ahead::Ahead;
+use bookkeeping::Left;
 use chores::Chores;
 use clock::Clock;
 use crew::Hands;
@@ -151,7 +153,7 @@ pub fn migrate(options: &Options, target: &Target, observer: &dyn Observer, stop
         Start::Finished(run) => {
             return finished(&run, &opened, (&pool, &named), options, observer, stop, clock).map_err(untouched);
         }
-        Start::Resume(run) => resume(*run, &opened, &mut control, options, observer).map_err(untouched)?,
+        Start::Resume(run) => resume(*run, &mut opened, &mut control, options, observer).map_err(untouched)?,
         Start::Fresh => {
             let prepared = prepare(options, &mut opened, &control, observer, stop, &mut clock);
             let dropped = "what the earlier run created is dropped; nothing new was written";
@@ -166,10 +168,13 @@ pub fn migrate(options: &Options, target: &Target, observer: &dyn Observer, stop
     // Orphans can be set aside only where the server looks for them.
     let sets_aside =
         planned.plan.tables.iter().any(|t| parents.contains_key(&t.target) && t.on_refusal != Policy::Fail);
-    let replica_role = !parents.is_empty() && !sets_aside && existing::may_be_replica(&control);
+    let may_be_quiet = !parents.is_empty() && !sets_aside && !options.fires_triggers;
+    let replica_role = may_be_quiet && existing::may_be_replica(&control);
     if !replica_role && existing::set_aside(&mut control, run.id, &planned.plan, &parents, observer).map_err(no_row)? {
         parents = existing::parents(&control, options, &planned).map_err(no_row)?;
     }
+    let found = existing::quiet_triggers(&mut control, run.id, options, &planned.plan, replica_role, observer);
+    planned.plan.remarks.extend(found.map_err(no_row)?);
     let context = Context {
         options,
         observer,
@@ -193,7 +198,10 @@ pub fn migrate(options: &Options, target: &Target, observer: &dyn Observer, stop
         let listed = control::rejects(&control, run.id).and_then(|found| {
             rejects::list(&options.rejects, &planned.plan, &opened.catalog, &opened.readers[0], &found)
         });
-        copied.map_err(|e| e.or_state("finished ranges are on the target; half-done ones were rolled back"))?;
+        copied.map_err(|e| {
+            let e = existing::still_aside(&control, options).into_iter().fold(e, Error::fact);
+            e.or_state("finished ranges are on the target; half-done ones were rolled back")
+        })?;
         ids::write_down(&context, &opened, &planned)
             .map_err(|e| e.or_state("the rows are on the target; the same command goes on with their ids"))?;
         listed
@@ -271,10 +279,12 @@ fn prepare(
     stop: &AtomicBool,
     clock: &mut Clock<'_>,
 ) -> Result<Planned> {
+    let left = bookkeeping::leave(control, options, opened)?;
     let existing = start::existing_tables(control, options, &opened.catalog)?;
     let taken = start::taken(control, &options.schema, None)?;
     let draft = Draft::new(opened.catalog.clone(), options.plan_options(), &taken, &existing)?;
     let mut planned = plan_rows(draft, opened, observer, stop, clock)?;
+    note_left(&mut planned.plan, left);
     let mut session = control.another()?;
     clock.phase(Phase::Create, planned.plan.tables.len(), || probe::probe(&mut session, &mut planned.plan))?;
     rejects::fallbacks(&mut session, &mut planned.plan)?;
@@ -286,6 +296,12 @@ fn prepare(
         observer.event(&Event::Remark(remark.clone()));
     }
     Ok(planned)
+}
+
+// Remarks on the application's own tables name one each.
+fn note_left(plan: &mut Plan, left: Left) {
+    plan.left_alone = left.tables;
+    plan.remarks.splice(0..0, left.remarks);
 }
 
 // Without a key nobody can tell a row that is there from a new one.
@@ -306,9 +322,10 @@ fn plan_rows(
     stop: &AtomicBool,
     clock: &mut Clock<'_>,
 ) -> Result<Planned> {
-    let tables: Vec<usize> = (0..draft.catalog().tables.len()).collect();
+    let depth = |t: usize| if draft.is_read_whole(t) { Depth::Whole } else { Depth::Sample };
+    let tables: Vec<(usize, Depth)> = (0..draft.catalog().tables.len()).map(|t| (t, depth(t))).collect();
     let profiles = clock.phase(Phase::Profile, tables.len(), || {
-        evidence::gather(&draft, &mut opened.readers, &tables, Depth::Sample, observer, stop)
+        evidence::gather(&draft, &mut opened.readers, &tables, observer, stop)
     })?;
     let plan = clock.phase(Phase::Plan, tables.len(), || draft.plan(&profiles))?;
     Ok(Planned { draft, profiles, plan })
@@ -346,13 +363,14 @@ fn begin(options: &Options, opened: &Opened, planned: &Planned, control: &mut Se
 
 fn resume(
     run: RunRecord,
-    opened: &Opened,
+    opened: &mut Opened,
     control: &mut Session,
     options: &Options,
     observer: &dyn Observer,
 ) -> Result<(Planned, RunRecord, bool)> {
     let text = format!("going on with run {}: finished ranges are not copied again", run.id);
     observer.event(&Event::Info { text });
+    bookkeeping::forget(opened, &run.plan.left_alone);
     let names: Vec<String> = run.plan.tables.iter().filter(|t| t.existing).map(|t| t.target.clone()).collect();
     let existing = catalog::tables(control, &options.schema, &names)?;
     let taken = start::taken(control, &options.schema, Some(&run.plan))?;

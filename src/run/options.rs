@@ -58,6 +58,22 @@ pub struct Options {
     pub rejects: RejectLimits,
     /// Refuse whatever would be lost or rewritten.
     pub strict: bool,
+    /// Tables in which the application keeps its migrations.
+    pub migrations: Migrations,
+    /// Let triggers of tables that are there fire for rows that are loaded.
+    pub fires_triggers: bool,
+}
+
+/// What a person says of the tables in which applications keep their migrations.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Migrations {
+    /// Tables that are left alone beside those that are known, by name.
+    pub alone: Vec<String>,
+    /// Tables that move like any other, by name.
+    pub moved: Vec<String>,
+    /// Load although both sides have done other migrations.
+    #[serde(skip)]
+    pub ignored: bool,
 }
 
 /// SQL that a person wants run on the target.
@@ -136,6 +152,8 @@ impl Options {
             questions: Vec::new(),
             rejects: RejectLimits::default(),
             strict: false,
+            migrations: Migrations::default(),
+            fires_triggers: false,
         }
     }
 
@@ -207,6 +225,9 @@ impl Options {
         }
         if !self.reshape.tables.is_empty() {
             shape[RESHAPE] = serde_json::json!(self.reshape);
+        }
+        if !(self.migrations.alone.is_empty() && self.migrations.moved.is_empty()) {
+            shape["migrations"] = serde_json::json!(self.migrations);
         }
         if self.scripts != Scripts::default() {
             shape["scripts"] = serde_json::json!(self.scripts);

@@ -14,6 +14,7 @@ mod copy;
 pub mod derive;
 mod fingerprint;
 mod hazards;
+mod heads;
 mod hold;
 mod ids;
 mod kept;

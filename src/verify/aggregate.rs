@@ -31,7 +31,8 @@ pub fn measures(column: &ColumnPlan, is_utf16: bool) -> Vec<Measure> {
         Conversion::Date => all.extend(ends(Measure::Date)),
         Conversion::Time => all.extend(ends(Measure::Time)),
         Conversion::Moment { form, naive, target_has_zone, .. } => all.extend(moments(*form, naive, *target_has_zone)),
-        Conversion::Bytea { .. } | Conversion::Uuid(_) | Conversion::Id { .. } => {}
+        // Of numbers in several classes SQLite makes no sum that is exact.
+        Conversion::Bytea { .. } | Conversion::Uuid(_) | Conversion::Id { .. } | Conversion::Whole { .. } => {}
     }
     all
 }
@@ -40,7 +41,9 @@ fn moments(form: MomentForm, naive: &Naive, target_has_zone: bool) -> Vec<Measur
     match form {
         // SQLite knows no zones by name.
         MomentForm::Text { .. } if target_has_zone && matches!(naive, Naive::Zone(_)) => Vec::new(),
-        MomentForm::Text { .. } => End::BOTH.map(|end| Measure::Second { end, is_instant: target_has_zone }).to_vec(),
+        MomentForm::Text { .. } => {
+            End::BOTH.map(|end| Measure::Second { end, is_instant: target_has_zone || *naive == Naive::Utc }).to_vec()
+        }
         MomentForm::Epoch(unit) => End::BOTH.map(|end| Measure::Micro(end, unit)).to_vec(),
         // A double's fraction of a day is no whole number of microseconds, and SQL does not say which one is nearest.
         MomentForm::JulianDay => Vec::new(),

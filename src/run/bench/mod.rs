@@ -161,7 +161,7 @@ fn sampled(
             return Err(Error::new(Kind::Bug, format!("`{name}` holds a cell that its rules do not take")));
         }
         // What a migration does too: the table is read whole, and planned again.
-        let fresh = evidence::gather(&planned.draft, readers, &[t], Depth::Whole, observer, stop)?;
+        let fresh = evidence::gather(&planned.draft, readers, &[(t, Depth::Whole)], observer, stop)?;
         planned.profiles[t] = fresh.into_iter().next().expect("a profile for the table");
         planned.plan = planned.draft.plan(&planned.profiles)?;
         probe::probe(control, &mut planned.plan)?;
@@ -177,6 +177,7 @@ fn largest(planned: &Planned, options: &Options) -> (Vec<usize>, Loaded) {
     chosen.sort_unstable();
     let mut scans: Vec<Option<TableScan>> = rows::scans(planned, false).into_iter().map(Some).collect();
     let plan = Plan {
+        left_alone: Vec::new(),
         schema: options.schema.clone(),
         tables: chosen.iter().map(|&t| tables[t].clone()).collect(),
         views: Vec::new(),

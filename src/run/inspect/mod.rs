@@ -42,11 +42,10 @@ pub fn inspect(
     let (bytes, page_size, encoding) = (catalog.bytes, catalog.page_size, catalog.encoding.clone());
     let draft = Draft::new(catalog, options.plan_options(), &[], &[])?;
     let catalog = draft.catalog();
-    let tables: Vec<usize> = (0..catalog.tables.len()).collect();
     let depth = if full { Depth::Whole } else { Depth::Sample };
-    let profiles = clock.phase(Phase::Profile, tables.len(), || {
-        evidence::gather(&draft, &mut readers, &tables, depth, observer, stop)
-    })?;
+    let tables: Vec<(usize, Depth)> = (0..catalog.tables.len()).map(|table| (table, depth)).collect();
+    let profiles = clock
+        .phase(Phase::Profile, tables.len(), || evidence::gather(&draft, &mut readers, &tables, observer, stop))?;
     let plan = clock.phase(Phase::Plan, tables.len(), || draft.plan(&profiles))?;
     let look = Look { catalog, profiles: &profiles, reader: &readers[0], full, observer, stop };
     let steps = catalog.tables.iter().filter(|t| !t.foreign_keys.is_empty()).count();
