@@ -12,3 +12,6 @@ mod report;
 
 #[path = "inspect/status.rs"]
 mod status;
+
+#[path = "inspect/terminal.rs"]
+mod terminal;

@@ -3,8 +3,10 @@
 mod allocator;
 mod arguments;
 mod bench;
+mod completions;
 mod fault;
 mod inspect;
+mod man;
 mod metering;
 mod migrate;
 mod output;
@@ -24,7 +26,7 @@ mod verify;
 
 use crate::error::{Kind, Result};
 use crate::report::{message, stderr};
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use fault::Manner;
 use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
@@ -60,6 +62,10 @@ enum Verb {
     Rejects(rejects::Arguments),
     /// Load a sample by several strategies and settings, and predict a migration
     Bench(Box<bench::Arguments>),
+    /// Print a script by which a shell completes what is typed
+    Completions(completions::Arguments),
+    /// Print a manual page
+    Man(man::Arguments),
 }
 
 impl Verb {
@@ -73,6 +79,8 @@ impl Verb {
             Self::Rollback(arguments) => rollback::run(arguments),
             Self::Rejects(arguments) => rejects::run(arguments),
             Self::Bench(arguments) => bench::run(arguments),
+            Self::Completions(arguments) => completions::run(arguments, Arguments::command()),
+            Self::Man(arguments) => man::run(arguments, Arguments::command()),
         }
     }
 
@@ -82,7 +90,7 @@ impl Verb {
             Self::Migrate(arguments) => arguments.tells_events(),
             Self::Plan(arguments) => arguments.tells_events(),
             Self::Verify(arguments) => arguments.tells_events(),
-            Self::Status(_) => false,
+            Self::Status(_) | Self::Completions(_) | Self::Man(_) => false,
             Self::Rollback(arguments) => arguments.tells_events(),
             Self::Rejects(arguments) => arguments.tells_events(),
             Self::Bench(arguments) => arguments.tells_events(),
@@ -94,7 +102,13 @@ impl Verb {
             Self::Migrate(arguments) => arguments.shows_values(),
             Self::Verify(arguments) => arguments.shows_values(),
             Self::Rejects(arguments) => arguments.shows_values(),
-            Self::Inspect(_) | Self::Status(_) | Self::Plan(_) | Self::Rollback(_) | Self::Bench(_) => false,
+            Self::Inspect(_)
+            | Self::Status(_)
+            | Self::Plan(_)
+            | Self::Rollback(_)
+            | Self::Bench(_)
+            | Self::Completions(_)
+            | Self::Man(_) => false,
         }
     }
 }
