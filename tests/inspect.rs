@@ -9,3 +9,9 @@ mod source;
 
 #[path = "inspect/report.rs"]
 mod report;
+
+#[path = "inspect/status.rs"]
+mod status;
+
+#[path = "inspect/terminal.rs"]
+mod terminal;

@@ -1,5 +1,6 @@
 //! The verb `migrate`: its arguments, the server it goes to, and what it prints.
 
+use super::metering::Metering;
 use super::output;
 use super::proving::Proving;
 use super::reading::Reading;
@@ -13,6 +14,7 @@ use crate::error::Result;
 use crate::load::Conflict;
 use crate::model::event::Summary;
 use crate::postgres::EmbeddedOptions;
+use crate::report::metrics::Metrics;
 use crate::report::{checks, plan, rejected, summary, verification};
 use crate::run::{self, Backup, Migrations, Options, Scope, Settings};
 use clap::{Args, ValueEnum};
@@ -74,6 +76,8 @@ pub struct Arguments {
     #[command(flatten)]
     reporting: Reporting,
     #[command(flatten)]
+    metering: Metering,
+    #[command(flatten)]
     telling: Telling,
 }
 
@@ -94,6 +98,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let report = arguments.reporting.prepare()?;
     let stop = stop_flag()?;
     let teller = arguments.telling.teller();
+    let metrics = Metrics::new(&teller);
+    let listener = arguments.metering.start(&metrics)?;
     let embedded = EmbeddedOptions { keep: arguments.keep, ..EmbeddedOptions::default() };
     let server = given.target.as_deref().map(|text| Server::of(text, &embedded, &teller)).transpose()?;
     if arguments.dry_run {
@@ -103,7 +109,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         return output::result(&plan::text(&dry.plan, &dry.snapshot, arguments.sql.then_some(dry.script.as_str())));
     }
     let server = server.ok_or_else(|| no_target("migrate"))?;
-    let result = run::migrate(&options, &given.connecting(server.target()), &teller, &stop);
+    let result = run::migrate(&options, &given.connecting(server.target()), &metrics, &stop);
+    drop(listener);
     teller.finish();
     let summary = match result {
         Ok(summary) => summary,

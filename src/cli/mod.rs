@@ -3,9 +3,12 @@
 mod allocator;
 mod arguments;
 mod bench;
+mod completions;
 mod fault;
 mod init;
 mod inspect;
+mod man;
+mod metering;
 mod migrate;
 mod output;
 mod plan;
@@ -18,12 +21,13 @@ mod ruling;
 mod server;
 mod sides;
 mod signals;
+mod status;
 mod telling;
 mod verify;
 
 use crate::error::{Kind, Result};
 use crate::report::{message, stderr};
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use fault::Manner;
 use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
@@ -53,12 +57,18 @@ enum Verb {
     Plan(Box<plan::Arguments>),
     /// Compare a SQLite database with what is in PostgreSQL, cell by cell
     Verify(Box<verify::Arguments>),
+    /// Say where runs stand, from a second terminal too
+    Status(status::Arguments),
     /// Bring PostgreSQL's state back into a SQLite file
     Rollback(Box<rollback::Arguments>),
     /// List rows that a migration has set aside, or try them again
     Rejects(rejects::Arguments),
     /// Load a sample by several strategies and settings, and predict a migration
     Bench(Box<bench::Arguments>),
+    /// Print a script by which a shell completes what is typed
+    Completions(completions::Arguments),
+    /// Print a manual page
+    Man(man::Arguments),
 }
 
 impl Verb {
@@ -69,19 +79,22 @@ impl Verb {
             Self::Init(arguments) => init::run(arguments),
             Self::Plan(arguments) => plan::run(arguments),
             Self::Verify(arguments) => verify::run(arguments),
+            Self::Status(arguments) => status::run(arguments),
             Self::Rollback(arguments) => rollback::run(arguments),
             Self::Rejects(arguments) => rejects::run(arguments),
             Self::Bench(arguments) => bench::run(arguments),
+            Self::Completions(arguments) => completions::run(arguments, Arguments::command()),
+            Self::Man(arguments) => man::run(arguments, Arguments::command()),
         }
     }
 
     fn tells_events(&self) -> bool {
         match self {
-            Self::Init(_) => false,
             Self::Inspect(arguments) => arguments.tells_events(),
             Self::Migrate(arguments) => arguments.tells_events(),
             Self::Plan(arguments) => arguments.tells_events(),
             Self::Verify(arguments) => arguments.tells_events(),
+            Self::Init(_) | Self::Status(_) | Self::Completions(_) | Self::Man(_) => false,
             Self::Rollback(arguments) => arguments.tells_events(),
             Self::Rejects(arguments) => arguments.tells_events(),
             Self::Bench(arguments) => arguments.tells_events(),
@@ -93,7 +106,14 @@ impl Verb {
             Self::Migrate(arguments) => arguments.shows_values(),
             Self::Verify(arguments) => arguments.shows_values(),
             Self::Rejects(arguments) => arguments.shows_values(),
-            Self::Inspect(_) | Self::Init(_) | Self::Plan(_) | Self::Rollback(_) | Self::Bench(_) => false,
+            Self::Inspect(_)
+            | Self::Init(_)
+            | Self::Status(_)
+            | Self::Plan(_)
+            | Self::Rollback(_)
+            | Self::Bench(_)
+            | Self::Completions(_)
+            | Self::Man(_) => false,
         }
     }
 }

@@ -48,5 +48,7 @@ impl Prepared {
 }
 
 fn refused(path: &Path, kind: Kind, cause: std::io::Error) -> Error {
-    Error::new(kind, format!("the report `{}` cannot be written", path.display())).cause(cause)
+    Error::new(kind, format!("the report `{}` cannot be written", path.display()))
+        .cause(cause)
+        .hint("`--report DIR` names a folder of your own, which is made if absent")
 }

@@ -64,6 +64,7 @@ pub fn no_target(verb: &str) -> Error {
     let hint = match verb {
         "migrate" => "lite2pg migrate app.db postgres://user@host/database, or `embedded` for a throw-away server",
         "rollback" => "lite2pg rollback app.db postgres://user@host/database --to restored.db",
+        "status" => "lite2pg status postgres://user@host/database",
         _ => "lite2pg verify app.db postgres://user@host/database",
     };
     Error::new(Kind::Usage, "no TARGET is given, and DATABASE_URL is not set").hint(hint)

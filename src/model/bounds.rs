@@ -280,5 +280,17 @@ pub const FENCE_PATIENCE: Duration = Duration::from_secs(30);
 /// wait as long.
 pub const FENCE_SWEEP_PATIENCE: Duration = Duration::from_millis(500);
 
+/// The time over which `status` measures a run's speed: ranges end every few seconds, and old ones say little of now.
+pub const RATE_WINDOW: Duration = Duration::from_secs(60);
+
 /// Lines of SQLite's own check of a file that an inspection tells: one is enough to be worried by.
 pub const INSPECT_DAMAGES_MAX: usize = 5;
+
+/// Tables that metrics have a series of their own for: a Prometheus keeps each for weeks.
+pub const METRICS_TABLES_MAX: usize = 200;
+
+/// Bytes of a request for metrics. A scraper's has some hundred.
+pub const METRICS_REQUEST_BYTES_MAX: usize = 8 * 1024;
+
+/// Time in which such a request comes and is answered: the next one waits meanwhile.
+pub const METRICS_PATIENCE: Duration = Duration::from_secs(2);

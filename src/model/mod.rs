@@ -24,4 +24,5 @@ pub mod range;
 pub mod reshape;
 pub mod restored;
 pub mod source;
+pub mod status;
 pub mod verdict;

@@ -116,7 +116,8 @@ pub fn create(tx: &Transaction<'_>) -> Result<()> {
 fn upgrade(tx: &Transaction<'_>) -> Result<()> {
     let sql = "SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'lite2pg.range'::regclass \
                AND attname = 'digest' AND NOT attisdropped), \
-               to_regclass('lite2pg.trigger') IS NOT NULL AND to_regclass('lite2pg.id_map') IS NOT NULL, \
+               to_regclass('lite2pg.trigger') IS NOT NULL AND to_regclass('lite2pg.id_map') IS NOT NULL \
+               AND to_regclass('lite2pg.phase') IS NOT NULL, \
                EXISTS (SELECT FROM pg_constraint WHERE conrelid = 'lite2pg.object'::regclass AND conname = 'object_kind_check' \
                        AND pg_get_constraintdef(oid) LIKE '%routine%')";
     let row = tx.query_one(sql, &[])?;
@@ -146,7 +147,7 @@ pub fn try_lock(session: &Session, schema: &str) -> Result<bool> {
     Ok(session.query_one("SELECT pg_try_advisory_lock(1815244903, $1)", &[&lock_key(schema)])?.get(0))
 }
 
-fn lock_key(schema: &str) -> i32 {
+pub(super) fn lock_key(schema: &str) -> i32 {
     let hash = blake3::hash(schema.as_bytes());
     i32::from_be_bytes([hash.as_bytes()[0], hash.as_bytes()[1], hash.as_bytes()[2], hash.as_bytes()[3]])
 }
@@ -269,6 +270,16 @@ pub fn set_state(session: &Session, run: Uuid, state: State) -> Result<()> {
         "UPDATE lite2pg.run SET state = $2, ended_at = CASE WHEN $2 = 'done' THEN now() END WHERE id = $1::text::uuid",
         &[&run.to_string(), &state.word()],
     )?;
+    Ok(())
+}
+
+/// Writes down that a run enters a phase, with a note. Left out where the control schema is of a version that knows none:
+/// only those who watch would miss it.
+pub fn record_phase(session: &Session, run: Uuid, phase: &str, note: Option<&str>) -> Result<()> {
+    if session.query_one("SELECT to_regclass('lite2pg.phase') IS NOT NULL", &[])?.get(0) {
+        let sql = "INSERT INTO lite2pg.phase (run, phase, note) VALUES ($1::text::uuid, $2, $3)";
+        session.execute(sql, &[&run.to_string(), &phase, &note])?;
+    }
     Ok(())
 }
 

@@ -31,6 +31,15 @@ CREATE TABLE IF NOT EXISTS lite2pg.range (
 );
 CREATE INDEX IF NOT EXISTS range_run_table_name_idx ON lite2pg.range (run, table_name);
 
+-- The phases that a run has entered, for those who watch it; `end` says how its command ended.
+CREATE TABLE IF NOT EXISTS lite2pg.phase (
+    run   uuid NOT NULL REFERENCES lite2pg.run ON DELETE CASCADE,
+    phase text NOT NULL,
+    note  text,
+    at    timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX IF NOT EXISTS phase_run_idx ON lite2pg.phase (run);
+
 -- Cells that the target's type cannot hold, as SQLite had them.
 CREATE TABLE IF NOT EXISTS lite2pg.original (
     run         uuid NOT NULL REFERENCES lite2pg.run ON DELETE CASCADE,

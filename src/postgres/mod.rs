@@ -37,6 +37,7 @@ pub mod script;
 mod service;
 mod session;
 mod silence;
+pub mod status;
 pub mod stranger;
 mod target;
 mod tls;

@@ -7,15 +7,22 @@ use std::error::Error as _;
 use std::fmt::Write as _;
 
 /// An error with its facts, causes, state and hint: what, the facts, the state, a way out. Lines that may hold values
-/// of rows are among the facts where `values` asks for them.
+/// of rows are among the facts where `values` asks for them. The way out is one line however long: it is there to be copied.
 #[must_use]
 pub fn error(error: &Error, values: bool) -> String {
-    let mut out = format!("error: {}\n", clean(&error.message().replace('\n', " ")));
-    for line in facts(error, values).iter().flat_map(|fact| fact.lines()) {
-        let _ = writeln!(out, "  {}", clean(line));
+    let mut out = wrapped("error: ", &error.message().replace('\n', " "), 4) + "\n";
+    for fact in facts(error, values) {
+        // What has lines of its own is laid out already: a piece of a file with its mark, a trace.
+        if fact.contains('\n') {
+            for line in fact.lines() {
+                let _ = writeln!(out, "  {}", clean(line));
+            }
+        } else {
+            let _ = writeln!(out, "{}", wrapped("  ", &fact, 4));
+        }
     }
     if let Some(state) = error.data_state() {
-        let _ = writeln!(out, "  state  {}", clean(state));
+        let _ = writeln!(out, "{}", wrapped("  state  ", state, 9));
     }
     if error.kind() == Kind::Bug {
         out.push_str("  this is a fault of lite2pg, not of your data\n");

@@ -30,6 +30,7 @@ mod rows;
 mod sampled;
 mod shape;
 mod start;
+mod status;
 mod strict;
 mod verify;
 
@@ -39,6 +40,7 @@ pub use options::{Backup, Ddl, Migrations, Options, RejectLimits, Scope, Scripts
 pub use proof::Wish;
 pub use retry::{Retried, Wanted, set_aside};
 pub use rollback::{Fence, RollbackOptions, lift_fence, rollback};
+pub use status::Watch;
 pub use strict::after as strictly;
 pub use verify::verify;
 
@@ -92,6 +94,18 @@ pub struct Context<'a> {
 }
 
 impl Context<'_> {
+    /// Writes the phase down for those who watch, then carries it out.
+    fn phase<T>(
+        &self,
+        clock: &mut Clock<'_>,
+        phase: Phase,
+        steps: usize,
+        work: impl FnOnce() -> Result<T>,
+    ) -> Result<T> {
+        control::record_phase(self.control, self.run, phase.word(), None)?;
+        clock.phase(phase, steps, work)
+    }
+
     /// A session to read in, whose thread reads its socket too; marked like the others.
     fn reading_session(&self) -> Result<Session> {
         let session = self.pool.lone_session()?;
@@ -182,10 +196,12 @@ pub fn migrate(options: &Options, target: &Target, observer: &dyn Observer, stop
         parents,
     };
     if options.scope == Scope::SchemaOnly {
-        clock.phase(Phase::Create, planned.plan.tables.len(), || create_all(&context, &planned.plan))?;
+        let tables = planned.plan.tables.len();
+        context.phase(&mut clock, Phase::Create, tables, || create_all(&context, &planned.plan))?;
     } else {
-        let copied = clock
-            .phase(Phase::Copy, planned.plan.tables.len(), || rows::copy(&context, &mut opened.readers, &mut planned));
+        let tables = planned.plan.tables.len();
+        let copied =
+            context.phase(&mut clock, Phase::Copy, tables, || rows::copy(&context, &mut opened.readers, &mut planned));
         // Listed even where the run ends here: what was set aside so far says what to do about the rest.
         let listed = control::rejects(&control, run.id).and_then(|found| {
             rejects::list(&options.rejects, &planned.plan, &opened.catalog, &opened.readers[0], &found)
@@ -404,6 +420,7 @@ fn finished(
     };
     let done = control::ranges(&control, run.id)?;
     let verification = compare(&context, &run.plan, &done, None, &mut clock)?;
+    control::record_phase(&control, run.id, status::END, Some(one_word(verification.as_ref())))?;
     let counts = rows_of(&context, &run.plan, verification.as_ref())?;
     if options.scope != Scope::SchemaOnly && verification.is_none() {
         account::check_ranges(&run.plan, &done)?;
@@ -418,6 +435,16 @@ fn finished(
     summary.rejects = rejects::summary(options, &run.plan, &control::rejects(&control, run.id)?);
     summary.verification = verification;
     Ok(summary)
+}
+
+// What is kept of a comparison for those who watch.
+fn one_word(verification: Option<&Verification>) -> &'static str {
+    match verification {
+        None => "not compared",
+        Some(found) if found.is_different() => "different",
+        Some(found) if found.is_equal() && found.level == Level::Rows => "verified",
+        Some(_) => "not verified",
+    }
 }
 
 // Both sides compared, cell by cell. What the target must hold was added up while its rows were copied.
@@ -463,7 +490,9 @@ fn compare(
             .hint("`--restart` begins again with the source as it is now"))
     };
     let mut source = Held { opened: None, open: &reopen };
-    clock.phase(Phase::Verify, plan.tables.len(), || proof::compare(&proof, subjects, &mut source, ahead)).map(Some)
+    context
+        .phase(clock, Phase::Verify, plan.tables.len(), || proof::compare(&proof, subjects, &mut source, ahead))
+        .map(Some)
 }
 
 // The answers to a person's questions.
@@ -561,9 +590,10 @@ fn finish_beside(
     let builds = plan.tables.iter().map(|t| t.indexes.len() + usize::from(t.primary_key.is_some())).sum();
     // A comparison counts as it reads.
     let chores = Chores::new(plan, !is_compared(context.options));
-    let (index_ms, mut found) = clock.phase(Phase::Index, builds, || finish::indexes(context, plan, Some(&chores)))?;
+    let (index_ms, mut found) =
+        context.phase(&mut clock, Phase::Index, builds, || finish::indexes(context, plan, Some(&chores)))?;
     let constraints = plan.tables.iter().map(|t| t.checks.len() + t.foreign_keys.len()).sum::<usize>();
-    found.extend(clock.phase(Phase::Constrain, constraints + plan.views.len(), || {
+    found.extend(context.phase(&mut clock, Phase::Constrain, constraints + plan.views.len(), || {
         let mut remarks = finish::constraints(context, plan, &chores)?;
         remarks.extend(finish::sequences(context, plan)?);
         remarks.extend(finish::views(context, plan)?);
@@ -574,7 +604,7 @@ fn finish_beside(
     for remark in &found {
         context.observer.event(&Event::Remark(remark.clone()));
     }
-    let counts = clock.phase(Phase::Analyze, plan.tables.len(), || chores.finish(context))?;
+    let counts = context.phase(&mut clock, Phase::Analyze, plan.tables.len(), || chores.finish(context))?;
     let done = control::ranges(context.control, context.run)?;
     if context.options.scope != Scope::SchemaOnly {
         account::check_ranges(plan, &done)?;
@@ -590,6 +620,7 @@ fn finish_beside(
     drop(session);
     let verification = compare(context, plan, &done, ahead, &mut clock)
         .map_err(|e| e.or_state("everything is on the target, and was not compared to the end"))?;
+    control::record_phase(context.control, context.run, status::END, Some(one_word(verification.as_ref())))?;
     let counts = match counts {
         Some(counts) => counts,
         None => rows_of(context, plan, verification.as_ref())?,

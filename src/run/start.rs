@@ -267,15 +267,16 @@ pub fn existing_tables(session: &Session, options: &Options, catalog: &Catalog) 
 }
 
 /// Names of the schema's relations that are called like a table of the source, case aside, or `by_snake` in another
-/// spelling.
+/// spelling where none is called so.
 pub fn namesakes(session: &Session, options: &Options, catalog: &Catalog, by_snake: bool) -> Result<Vec<String>> {
     let name = |t: &Table| t.to.clone().unwrap_or_else(|| options.spelling.apply(&t.name));
+    let relations = catalog::relations(session, &options.schema)?;
+    let there: HashSet<String> = relations.iter().map(|name| name.to_lowercase()).collect();
     let wanted: Vec<String> = catalog.tables.iter().map(name).collect();
     let cases: HashSet<String> = wanted.iter().map(|name| name.to_lowercase()).collect();
-    let snakes: HashSet<String> = wanted.iter().map(|name| Spelling::Snake.apply(name)).collect();
-    let is_meant =
-        |r: &String| cases.contains(&r.to_lowercase()) || by_snake && snakes.contains(&Spelling::Snake.apply(r));
-    let relations = catalog::relations(session, &options.schema)?;
+    let absent = wanted.iter().filter(|name| by_snake && !there.contains(&name.to_lowercase()));
+    let snakes: HashSet<String> = absent.map(|name| Spelling::Snake.apply(name)).collect();
+    let is_meant = |r: &String| cases.contains(&r.to_lowercase()) || snakes.contains(&Spelling::Snake.apply(r));
     Ok(relations.into_iter().filter(is_meant).collect())
 }
 

@@ -321,4 +321,8 @@ fn every_key_of_the_json_is_documented() {
     let (_dir, path) = source(HOSTILE);
     let ran = ended(program().args(["inspect", path.to_str().unwrap(), "--json"]).output().unwrap()).exits(0);
     documented("inspect.md", &serde_json::from_str(&ran.stdout).unwrap());
+    let target = database();
+    migrate([path.to_str().unwrap(), &url(&target), "--quiet"]).exits(0);
+    let ran = ended(program().args(["status", &url(&target), "--json"]).output().unwrap()).exits(0);
+    documented("status.md", &serde_json::from_str(&ran.stdout).unwrap());
 }
