@@ -126,7 +126,7 @@ impl Given {
             statement_timeout: seconds(file.settings.statement_timeout),
             range_rows: file.settings.range_rows,
         };
-        options.questions = file.check.iter().map(question).collect();
+        options.questions = file.check.iter().map(question).chain(file.show.iter().map(show)).collect();
         Ok(options)
     }
 
@@ -171,5 +171,16 @@ fn question(check: &file::Check) -> Question {
         source: check.source.clone(),
         target: check.target.clone(),
         expect: check.expect.clone(),
+        is_shown: false,
+    }
+}
+
+fn show(asked: &file::Show) -> Question {
+    Question {
+        name: asked.name.clone(),
+        source: asked.source.clone(),
+        target: asked.target.clone(),
+        expect: None,
+        is_shown: true,
     }
 }
