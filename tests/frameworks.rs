@@ -47,7 +47,9 @@ impl App {
     }
 
     fn run(&self, more: &[&str]) -> Ran {
-        migrate(self.sides().iter().chain(&["--data-only"]).chain(more))
+        let lists = self.path.with_file_name("differences");
+        let lists = ["--data-only", "--differences-dir", lists.to_str().unwrap()];
+        migrate(self.sides().iter().chain(&lists).chain(more))
     }
 
     #[track_caller]

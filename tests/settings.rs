@@ -177,6 +177,22 @@ fn parity_queries_are_timed_on_both_sides_and_must_agree() {
     assert_eq!(json["parity"][0]["times"], 7);
     assert_eq!(json["parity"][0]["target"]["text"], "open,1\npaid,1");
     assert!(json["parity"][1]["source"]["us"].as_u64().is_some());
+    stage
+        .migrate(
+            &format!(
+                "{text}\n[[show]]\nname = \"all states\"\ntarget = \"SELECT DISTINCT state FROM orders ORDER BY 1\"\n"
+            ),
+            &["--report", "r"],
+        )
+        .exits(0);
+    let page = std::fs::read_to_string(stage.dir.path().join("r/report.html")).unwrap();
+    for words in ["The same questions, timed", "orders by state (median of 7)", "all states", "open"] {
+        assert!(page.contains(words), "{words}");
+    }
+    let text_of = |parity: &str| format!("[[parity]]\nname = \"p\"\n{parity}\n");
+    stage.migrate(&text_of("source = \"SELECT 1\"\ntarget = \"SELECT 2\""), &["--report", "bad"]).exits(5);
+    let page = std::fs::read_to_string(stage.dir.path().join("bad/report.html")).unwrap();
+    assert!(page.contains("a check failed"), "a page never says verified where answers differ");
     for (parity, says) in [
         ("sql = \"SELECT count(*) FROM orders WHERE note IS NULL OR note = 'X'\"", None),
         ("source = \"SELECT 1\"\ntarget = \"SELECT 2\"", Some("parity `p`: both sides do not say the same")),
@@ -380,4 +396,49 @@ fn the_schema_of_the_files_is_printed_for_editors() {
         assert!(schema["properties"][key].is_object(), "{key}");
     }
     assert_eq!(schema["additionalProperties"], false);
+}
+
+#[test]
+fn what_was_written_into_a_run_s_tables_is_dumped_before_a_restart_drops_them() {
+    let stage = Stage::new(SHOP);
+    stage.migrate("", &[]).exits(0);
+    stage.seen.batch("INSERT INTO orders VALUES (77, 'open', now(), 'written since')").unwrap();
+    stage.migrate("[backup]\nsource = false\n", &["--restart"]).exits(0).says(&["backup of the target"]);
+    assert_eq!(stage.there("SELECT count(*) FROM orders"), "2");
+    let dump = stage.files("backups").into_iter().find(|name| !name.contains(".blake3")).unwrap();
+    let bin = std::env::var("PG_BIN").unwrap_or_else(|_| "/usr/lib/postgresql/15/bin".to_owned());
+    let shown = Command::new(Path::new(&bin).join("pg_restore"))
+        .args(["--data-only", "--table=orders", "--file=-"])
+        .arg(stage.dir.path().join("backups").join(dump))
+        .output()
+        .unwrap();
+    assert!(String::from_utf8_lossy(&shown.stdout).contains("written since"));
+}
+
+#[test]
+fn an_application_s_own_tables_follow_what_the_file_says_of_them() {
+    let here = "CREATE TABLE schema_migrations (version TEXT PRIMARY KEY); INSERT INTO schema_migrations VALUES ('1'), ('2');
+        CREATE TABLE my_versions (v INTEGER); INSERT INTO my_versions VALUES (1); CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1);";
+    let there = "CREATE TABLE schema_migrations (version text PRIMARY KEY); CREATE TABLE my_versions (v int); CREATE TABLE t (id int PRIMARY KEY)";
+    let runs = |text: &str, code: i32, rows: &str| {
+        let stage = Stage::new(here);
+        stage.seen.batch(there).unwrap();
+        stage.migrate(&format!("data_only = true\n{text}"), &[]).exits(code);
+        let counts = "SELECT (SELECT count(*) FROM schema_migrations) || ' ' || (SELECT count(*) FROM my_versions) || ' ' || (SELECT count(*) FROM t)";
+        assert_eq!(stage.there(counts), rows, "{text}");
+        stage
+    };
+    runs("", 3, "0 0 0");
+    runs("[migrations]\nignore = true\n", 0, "0 1 1");
+    runs("[migrations]\nignore = true\ntables = [\"my_versions\"]\n", 0, "0 0 1");
+    runs("[migrations]\nmove = [\"SCHEMA_migrations\"]\n", 0, "2 1 1");
+    runs("[[table]]\nfrom = \"schema_migrations\"\nwhere = \"version = '2'\"\n", 0, "1 1 1");
+    // A run that was left unfinished goes on without them, and so does a comparison by its plan.
+    let stage = runs("[migrations]\nignore = true\n", 0, "0 1 1");
+    stage.run("verify", "data_only = true\n[migrations]\nignore = true\n", &[]).exits(0);
+    stage.seen.batch("UPDATE lite2pg.run SET state = 'copying'").unwrap();
+    stage.migrate("data_only = true\n[migrations]\nignore = true\n", &[]).exits(0).says(&["going on with run"]);
+    // Compared with a target that lite2pg knows nothing of, they are left out too.
+    stage.seen.batch("DROP SCHEMA lite2pg CASCADE").unwrap();
+    stage.run("verify", "", &[]).exits(0);
 }

@@ -97,7 +97,10 @@ impl Given {
         options.rejects.allowed = options.rejects.allowed.max(file.rejects.allow.unwrap_or(0));
         let said = &file.migrations;
         options.migrations.alone.clone_from(&said.tables);
-        options.migrations.moved.clone_from(&said.r#move);
+        // A table of which something is said moves as it says.
+        let is_described = |t: &&file::Table| !t.skip && (t.only.is_some() || t.to.is_some() || !t.columns.is_empty());
+        let described = file.table.iter().filter(is_described).filter_map(|t| t.from.clone());
+        options.migrations.moved = said.r#move.iter().cloned().chain(described).collect();
         options.migrations.ignored |= said.ignore;
         options.fires_triggers |= file.fire_triggers;
         let found = check::check(pipeline, &run::catalog_of(&options)?)?;
@@ -126,7 +129,7 @@ impl Given {
             statement_timeout: seconds(file.settings.statement_timeout),
             range_rows: file.settings.range_rows,
         };
-        options.questions = file.check.iter().map(question).collect();
+        options.questions = file.check.iter().map(question).chain(file.show.iter().map(show)).collect();
         Ok(options)
     }
 
@@ -171,5 +174,16 @@ fn question(check: &file::Check) -> Question {
         source: check.source.clone(),
         target: check.target.clone(),
         expect: check.expect.clone(),
+        is_shown: false,
+    }
+}
+
+fn show(asked: &file::Show) -> Question {
+    Question {
+        name: asked.name.clone(),
+        source: asked.source.clone(),
+        target: asked.target.clone(),
+        expect: None,
+        is_shown: true,
     }
 }

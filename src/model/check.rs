@@ -13,6 +13,9 @@ pub struct Question {
     pub target: Option<String>,
     /// The answer, where only one side is asked.
     pub expect: Option<String>,
+    /// The answer is shown, and none is wrong but a refusal.
+    #[serde(default)]
+    pub is_shown: bool,
 }
 
 /// What came of a question.
@@ -28,6 +31,8 @@ pub struct Answer {
     pub target: Option<Said>,
     /// What was expected.
     pub expect: Option<String>,
+    /// It is shown and not judged.
+    pub is_shown: bool,
 }
 
 /// The same question to both sides, asked again and again.

@@ -49,6 +49,9 @@ pub fn check(pipeline: &Pipeline, catalog: &Catalog) -> Result<Checked> {
             checker.mistake(&[Step::Key("check"), Step::Index(n)], "a question to one side needs its answer: `expect`");
         }
     }
+    for (n, _) in pipeline.file.show.iter().enumerate().filter(|(_, s)| s.source.is_none() && s.target.is_none()) {
+        checker.mistake(&[Step::Key("show"), Step::Index(n)], "a question asks `source`, `target`, or both");
+    }
     for (n, parity) in pipeline.file.parity.iter().enumerate() {
         let way = [Step::Key("parity"), Step::Index(n)];
         let sides = (parity.source.is_some(), parity.target.is_some());

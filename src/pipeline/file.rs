@@ -52,6 +52,8 @@ pub struct File {
     pub check: Vec<Check>,
     /// The same questions to both sides, asked again and again: answers must agree, times are compared.
     pub parity: Vec<Parity>,
+    /// Questions whose answers are shown at the end and not judged.
+    pub show: Vec<Show>,
     /// Copies of both sides that are made before anything is written.
     pub backup: Option<Backup>,
     /// How the server is spoken to.
@@ -250,4 +252,16 @@ pub struct Parity {
     pub target: Option<String>,
     /// How often each side is asked after a first time that is not counted: 5, unless stated.
     pub times: Option<u32>,
+}
+
+/// A question whose answer is shown.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Show {
+    /// What is asked, for people.
+    pub name: String,
+    /// A query on the source.
+    pub source: Option<String>,
+    /// A query on the target.
+    pub target: Option<String>,
 }

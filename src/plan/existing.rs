@@ -82,9 +82,10 @@ pub fn match_tables(
     Ok(matched)
 }
 
-// For each name the position of the one that it means: the same, else the only one that is left with the same name in
-// another case, else in `snake_case`. None is given twice.
-fn assign(wanted: &[String], there: &[&str], by_snake: bool) -> Vec<Option<usize>> {
+/// For each name the position of the one that it means: the same, else the only one that is left with the same name in
+/// another case, else in `snake_case`. None is given twice.
+#[must_use]
+pub fn assign(wanted: &[String], there: &[&str], by_snake: bool) -> Vec<Option<usize>> {
     let mut given: Vec<Option<usize>> = vec![None; wanted.len()];
     let mut pass = |same: &dyn Fn(&str, &str) -> bool| {
         for (i, name) in wanted.iter().enumerate() {

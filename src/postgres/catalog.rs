@@ -216,6 +216,11 @@ pub fn columns_of(session: &Session, schema: &str, names: &[String]) -> Result<H
     oids(session, schema, names)?.into_iter().map(|(oid, name)| Ok((name, columns(session, oid)?))).collect()
 }
 
+/// The ordinary and partitioned tables of a schema among `names`, by name.
+pub fn table_names(session: &Session, schema: &str, names: &[String]) -> Result<Vec<String>> {
+    Ok(oids(session, schema, names)?.into_iter().map(|(_, name)| name).collect())
+}
+
 fn oids(session: &Session, schema: &str, names: &[String]) -> Result<Vec<(i64, String)>> {
     let sql = "SELECT c.oid::int8, relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
                WHERE nspname = $1 AND relname = ANY ($2) AND relkind IN ('r', 'p') ORDER BY relname";

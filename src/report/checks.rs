@@ -9,9 +9,16 @@ use std::fmt::Write as _;
 /// Lines of an answer that the screen shows; `--json` has all of them.
 const LINES_MAX: usize = 5;
 
+/// The same of an answer that a person wants to see.
+const LINES_SHOWN_MAX: usize = 40;
+
 /// Adds a line a question, with both answers and their times; a wrong one with what was said.
 pub fn text(answers: &[Answer], out: &mut String) {
     for answer in answers {
+        if answer.is_shown && answer.right {
+            shown(answer, out);
+            continue;
+        }
         let word = if answer.right { "ok" } else { "WRONG" };
         let times: Vec<String> = [("source", &answer.source), ("target", &answer.target)]
             .into_iter()
@@ -33,6 +40,21 @@ pub fn text(answers: &[Answer], out: &mut String) {
     }
     if !answers.is_empty() {
         out.push('\n');
+    }
+}
+
+// Whole rows, as many as a screen takes.
+fn shown(answer: &Answer, out: &mut String) {
+    for (side, said) in [("source", &answer.source), ("target", &answer.target)] {
+        let Some(said) = said else { continue };
+        let _ = writeln!(out, "{}", wrapped("", &format!("{} ({side}, {})", answer.name, time(said.us)), 2));
+        for line in said.text.lines().take(LINES_SHOWN_MAX) {
+            let _ = writeln!(out, "  {}", clean(line));
+        }
+        let more = said.text.lines().count().saturating_sub(LINES_SHOWN_MAX);
+        if more > 0 {
+            let _ = writeln!(out, "  and {} more", plural(more as u64, "line"));
+        }
     }
 }
 
@@ -94,15 +116,14 @@ fn fine(us: u64) -> String {
 /// The error of a run of which some answers are wrong.
 #[must_use]
 pub fn error(answers: &[Answer], races: &[Race]) -> Option<Error> {
-    if let Some(race) = races.iter().find(|race| !race.same) {
-        let text = format!("parity `{}`: both sides do not say the same", race.name);
-        return Some(Error::new(Kind::Different, text).state("the rows are on the target"));
-    }
-    let wrong: Vec<&Answer> = answers.iter().filter(|a| !a.right).collect();
+    let wrong: Vec<String> = answers
+        .iter()
+        .filter(|a| !a.right)
+        .map(|a| format!("check `{}`", a.name))
+        .chain(races.iter().filter(|r| !r.same).map(|r| format!("parity `{}`", r.name)))
+        .collect();
     let first = wrong.first()?;
     let more = if wrong.len() > 1 { format!(" and {} more", wrong.len() - 1) } else { String::new() };
-    Some(
-        Error::new(Kind::Different, format!("check `{}`{more}: not the expected answer", first.name))
-            .state("the rows are on the target"),
-    )
+    let what = if first.starts_with("check") { "not the expected answer" } else { "both sides do not say the same" };
+    Some(Error::new(Kind::Different, format!("{first}{more}: {what}")).state("the rows are on the target"))
 }

@@ -68,9 +68,7 @@ fn copy(
     write: impl FnOnce(&Path, File) -> Result<()>,
 ) -> Result<BackedUp> {
     let failed = |e| cannot(backup, "written to", e);
-    let path = backup.folder.join(format!("{stem}-{}.{end}", now.strftime(STAMP)));
-    let part = path.with_extension(format!("{end}.part"));
-    let file = files::create(&part).map_err(failed)?;
+    let (path, part, file) = begin(&backup.folder, (stem, end), now).map_err(failed)?;
     let done = write(&part, file).and_then(|()| {
         let mut hasher = blake3::Hasher::new();
         let mut file = File::open(&part).map_err(failed)?;
@@ -89,6 +87,22 @@ fn copy(
         let _ = fs::remove_file(&part);
     }
     done
+}
+
+// The name of this second, or of the first one after it that is free: two runs may begin within one.
+fn begin(folder: &Path, (stem, end): (&str, &str), now: Timestamp) -> io::Result<(PathBuf, PathBuf, File)> {
+    let mut at = now;
+    loop {
+        let path = folder.join(format!("{stem}-{}.{end}", at.strftime(STAMP)));
+        let part = path.with_extension(format!("{end}.part"));
+        if !path.exists() && !sum_of(&path).exists() {
+            match files::create(&part) {
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+                made => return made.map(|file| (path, part, file)),
+            }
+        }
+        at = at.checked_add(Span::new().seconds(1)).map_err(io::Error::other)?;
+    }
 }
 
 fn sum_of(path: &Path) -> PathBuf {

@@ -151,8 +151,13 @@ pub fn migrate(options: &Options, target: &Target, observer: &dyn Observer, stop
     let mut control = pool.session().map_err(untouched)?;
     start::check_server(&control).map_err(untouched)?;
     start::check_rights(&control, options).map_err(untouched)?;
+    // A restart drops what an earlier run made, with all that was written into it since.
+    let mut backups = if options.restart {
+        backup::make(options, &opened, &control, observer, stop).map_err(untouched)?
+    } else {
+        Vec::new()
+    };
     let found = start::look(&mut control, options, &opened.fingerprint).map_err(untouched)?;
-    let mut backups = Vec::new();
     let (mut planned, run, resumed) = match found {
         Start::Finished(run) => {
             return finished(&run, &opened, (&pool, &named), options, observer, stop, clock).map_err(untouched);
@@ -162,7 +167,9 @@ pub fn migrate(options: &Options, target: &Target, observer: &dyn Observer, stop
             let prepared = prepare(options, &mut opened, &mut control, observer, stop, &mut clock);
             let dropped = "what the earlier run created is dropped; nothing new was written";
             let planned = prepared.map_err(|e| if options.restart { e.state(dropped) } else { untouched(e) })?;
-            backups = backup::make(options, &opened, &control, observer, stop).map_err(untouched)?;
+            if !options.restart {
+                backups = backup::make(options, &opened, &control, observer, stop).map_err(untouched)?;
+            }
             let begun = begin(options, &opened, &planned, &mut control);
             let run = begun.map_err(|e| if options.restart { e.or_state(dropped) } else { untouched(e) })?;
             (planned, run, false)

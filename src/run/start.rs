@@ -8,6 +8,7 @@ use crate::model::bounds::DEAD_CLIENT_PATIENCE;
 use crate::model::name::{Spelling, qualified, quoted};
 use crate::model::plan::{Plan, TablePlan};
 use crate::model::source::{Catalog, Table};
+use crate::plan::existing;
 use crate::postgres::Session;
 use crate::postgres::catalog::{self, ExistingTable};
 use crate::postgres::control::{self, RunRecord, State};
@@ -266,18 +267,21 @@ pub fn existing_tables(session: &Session, options: &Options, catalog: &Catalog) 
     Ok(tables)
 }
 
-/// Names of the schema's relations that are called like a table of the source, case aside, or `by_snake` in another
-/// spelling where none is called so.
+/// Names of the schema's tables that tables of the source mean: by their names, case aside, or `by_snake` in another
+/// spelling.
 pub fn namesakes(session: &Session, options: &Options, catalog: &Catalog, by_snake: bool) -> Result<Vec<String>> {
     let name = |t: &Table| t.to.clone().unwrap_or_else(|| options.spelling.apply(&t.name));
-    let relations = catalog::relations(session, &options.schema)?;
-    let there: HashSet<String> = relations.iter().map(|name| name.to_lowercase()).collect();
     let wanted: Vec<String> = catalog.tables.iter().map(name).collect();
     let cases: HashSet<String> = wanted.iter().map(|name| name.to_lowercase()).collect();
-    let absent = wanted.iter().filter(|name| by_snake && !there.contains(&name.to_lowercase()));
-    let snakes: HashSet<String> = absent.map(|name| Spelling::Snake.apply(name)).collect();
-    let is_meant = |r: &String| cases.contains(&r.to_lowercase()) || snakes.contains(&Spelling::Snake.apply(r));
-    Ok(relations.into_iter().filter(is_meant).collect())
+    let snakes: HashSet<String> = wanted.iter().map(|name| Spelling::Snake.apply(name)).collect();
+    let is_meant =
+        |r: &String| cases.contains(&r.to_lowercase()) || by_snake && snakes.contains(&Spelling::Snake.apply(r));
+    let mut there = catalog::relations(session, &options.schema)?;
+    there.retain(is_meant);
+    let there = catalog::table_names(session, &options.schema, &there)?;
+    // What is merely like a name that another table has is none of this run's.
+    let found = existing::assign(&wanted, &there.iter().map(String::as_str).collect::<Vec<_>>(), by_snake);
+    Ok(found.into_iter().flatten().map(|at| there[at].clone()).collect())
 }
 
 /// What is known of a table that somebody dropped since it was loaded: that it is gone.

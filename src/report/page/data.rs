@@ -1,9 +1,9 @@
 //! What a report says, for the page and for programs. The shape is documented in docs/report.md and has a version.
 
 use super::html;
-use crate::model::check::Answer;
+use crate::model::check::{Answer, Race};
 use crate::model::details::Span;
-use crate::model::event::{LedgerLine, Phase, RejectedTable, Summary};
+use crate::model::event::{BackedUp, LedgerLine, Phase, RejectedTable, Summary};
 use crate::model::plan::{ColumnPlan, Level, Remark, TablePlan};
 use crate::model::verdict::{Level as Depth, Outcome, Verification};
 use crate::report::figures::{per_second, plural};
@@ -37,6 +37,8 @@ pub struct Report {
     pub(super) rejects: Vec<RejectedTable>,
     pub(super) verification: Option<Value>,
     pub(super) checks: Vec<Answer>,
+    pub(super) parity: Vec<Race>,
+    pub(super) backups: Vec<BackedUp>,
     pub(super) remarks: Vec<Remark>,
     pub(super) settings: Map<String, Value>,
 }
@@ -176,6 +178,8 @@ impl Report {
             rejects: summary.rejects.clone(),
             verification: summary.verification.as_ref().map(verification::value),
             checks: summary.checks.clone(),
+            parity: summary.parity.clone(),
+            backups: summary.backups.clone(),
             remarks: summary.remarks.clone(),
             settings: settings.collect(),
         }
@@ -247,7 +251,8 @@ fn column(plan: &ColumnPlan) -> ColumnReport {
 
 // What is worst comes first: a run that lost rows is not called verified because the others agree.
 fn verdict(summary: &Summary) -> Verdict {
-    let wrong = summary.checks.iter().filter(|c| !c.right).count() as u64;
+    let differing = summary.parity.iter().filter(|race| !race.same).count();
+    let wrong = (summary.checks.iter().filter(|c| !c.right).count() + differing) as u64;
     let aside: u64 = summary.rejects.iter().map(|r| r.rows).sum();
     let said = |word, tone, sentence| Verdict { word, tone, sentence };
     let Some(found) = &summary.verification else {

@@ -5,7 +5,8 @@
 use super::charts;
 use super::data::{Report, TableReport, Tone};
 use super::markup::{Unit, code, figure, sentence, table, text};
-use crate::model::check::{Answer, Said};
+use crate::model::check::{Answer, Race, Said};
+use crate::model::event::BackedUp;
 use crate::model::plan::{Level, Remark};
 use serde_json::Value;
 use std::fmt::Write as _;
@@ -28,12 +29,15 @@ pub fn page(report: &Report) -> String {
         report.verdict.word
     );
     head(report, name, &mut out);
-    let sections: [(&str, &str, String); 10] = [
+    let races: Vec<Answer> = report.parity.iter().map(as_answer).collect();
+    let sections: [(&str, &str, String); 12] = [
         ("timeline", "Timeline", timeline(report)),
         ("tables", "Tables", tables(report)),
         ("differences", "Differences", differences(report)),
         ("rejects", "Rows set aside", rejects(report)),
         ("checks", "Checks", questions("/checks", &report.checks)),
+        ("parity", "The same questions, timed", questions("/parity", &races)),
+        ("backups", "Backups", backups(report)),
         ("ledger", "Rewritten on the way", ledger(report)),
         ("remarks", "Warnings and notes", remarks(report)),
         ("types", "Types, and why", types(report)),
@@ -238,7 +242,7 @@ fn keys(keys: &[i64]) -> String {
 /// Questions to both sides with their times as bars: `at` is where the JSON has them.
 fn questions(at: &str, answers: &[Answer]) -> String {
     let us = |said: &Option<Said>| said.as_ref().map_or(0, |said| said.us);
-    let any_wrong = answers.iter().any(|a| !a.right);
+    let any_wrong = answers.iter().any(|a| !a.right || a.is_shown);
     let longest = answers.iter().flat_map(|a| [us(&a.source), us(&a.target)]).max().unwrap_or(0);
     let time =
         |said: &Option<Said>| said.as_ref().map_or_else(String::new, |s| format!("{:.1} ms", s.us as f64 / 1000.0));
@@ -266,9 +270,27 @@ fn questions(at: &str, answers: &[Answer]) -> String {
     format!("<div data-from=\"{at}\">{}{key}</div>\n", table(&heads[..5 + usize::from(any_wrong)], &rows))
 }
 
-// What a wrong answer was.
+// A race as a question whose answer is the other side's.
+fn as_answer(race: &Race) -> Answer {
+    Answer {
+        name: format!("{} (median of {})", race.name, race.times),
+        right: race.same,
+        source: Some(race.source.clone()),
+        target: Some(race.target.clone()),
+        expect: None,
+        is_shown: false,
+    }
+}
+
+fn backups(report: &Report) -> String {
+    let row = |b: &BackedUp| vec![text(b.side), code(&b.file), code(&b.blake3)];
+    let rows: Vec<Vec<String>> = report.backups.iter().map(row).collect();
+    if rows.is_empty() { String::new() } else { table(&["of", "~file", "BLAKE3"], &rows) }
+}
+
+// What a wrong answer was, or one that a person wants to see.
 fn said(answer: &Answer) -> String {
-    if answer.right {
+    if answer.right && !answer.is_shown {
         return String::new();
     }
     let mut out = String::new();

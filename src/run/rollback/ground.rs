@@ -60,7 +60,9 @@ impl Ground {
             };
             ground.table(table, there, source, &mut left)?;
         }
-        for name in relations.iter().filter(|name| !known.contains(name.as_str())) {
+        // The application's own records of what it has migrated are each side's own.
+        let is_alone = |name: &str| run.plan.left_alone.iter().any(|alone| alone.eq_ignore_ascii_case(name));
+        for name in relations.iter().filter(|name| !known.contains(name.as_str()) && !is_alone(name)) {
             if !left.has(name, None) {
                 ground.strangers.push(Stranger { table: name.clone(), column: None });
             }
