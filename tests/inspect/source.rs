@@ -185,6 +185,14 @@ fn orphans_are_told_as_sqlite_itself_tells_them() {
     let found = json(&path, &[]);
     let orphans: Vec<_> = hazards(&found).into_iter().filter(|(kind, ..)| kind == "orphans").collect();
     assert_eq!(orphans.iter().filter(|(_, table, _)| table == "c").count(), 0, "{orphans:?}");
+    // A key without an index is followed by neither database; one without a parent, or with texts for numbers, is told by the plan.
+    let by_hand: Vec<&str> = found["by_hand"].as_array().unwrap().iter().map(|b| b["text"].as_str().unwrap()).collect();
+    assert_eq!(by_hand.len(), 4, "{by_hand:?}");
+    assert_eq!(by_hand.iter().filter(|text| text.contains("no common type takes")).count(), 2, "{by_hand:?}");
+    assert!(
+        by_hand.iter().any(|text| text.contains("(l) refers to columns of `p` that no unique key holds")),
+        "{by_hand:?}"
+    );
     let rows: Vec<u64> = orphans.iter().filter(|(_, table, _)| table == "d").map(|(.., n)| n.unwrap()).collect();
     assert_eq!(rows.len(), 3, "{orphans:?}");
     let read = looked_at(&found, "d");
