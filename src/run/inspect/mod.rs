@@ -10,7 +10,7 @@ mod hazards;
 use super::clock::Clock;
 use super::options::Options;
 use super::{evidence, shape};
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::load::interrupted;
 use crate::model::bounds::{INSPECT_DAMAGES_MAX, PG_COLUMNS_MAX, PROFILE_ROWS_MAX, PROFILE_SPOTS};
 use crate::model::conversion::Naive;
@@ -31,6 +31,23 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Looks at a source as a migration would. With `full`, every row is read, and SQLite checks the file. `can_try` says
 /// whether this machine has a server to try the migration on.
 pub fn inspect(
+    options: &Options,
+    full: bool,
+    can_try: bool,
+    observer: &dyn Observer,
+    stop: &AtomicBool,
+) -> Result<Inspection> {
+    looked_at(options, full, can_try, observer, stop).map_err(|error| {
+        if error.kind() != Kind::Interrupted {
+            return error;
+        }
+        Error::new(Kind::Interrupted, "the inspection was interrupted")
+            .state("nothing was written")
+            .hint("the same command begins again; without `--full` it takes a moment")
+    })
+}
+
+fn looked_at(
     options: &Options,
     full: bool,
     can_try: bool,
