@@ -199,6 +199,9 @@ fn the_verdict_says_what_is_worst() {
     let page = Written::of(plain, 0, &["--no-verify"]).html;
     assert!(page.contains("verdict careful") && page.contains("Nobody compared the rows"));
 
+    let schema = Written::of(plain, 0, &["--schema-only"]);
+    assert_eq!((word(&schema).as_str(), &schema.json["totals"]["rows"]), ("schema only", &0.into()));
+
     // A finished run whose target was changed since.
     let (dir, path) = source(plain);
     let target = database();

@@ -2,7 +2,10 @@
 
 use super::support::program::{Ran, bytes_of, ended, migrate, program, source, url, value};
 use super::support::{database, session};
+use lite2pg::Kind;
+use lite2pg::model::event::Silent;
 use lite2pg::model::name::is_reserved;
+use lite2pg::run;
 use rusqlite::Connection;
 use serde_json::Value;
 use std::path::Path;
@@ -185,6 +188,14 @@ fn orphans_are_told_as_sqlite_itself_tells_them() {
     let found = json(&path, &[]);
     let orphans: Vec<_> = hazards(&found).into_iter().filter(|(kind, ..)| kind == "orphans").collect();
     assert_eq!(orphans.iter().filter(|(_, table, _)| table == "c").count(), 0, "{orphans:?}");
+    // A key without an index is followed by neither database; one without a parent, or with texts for numbers, is told by the plan.
+    let by_hand: Vec<&str> = found["by_hand"].as_array().unwrap().iter().map(|b| b["text"].as_str().unwrap()).collect();
+    assert_eq!(by_hand.len(), 4, "{by_hand:?}");
+    assert_eq!(by_hand.iter().filter(|text| text.contains("no common type takes")).count(), 2, "{by_hand:?}");
+    assert!(
+        by_hand.iter().any(|text| text.contains("(l) refers to columns of `p` that no unique key holds")),
+        "{by_hand:?}"
+    );
     let rows: Vec<u64> = orphans.iter().filter(|(_, table, _)| table == "d").map(|(.., n)| n.unwrap()).collect();
     assert_eq!(rows.len(), 3, "{orphans:?}");
     let read = looked_at(&found, "d");
@@ -362,4 +373,16 @@ fn an_empty_database_and_one_that_is_none_are_told_apart() {
     inspect(&[text.to_str().unwrap()]).exits(6).says(&["is not a SQLite database"]);
     inspect(&["/not/there.db"]).exits(6);
     assert_eq!(inspect(&[path.to_str().unwrap(), "--quiet"]).exits(0).stdout, "");
+}
+
+#[test]
+fn an_interrupted_inspection_says_that_nothing_was_written() {
+    let (_dir, path) = source(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY);
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) INSERT INTO t SELECT i FROM n;",
+    );
+    let stop = std::sync::atomic::AtomicBool::new(true);
+    let Err(error) = run::inspect(&run::Options::new(&path), true, true, &Silent, &stop) else { panic!("it goes on") };
+    assert_eq!((error.kind(), error.data_state()), (Kind::Interrupted, Some("nothing was written")));
+    assert!(error.way_out().unwrap().contains("begins again"));
 }

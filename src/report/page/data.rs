@@ -255,6 +255,10 @@ fn verdict(summary: &Summary) -> Verdict {
     let wrong = (summary.checks.iter().filter(|c| !c.right).count() + differing) as u64;
     let aside: u64 = summary.rejects.iter().map(|r| r.rows).sum();
     let said = |word, tone, sentence| Verdict { word, tone, sentence };
+    if summary.details.settings.iter().any(|(name, value)| *name == "scope" && value == "schema_only") {
+        let sentence = "Tables, keys, indexes and views are there; no row was asked for.".to_owned();
+        return said("schema only", Tone::Careful, sentence);
+    }
     let Some(found) = &summary.verification else {
         let sentence = "Nobody compared the rows: that they were counted says nothing of what is in them.".to_owned();
         return match (wrong, aside) {

@@ -313,7 +313,7 @@ fn needs_quotes(name: &str) -> bool {
 
 /// Rows that were seen without a parent, of a sample of so many or of all.
 pub fn orphans(table: &str, parent: &str, rows: u64, of_sample: Option<u64>) -> Hazard {
-    let scope = of_sample.map_or_else(String::new, |of| format!(" of {of} in a spread sample"));
+    let scope = of_sample.map_or_else(String::new, |of| format!(", of {of} in a spread sample"));
     let text = format!("without a parent in `{parent}`{scope}: the foreign key holds for new rows only");
     Hazard { kind: HazardKind::Orphans, object: table.to_owned(), text, rows: Some(rows) }
 }

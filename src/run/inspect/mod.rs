@@ -10,7 +10,7 @@ mod hazards;
 use super::clock::Clock;
 use super::options::Options;
 use super::{evidence, shape};
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::load::interrupted;
 use crate::model::bounds::{INSPECT_DAMAGES_MAX, PG_COLUMNS_MAX, PROFILE_ROWS_MAX, PROFILE_SPOTS};
 use crate::model::conversion::Naive;
@@ -37,6 +37,23 @@ pub fn inspect(
     observer: &dyn Observer,
     stop: &AtomicBool,
 ) -> Result<Inspection> {
+    looked_at(options, full, can_try, observer, stop).map_err(|error| {
+        if error.kind() != Kind::Interrupted {
+            return error;
+        }
+        Error::new(Kind::Interrupted, "the inspection was interrupted")
+            .state("nothing was written")
+            .hint("the same command begins again; without `--full` it takes a moment")
+    })
+}
+
+fn looked_at(
+    options: &Options,
+    full: bool,
+    can_try: bool,
+    observer: &dyn Observer,
+    stop: &AtomicBool,
+) -> Result<Inspection> {
     let mut clock = Clock::new(observer);
     let Opened { mut readers, catalog, mut by_hand, snapshot } = clock.phase(Phase::Open, 1, || open(options))?;
     let (bytes, page_size, encoding) = (catalog.bytes, catalog.page_size, catalog.encoding.clone());
@@ -52,6 +69,7 @@ pub fn inspect(
     let mut found = clock.phase(Phase::Inspect, steps, || look.across())?;
     let (told, left) = hazards::of_plan(catalog, &plan, &profiles);
     by_hand.extend(left);
+    by_hand.extend(look.unkeyed());
     found.extend(told);
     found.extend(hazards::of_columns(catalog, &plan, &profiles));
     found.extend(hazards::of_collations(catalog));
@@ -189,6 +207,10 @@ impl Look<'_> {
         let mut found = Vec::new();
         for key in &table.foreign_keys {
             let Some((parent, parents)) = self.parent(key) else { continue };
+            // Such a column reads as NULL, or not at all.
+            if parents.iter().any(|&c| parent.columns[c].broken) {
+                continue;
+            }
             let each = PROFILE_ROWS_MAX / PROFILE_SPOTS;
             let (child, spots) = ((table, key.columns.as_slice()), (PROFILE_SPOTS, each));
             let (rows, of) = self.reader.orphans_in_sample(child, (parent, &parents), spots, &|| self.go_on())?;
@@ -197,6 +219,27 @@ impl Look<'_> {
             }
         }
         Ok(found)
+    }
+
+    // Foreign keys that neither database follows: no unique key says which row they mean.
+    fn unkeyed(&self) -> Vec<ByHand> {
+        let mut found = Vec::new();
+        for table in &self.catalog.tables {
+            for key in &table.foreign_keys {
+                let there = parent_columns(self.catalog, &key.parent, &key.parent_columns);
+                if there.is_some_and(|(_, c)| c.len() == key.columns.len()) && self.parent(key).is_none() {
+                    let own: Vec<&str> = key.columns.iter().map(|&c| table.columns[c].name.as_str()).collect();
+                    let text = format!(
+                        "foreign key ({}) refers to columns of `{}` that no unique key holds: SQLite does not follow it, \
+                         and PostgreSQL refuses it",
+                        own.join(", "),
+                        key.parent
+                    );
+                    found.push(ByHand { kind: HandKind::Definition, object: table.name.clone(), text, sql: None });
+                }
+            }
+        }
+        found
     }
 
     // The parent of a key, where an index finds it; SQLite does not follow other keys either.
@@ -215,8 +258,7 @@ impl Look<'_> {
                 let all = i.columns.iter().all(|c| c.column.is_some());
                 i.unique && !i.partial && all && same(&mut i.columns.iter().filter_map(|c| c.column))
             });
-        let is_readable = !columns.iter().any(|&c| table.columns[c].broken);
-        (is_found && is_readable && columns.len() == key.columns.len()).then_some((table, columns))
+        (is_found && columns.len() == key.columns.len()).then_some((table, columns))
     }
 }
 
