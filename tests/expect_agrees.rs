@@ -27,6 +27,7 @@ fn column(conversion: &Conversion) -> ColumnPlan {
         is_rule: false,
         on_error: lite2pg::model::policy::Policy::Fail,
         fallback: None,
+        null_is_default: false,
         not_null: false,
         default: None,
         generated: None,

@@ -212,7 +212,8 @@ fn generated_sources_are_the_same_on_every_machine() {
             "shop 4158 36d6738581758f55",
             "bench 6110 9a8af779f1adf8af",
             "wide 2 1c7bd7d336e13d52",
-            "blobs 13 8b92de1ea61b914e"
+            "blobs 13 8b92de1ea61b914e",
+            "agent-platform 94 fb9e6878417daa91"
         ]
     );
 }

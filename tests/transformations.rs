@@ -282,3 +282,80 @@ fn rows_are_set_aside_for_what_they_say_and_for_values_that_a_map_does_not_name(
         .exits(2)
         .says(&["no such function"]);
 }
+
+const DDL: &str = r#"
+    [[before]]
+    sql = """
+    CREATE TYPE mood AS ENUM ('calm', 'wild');
+    CREATE TABLE t (id bigint PRIMARY KEY, at timestamptz NOT NULL DEFAULT now(), mood mood DEFAULT 'calm', extra jsonb DEFAULT '{}',
+                    status varchar(20) CHECK (status IN ('on', 'off')));
+    CREATE TABLE other (id bigint REFERENCES t);
+    """
+    [[table]]
+    from = "t"
+    on_error = "reject"
+    [table.columns]
+    at = { nulls = "default" }
+    mood = { nulls = "default" }"#;
+
+const MOODS: &str = "
+    CREATE TABLE t (id INTEGER PRIMARY KEY, at TEXT, mood TEXT, status TEXT);
+    INSERT INTO t VALUES (1, '2024-01-02 03:04:05', 'wild', 'on'), (2, NULL, NULL, 'off'), (3, 'never', 'calm', 'on'),
+        (4, NULL, 'calm', 'broken');";
+
+#[test]
+fn rows_go_into_tables_that_a_script_made_and_null_takes_their_defaults() {
+    let stage = Stage::new(MOODS);
+    let plan = stage.run(&["plan"], DDL, &["--quiet"]).exits(0).stdout;
+    assert!(plan.contains("loaded into the table that is there"), "{plan}");
+    assert_eq!(stage.there("to_regclass('t')"), "NULL", "a plan changes nothing");
+    let ran = stage.migrate(DDL).exits(4);
+    assert!(ran.stderr.contains("2 rows were set aside"), "{}", ran.stderr);
+    assert_eq!(
+        stage.there("SELECT string_agg(concat_ws(' ', id, mood, status, extra, at > now() - interval '1 hour'), ', ' ORDER BY id) FROM t"),
+        "1 wild on {} f, 2 calm off {} t"
+    );
+    let why = stage.there(
+        "SELECT string_agg(concat_ws(' ', key, column_name, reason, sqlstate), ', ' ORDER BY key) FROM lite2pg.reject",
+    );
+    assert!(
+        why.starts_with("3 at text that is no such time, 4 ")
+            && why.contains("violates check constraint")
+            && why.ends_with("23514"),
+        "{why}"
+    );
+    assert_eq!(stage.ledger("the default in the place of NULL"), "2");
+    stage.run(&["verify"], DDL, &["--quiet"]).exits(0);
+    stage.seen.batch("UPDATE t SET mood = 'wild' WHERE id = 2").unwrap();
+    stage.run(&["verify"], DDL, &["--quiet"]).exits(5);
+    stage.run(&["verify"], DDL, &["--quiet", "--repair"]).exits(0);
+    assert_eq!(stage.there("SELECT mood FROM t WHERE id = 2"), "calm");
+    // Begun again: what the script made is dropped before the script runs again, and nothing else is.
+    stage.seen.batch("CREATE TABLE mine (x int)").unwrap();
+    stage.run(&["migrate"], DDL, &["--quiet", "--restart"]).exits(4);
+    assert_eq!(stage.there("SELECT count(*) FROM t"), "2");
+    assert_eq!(stage.there("to_regclass('mine')"), "mine");
+    // A default that is none takes no place, and is told before anything is written.
+    let other = Stage::new(MOODS);
+    other.migrate(&DDL.replace("mood mood DEFAULT 'calm'", "mood mood")).exits(3).says(&["`t.mood` has no default"]);
+    assert_eq!(other.there("to_regclass('t')"), "NULL");
+}
+
+#[test]
+fn a_run_that_was_killed_after_its_scripts_goes_on_without_running_them_again() {
+    let stage = Stage::new(MOODS);
+    let holder = session(&stage.target);
+    ended(
+        program().arg("migrate").arg(&stage.path).arg(url(&stage.target)).args(["--schema", "other"]).output().unwrap(),
+    )
+    .exits(0);
+    holder.batch("BEGIN; LOCK TABLE lite2pg.range IN SHARE MODE").unwrap();
+    let mut running = Running::start(&mut stage.command(&["migrate"], &stage.file(DDL), &["--quiet"]));
+    until(&stage.seen, "SELECT count(*) > 0 FROM pg_locks WHERE relation = 'lite2pg.range'::regclass AND NOT granted");
+    running.signal("KILL");
+    running.end();
+    holder.batch("ROLLBACK").unwrap();
+    assert_eq!(stage.there("SELECT count(*) FROM t"), "0");
+    stage.migrate(DDL).exits(4);
+    assert_eq!(stage.there("SELECT count(*) FROM t"), "2");
+}

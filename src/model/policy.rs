@@ -59,6 +59,8 @@ pub struct Rules {
     pub policies: Vec<(Option<String>, Policy)>,
     /// Readings of cells beyond what a column's type says, each by `table.column`.
     pub readings: Vec<(String, Reading)>,
+    /// Columns whose NULLs take their default, each by `table.column`.
+    pub nulls: Vec<String>,
 }
 
 /// How cells of a column are read, where its type alone does not say it.

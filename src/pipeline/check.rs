@@ -1,7 +1,7 @@
 //! A pipeline against the source that it is for: every name it uses, every type it states.
 
 use super::Pipeline;
-use super::file::{Column, Constant, Table};
+use super::file::{Column, Constant, Nulls, Table};
 use super::mistakes::{Mistake, Mistakes, Step, nearest};
 use crate::error::Result;
 use crate::model::pg_type::PgType;
@@ -174,6 +174,9 @@ impl Checker<'_> {
             }
             let reading = Reading::Id { map: map.clone(), namespace: Uuid::new_v5(&self.namespace, map.as_bytes()) };
             self.found.rules.readings.push((name, reading));
+        }
+        if column.nulls == Some(Nulls::Default) {
+            self.found.rules.nulls.push(format!("{table}.{named}"));
         }
         if let Some(policy) = column.on_error {
             self.found.rules.policies.push((Some(format!("{table}.{named}")), policy));

@@ -132,10 +132,22 @@ pub struct Column {
     pub others: Option<Stray>,
     /// What takes the place of NULL.
     pub default: Option<Constant>,
+    /// `default`: the target's own default takes the place of NULL.
+    pub nulls: Option<Nulls>,
     /// What becomes of values that refer to no row: `keep`, `null` or `reject`.
     pub orphans: Option<Stray>,
     /// The `table.column` of the source that the values refer to, where no foreign key says it.
     pub references: Option<String>,
+}
+
+/// What becomes of NULL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Nulls {
+    /// It stays.
+    Keep,
+    /// The target's own default takes its place.
+    Default,
 }
 
 /// A value as TOML writes it.

@@ -302,6 +302,7 @@ impl Draft {
         let stated = self.rules.type_of(at, &self.groups);
         let policy = stated.and_then(|_| self.rules.policy_of(at)).unwrap_or_default();
         let holds_null = null_columns.contains(&at.1);
+        let holds_null = holds_null && !self.rules.null_is_default(at);
         let not_null = !holds_null && (column.not_null || table.primary_key.contains(&at.1));
         check_null(&table.name, &column.name, not_null, policy, self.rules.with_policy().any(|(c, _)| c == at))?;
         let followed = without_null(policy, not_null);
@@ -335,6 +336,7 @@ impl Draft {
             is_rule: stated.is_some(),
             on_error: followed,
             fallback: None,
+            null_is_default: self.rules.null_is_default(at),
             not_null,
             default,
             generated: None,

@@ -120,6 +120,15 @@ fn upgrade(tx: &Transaction<'_>) -> Result<()> {
     if !row.get::<_, bool>(0) {
         tx.batch("ALTER TABLE lite2pg.range ADD COLUMN digest bytea")?;
     }
+    // They knew no types of their own.
+    let of_types = "SELECT pg_get_constraintdef(oid) LIKE '%type%' FROM pg_constraint \
+                    WHERE conrelid = 'lite2pg.object'::regclass AND conname = 'object_kind_check'";
+    if tx.query_opt(of_types, &[])?.is_some_and(|row| !row.get::<_, bool>(0)) {
+        tx.batch(
+            "ALTER TABLE lite2pg.object DROP CONSTRAINT object_kind_check, \
+             ADD CONSTRAINT object_kind_check CHECK (kind IN ('table', 'view', 'type'))",
+        )?;
+    }
     if row.get(1) { Ok(()) } else { tx.batch(DDL) }
 }
 
@@ -282,7 +291,9 @@ pub fn forget_object(tx: &Transaction<'_>, run: Uuid, name: &str) -> Result<()> 
 // Kinds and names of what runs into this schema created and nobody dropped or replaced since.
 fn objects(session: &Session, schema: &str) -> Result<Vec<(String, String)>> {
     let sql = "SELECT DISTINCT o.kind, o.name FROM lite2pg.object o JOIN lite2pg.run r ON r.id = o.run \
-               JOIN pg_class c ON c.oid = o.oid AND c.relname = o.name JOIN pg_namespace n ON n.oid = c.relnamespace \
+               LEFT JOIN pg_class c ON o.kind <> 'type' AND c.oid = o.oid AND c.relname = o.name \
+               LEFT JOIN pg_type t ON o.kind = 'type' AND t.oid = o.oid AND t.typname = o.name \
+               JOIN pg_namespace n ON n.oid = coalesce(c.relnamespace, t.typnamespace) \
                WHERE r.target_schema = $1 AND n.nspname = $1 AND r.state <> 'abandoned' ORDER BY o.kind DESC, o.name";
     Ok(session.query(sql, &[&schema])?.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
@@ -310,7 +321,7 @@ pub fn forget_unfinished(session: &mut Session, schema: &str) -> Result<()> {
 pub fn abandon(session: &mut Session, schema: &str) -> Result<Vec<String>> {
     let objects = objects(session, schema)?;
     let tx = session.transaction()?;
-    for kind in ["view", "table"] {
+    for kind in ["view", "table", "type"] {
         let names: Vec<String> =
             objects.iter().filter(|(k, _)| k == kind).map(|(_, name)| qualified(schema, name)).collect();
         if !names.is_empty() {

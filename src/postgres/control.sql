@@ -79,7 +79,7 @@ CREATE INDEX IF NOT EXISTS id_map_run_map_idx ON lite2pg.id_map (run, map);
 -- What the run created, so that --restart removes that and nothing else.
 CREATE TABLE IF NOT EXISTS lite2pg.object (
     run  uuid NOT NULL REFERENCES lite2pg.run ON DELETE CASCADE,
-    kind text NOT NULL CHECK (kind IN ('table', 'view')),
+    kind text NOT NULL CHECK (kind IN ('table', 'view', 'type')),
     name text NOT NULL,
     -- Tells our table from one of the same name that somebody made after ours was dropped.
     oid  oid NOT NULL,

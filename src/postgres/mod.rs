@@ -22,6 +22,7 @@ pub mod fence;
 pub mod hash;
 pub mod ids;
 pub mod lookup;
+pub mod made;
 mod passfile;
 mod programs;
 pub mod question;

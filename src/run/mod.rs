@@ -16,6 +16,7 @@ mod memory;
 mod options;
 mod oracles;
 mod parts;
+mod prepare;
 mod probe;
 mod proof;
 mod rejects;
@@ -38,7 +39,6 @@ pub use strict::after as strictly;
 pub use verify::verify;
 
 use crate::error::{Error, Kind, Result};
-use crate::load::Conflict;
 use crate::model::check::Answer;
 use crate::model::digest::SetDigest;
 use crate::model::event::{Event, Observer, Phase, Summary};
@@ -51,13 +51,13 @@ use crate::plan::Draft;
 use crate::plan::select::Selection;
 use crate::postgres::control::{self, DoneRange, RunRecord, State};
 use crate::postgres::{Pool, PoolSettings, Session, Target, catalog, ddl};
-use crate::profile::Depth;
 use crate::sqlite::{Reader, Source};
 use crate::verify::source;
 use ahead::Ahead;
 use chores::Chores;
 use clock::Clock;
 use crew::Hands;
+use prepare::{Preparation, plan_rows};
 use proof::{Held, Known, Proof, Subject};
 use rows::Planned;
 use start::Start;
@@ -134,11 +134,9 @@ pub fn migrate(options: &Options, target: &Target, observer: &dyn Observer, stop
         }
         Start::Resume(run) => resume(*run, &opened, &mut control, options, observer).map_err(untouched)?,
         Start::Fresh => {
-            let prepared = prepare(options, &mut opened, &control, observer, stop, &mut clock);
             let dropped = "what the earlier run created is dropped; nothing new was written";
-            let planned = prepared.map_err(|e| if options.restart { e.state(dropped) } else { untouched(e) })?;
-            let begun = begin(options, &opened, &planned, &mut control);
-            let run = begun.map_err(|e| if options.restart { e.or_state(dropped) } else { untouched(e) })?;
+            let prepared = Preparation { options, observer, stop }.fresh(&mut opened, &mut control, &mut clock);
+            let (planned, run) = prepared.map_err(|e| if options.restart { e.state(dropped) } else { untouched(e) })?;
             (planned, run, false)
         }
     };
@@ -200,10 +198,10 @@ pub fn dry_run(
     let mut opened = clock.phase(Phase::Open, 1, || open(options))?;
     let planned = if let Some(target) = target {
         let pool = Pool::connect(target, 2, &PoolSettings::default())?;
-        let control = pool.session()?;
+        let mut control = pool.session()?;
         start::check_server(&control)?;
         start::check_rights(&control, options)?;
-        prepare(options, &mut opened, &control, observer, stop, &mut clock)?
+        Preparation { options, observer, stop }.dry(&mut opened, &mut control, &mut clock)?
     } else {
         let draft = Draft::new(opened.catalog.clone(), options.plan_options(), &[], &[])?;
         plan_rows(draft, &mut opened, observer, stop, &mut clock)?
@@ -238,88 +236,6 @@ fn open(options: &Options) -> Result<Opened> {
         snapshot: snapshot.kind.to_string(),
         fingerprint: snapshot.fingerprint.to_string(),
     })
-}
-
-// Everything up to the first write: names, evidence, plan, and the server's word on it.
-fn prepare(
-    options: &Options,
-    opened: &mut Opened,
-    control: &Session,
-    observer: &dyn Observer,
-    stop: &AtomicBool,
-    clock: &mut Clock<'_>,
-) -> Result<Planned> {
-    let existing = start::existing_tables(control, options, &opened.catalog)?;
-    let taken = start::taken(control, &options.schema, None)?;
-    let draft = Draft::new(opened.catalog.clone(), options.plan_options(), &taken, &existing)?;
-    let mut planned = plan_rows(draft, opened, observer, stop, clock)?;
-    let mut session = control.another()?;
-    clock.phase(Phase::Create, planned.plan.tables.len(), || probe::probe(&mut session, &mut planned.plan))?;
-    rejects::fallbacks(&mut session, &mut planned.plan)?;
-    keyless(options, &mut planned.plan);
-    if options.strict {
-        strict::before(&planned)?;
-    }
-    for remark in &planned.plan.remarks {
-        observer.event(&Event::Remark(remark.clone()));
-    }
-    Ok(planned)
-}
-
-// Without a key nobody can tell a row that is there from a new one.
-fn keyless(options: &Options, plan: &mut Plan) {
-    if !matches!(options.conflict, Some(Conflict::Skip | Conflict::Update)) {
-        return;
-    }
-    for table in plan.tables.iter().filter(|t| t.existing && t.primary_key.is_none()) {
-        let text = "no primary key on the target: rows that are there count as other rows, and all are added";
-        plan.remarks.push(Remark::warning(&table.source, text));
-    }
-}
-
-fn plan_rows(
-    draft: Draft,
-    opened: &mut Opened,
-    observer: &dyn Observer,
-    stop: &AtomicBool,
-    clock: &mut Clock<'_>,
-) -> Result<Planned> {
-    let tables: Vec<usize> = (0..draft.catalog().tables.len()).collect();
-    let profiles = clock.phase(Phase::Profile, tables.len(), || {
-        evidence::gather(&draft, &mut opened.readers, &tables, Depth::Sample, observer, stop)
-    })?;
-    let plan = clock.phase(Phase::Plan, tables.len(), || draft.plan(&profiles))?;
-    Ok(Planned { draft, profiles, plan })
-}
-
-// The first durable step: the run with its plan, and emptied tables where that was asked for.
-fn begin(options: &Options, opened: &Opened, planned: &Planned, control: &mut Session) -> Result<RunRecord> {
-    let run = RunRecord {
-        id: Uuid::now_v7(),
-        source: options.source.display().to_string(),
-        fingerprint: opened.fingerprint.clone(),
-        schema: options.schema.clone(),
-        options: options.shape(),
-        plan: planned.plan.clone(),
-        profiles: planned.profiles.clone(),
-        state: State::Copying,
-        format: control::FORMAT,
-    };
-    let tx = control.transaction()?;
-    control::create(&tx)?;
-    catalog::create_schema(&tx, &options.schema)?;
-    let existing: Vec<&str> = planned.plan.tables.iter().filter(|t| t.existing).map(|t| t.target.as_str()).collect();
-    if options.truncate && !existing.is_empty() {
-        tx.batch(&ddl::truncate(&options.schema, &existing)).map_err(|e| {
-            e.context("the target's tables cannot be emptied")
-                .state("nothing was written")
-                .hint("tables outside this run refer to them; empty those first, or include them")
-        })?;
-    }
-    checks::run(&tx, &options.scripts.before, "before")?;
-    control::insert(&tx, &run)?;
-    tx.commit()?;
-    Ok(run)
 }
 
 fn resume(

@@ -268,8 +268,11 @@ pub fn existing_tables(session: &Session, options: &Options, catalog: &Catalog) 
 
 /// Names of the schema's relations that are called like a table of the source, case aside.
 pub fn namesakes(session: &Session, options: &Options, catalog: &Catalog) -> Result<Vec<String>> {
-    let wanted: HashSet<String> =
-        catalog.tables.iter().map(|t| options.spelling.apply(&t.name).to_lowercase()).collect();
+    let wanted: HashSet<String> = catalog
+        .tables
+        .iter()
+        .map(|t| t.to.clone().unwrap_or_else(|| options.spelling.apply(&t.name)).to_lowercase())
+        .collect();
     let relations = catalog::relations(session, &options.schema)?;
     Ok(relations.into_iter().filter(|r| wanted.contains(&r.to_lowercase())).collect())
 }
