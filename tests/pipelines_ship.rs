@@ -171,3 +171,49 @@ fn agent_platform_arrives_with_its_ids_capabilities_times_and_ten_rows_set_aside
     stage.run("migrate", &[]).exits(5);
     stage.run("migrate", &["--no-verify"]).exits(5).says(&["check `the active agents`: not the expected answer"]);
 }
+
+#[test]
+fn conversation_state_becomes_rows_from_which_every_state_is_built_again() {
+    let stage = Stage::new("conversation-state", Source::ConversationState, 0.05);
+    stage.run("migrate", &[]).exits(0);
+    assert_eq!(
+        stage.rejects(),
+        "conversation_states: JSON that is no object × 1; conversation_states: no JSON: character 1 × 2; \
+         conversation_states: no JSON: character 24 × 1; conversation_states: no state × 1; \
+         conversation_states: one key twice in an object × 1; conversation_states: text with a NUL, which PostgreSQL does not hold × 1"
+    );
+    // No conversation is there by half: those that are, have every message and item; those that are not, have none.
+    let whole = "json_valid(state) AND json_type(state) = 'object' AND id NOT LIKE 'conv-lost-%'";
+    for (table, path) in [("conversation_messages", "conversation_history"), ("memory_context_items", "memory_context")]
+    {
+        let here = format!(
+            "SELECT sum(json_array_length(state, '$.{path}')) FROM conversations WHERE {whole} AND json_type(state, '$.{path}') = 'array'"
+        );
+        assert_eq!(stage.there(&format!("SELECT count(*) FROM {table}")), stage.here(&here));
+    }
+    let mapped = "SELECT count(*) FROM lite2pg.id_map WHERE old LIKE 'conv-lost-%' AND new IN (SELECT conversation_id FROM memory_metadata)";
+    assert_eq!(stage.there(mapped), "0");
+    // PostgreSQL reads the source's own text of every state, and finds it equal to the one that is built of the rows.
+    let source = stage.source();
+    let mut states = source.prepare(&format!("SELECT id, state FROM conversations WHERE {whole}")).unwrap();
+    let mut states = states.query([]).unwrap();
+    let mut compared = 0;
+    while let Some(row) = states.next().unwrap() {
+        let (id, text): (String, String) = (row.get(0).unwrap(), row.get(1).unwrap());
+        let sql = "SELECT r.state = $2::text::jsonb FROM conversation_rebuilt r WHERE conversation_id::text = $1 \
+                   OR conversation_id = (SELECT new FROM lite2pg.id_map WHERE map = 'conversations' AND old = $1)";
+        let row = stage.seen.query_one(sql, &[&id, &text]).unwrap();
+        assert!(row.get::<_, bool>(0), "{id}: {text}");
+        compared += 1;
+    }
+    assert_eq!(compared, 28);
+    // A row that is changed is a state that is another one.
+    stage.run("verify", &[]).exits(0);
+    stage
+        .seen
+        .batch("UPDATE conversation_messages SET role = 'nobody' WHERE message_order = 0 AND role = 'user'")
+        .unwrap();
+    stage.run("migrate", &["--no-verify"]).exits(5).says(&["every state that is built again"]);
+    stage.run("migrate", &["--restart"]).exits(0);
+    assert_eq!(stage.there("SELECT count(*) FROM conversation_messages WHERE role = 'nobody'"), "0");
+}

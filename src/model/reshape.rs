@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 pub struct Reshape {
     /// In the file's order.
     pub tables: Vec<TableShape>,
+    /// SELECTs in SQLite's SQL, with the names that queries use them under.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub define: Vec<(String, String)>,
 }
 
 /// A table of the target.

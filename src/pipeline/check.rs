@@ -28,6 +28,7 @@ pub fn check(pipeline: &Pipeline, catalog: &Catalog) -> Result<Checked> {
     let namespace = super::namespace(&pipeline.name());
     let (found, names) = (Checked::default(), HashSet::new());
     let mut checker = Checker { root: &root, catalog, mistakes, found, names, namespace };
+    checker.found.reshape.define = pipeline.file.define.clone().into_iter().collect();
     if let Some(stated) = &pipeline.file.namespace {
         match Uuid::try_parse(stated) {
             Ok(stated) => checker.namespace = stated,

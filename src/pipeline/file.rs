@@ -36,6 +36,8 @@ pub struct File {
     pub on_error: Option<Policy>,
     /// Rows that are set aside.
     pub rejects: Rejects,
+    /// SELECTs in SQLite's own SQL, by the names that queries use them under.
+    pub define: IndexMap<String, String>,
     /// Tables about which there is something to say.
     pub table: Vec<Table>,
     /// SQL that is run on the target before anything is created, in one transaction.

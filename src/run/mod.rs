@@ -50,7 +50,7 @@ use crate::model::verdict::{Level, Outcome, TableVerdict, Verification};
 use crate::plan::Draft;
 use crate::plan::select::Selection;
 use crate::postgres::control::{self, DoneRange, RunRecord, State};
-use crate::postgres::{Pool, PoolSettings, Session, Target, catalog, ddl};
+use crate::postgres::{Pool, PoolSettings, Session, Target, catalog, ddl, made};
 use crate::sqlite::{Reader, Source};
 use crate::verify::source;
 use ahead::Ahead;
@@ -460,7 +460,11 @@ fn finish_beside(
     }
     let mut session = context.session()?;
     let tx = session.transaction()?;
-    checks::run(&tx, &context.options.scripts.after, "after")?;
+    if !context.options.scripts.after.is_empty() {
+        let there = made::there(&tx, &context.options.schema)?;
+        checks::run(&tx, &context.options.scripts.after, "after")?;
+        made::record(&tx, context.run, &context.options.schema, &there)?;
+    }
     control::set_state(&tx, context.run, State::Done)?;
     tx.commit()?;
     drop(session);

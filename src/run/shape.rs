@@ -90,8 +90,9 @@ fn of_table(table: &Table, shape: &TableShape, reshape: &Reshape, reader: &Reade
 
 fn of_query(shape: &TableShape, (query, key): (&str, &[String]), reshape: &Reshape, reader: &Reader) -> Result<Table> {
     let what = format!("table `{}`", shape.name);
-    let inner = reader.columns_of_select(query, &what)?;
-    let derive::Shaped { sql, marks } = derive::select_from_query(query, &inner, shape, reshape);
+    let query = derive::with_defined(query, &reshape.define);
+    let inner = reader.columns_of_select(&query, &what)?;
+    let derive::Shaped { sql, marks } = derive::select_from_query(&query, &inner, shape, reshape);
     let mut given = reader.columns_of_select(&sql, &what)?;
     given.truncate(given.len() - marks.len());
     let mut columns = Vec::with_capacity(given.len());

@@ -134,6 +134,17 @@ pub fn select(table: &Table, shape: &TableShape, reshape: &Reshape) -> Shaped {
     list.end(shape, &format!("main.{alias} AS {alias}{by}"))
 }
 
+/// A person's SELECT with those that it may name.
+#[must_use]
+pub fn with_defined(query: &str, define: &[(String, String)]) -> String {
+    if define.is_empty() {
+        return query.to_owned();
+    }
+    let defined: Vec<String> = define.iter().map(|(name, sql)| format!("{} AS ({sql}\n)", quoted(name))).collect();
+    // The query may begin with a WITH of its own.
+    format!("WITH {} SELECT * FROM ({query}\n)", defined.join(", "))
+}
+
 /// A person's SELECT with the shapes of its columns.
 #[must_use]
 pub fn select_from_query(query: &str, columns: &[SelectColumn], shape: &TableShape, reshape: &Reshape) -> Shaped {
