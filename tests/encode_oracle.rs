@@ -384,6 +384,18 @@ fn decimals_in_text_keep_every_digit() {
 }
 
 #[test]
+fn whole_numbers_in_text_are_what_the_server_makes_of_them() {
+    let listed =
+        texts(&["0", "-0", "007", "+5", "32767", "32768", "-32768", "-32769", "2147483648", "9223372036854775807"]);
+    for (name, bytes) in [("smallint", 2), ("integer", 4), ("bigint", 8)] {
+        let random =
+            proptest::strategy::Union::new(["[+-]?[0-9]{1,5}", "[+-]?[0-9]{1,20}", "-?[0-9]{0,3}[.e]?[0-9]{1,3}"])
+                .prop_map(|text| Value::text(&text));
+        Column::new(name, Conversion::Whole { bytes }).casting(name).check(&listed, random, as_cast);
+    }
+}
+
+#[test]
 fn numbers_become_the_decimals_that_read_back() {
     let any = Conversion::Numeric { limit: None, text: false };
     Column::new("numeric", any).check(&numbers(), any_number(), |value, arrived| match value {

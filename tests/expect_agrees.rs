@@ -57,6 +57,9 @@ fn rules() -> Vec<Conversion> {
         Conversion::Int { bytes: 2 },
         Conversion::Int { bytes: 4 },
         Conversion::Int { bytes: 8 },
+        Conversion::Whole { bytes: 2 },
+        Conversion::Whole { bytes: 4 },
+        Conversion::Whole { bytes: 8 },
         Conversion::Float8,
         Conversion::Float4,
         Conversion::Bytea { all_classes: false },
@@ -110,8 +113,10 @@ fn decode(field: &[u8], rule: &Conversion, form: &mut Form) -> bool {
     assert_eq!(bytes.len(), length as usize, "the field's length");
     match rule {
         Conversion::Bool => form.bool(bytes == [1]),
-        Conversion::Int { bytes: 2 } => form.int(i16::from_be_bytes(bytes.try_into().expect("two bytes")).into()),
-        Conversion::Int { bytes: 4 } | Conversion::Date => {
+        Conversion::Int { bytes: 2 } | Conversion::Whole { bytes: 2 } => {
+            form.int(i16::from_be_bytes(bytes.try_into().expect("two bytes")).into());
+        }
+        Conversion::Int { bytes: 4 } | Conversion::Whole { bytes: 4 } | Conversion::Date => {
             let n = i32::from_be_bytes(bytes.try_into().expect("four bytes"));
             if *rule == Conversion::Date { form.date(n) } else { form.int(n.into()) }
         }
@@ -126,7 +131,7 @@ fn decode(field: &[u8], rule: &Conversion, form: &mut Form) -> bool {
         _ => {
             let n = i64::from_be_bytes(bytes.try_into().expect("eight bytes"));
             match rule {
-                Conversion::Int { .. } => form.int(n),
+                Conversion::Int { .. } | Conversion::Whole { .. } => form.int(n),
                 Conversion::Time => form.time(n),
                 Conversion::Moment { target_has_zone: true, .. } => form.timestamp_tz(n),
                 _ => form.timestamp(n),

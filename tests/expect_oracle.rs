@@ -195,6 +195,19 @@ fn decimals_are_the_server_s() {
 }
 
 #[test]
+fn whole_numbers_in_text_are_the_server_s() {
+    for (bytes, asked) in [(2, "s::int2"), (4, "s::int4"), (8, "s::int8")] {
+        let digits = proptest::strategy::Union::new([
+            "[+-]?[0-9]{1,5}",
+            "[+-]?0{0,3}[0-9]{1,20}",
+            "[+-]? ?[0-9]{0,9}[.e_x]?[0-9]{0,2}",
+        ]);
+        let rule = Conversion::Whole { bytes };
+        check(&rule, &Oracle::asking(asked, "UTC"), digits, 10, false, |n, form| form.int(number(n)));
+    }
+}
+
+#[test]
 fn a_real_s_digits_are_the_server_s() {
     // The server passes over a decimal that lies between two doubles and that ties to even would read back: 2e23 is
     // 1.9999999999999998e+23 to it. The standard library takes it, but ends some ties of digits otherwise.

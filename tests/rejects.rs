@@ -162,9 +162,9 @@ fn mixed(rows: u32, bad: u32) -> (String, &'static str) {
     (source, target)
 }
 
-/// Which rows of [`mixed`] the target must hold, said in SQL.
-const KEPT: &str =
-    "FROM t WHERE qty > 0 AND p < 99 AND (code <> 'c1' OR id = (SELECT min(id) FROM t WHERE code = 'c1'))";
+/// Which rows of [`mixed`] the target must hold, said in SQL, but for the one of the code that is there many times:
+/// which of these comes first is for the lanes to say.
+const KEPT: &str = "FROM t WHERE qty > 0 AND p < 99 AND code <> 'c1'";
 
 #[test]
 fn one_a_hundred_and_ten_thousand_refused_rows_leave_all_others_where_they_belong() {
@@ -175,11 +175,12 @@ fn one_a_hundred_and_ten_thousand_refused_rows_leave_all_others_where_they_belon
         let started = std::time::Instant::now();
         let summary = stage.load(&stage.options(&[(None, Policy::Reject)]));
         println!("{bad} of {rows} rows refused: {} ms", started.elapsed().as_millis());
-        assert_eq!(stage.there("SELECT (count(*), sum(id)) FROM t"), {
-            let (count, sum) =
-                (stage.here(&format!("SELECT count(*) {KEPT}")), stage.here(&format!("SELECT sum(id) {KEPT}")));
-            format!("({count},{sum})")
-        });
+        for (what, of) in [("count(*)", KEPT), ("sum(id)", KEPT), ("count(DISTINCT code)", "FROM t WHERE code = 'c1'")]
+        {
+            let question = format!("SELECT {what} {of}");
+            assert_eq!(stage.there(&question), stage.here(&question), "{question}");
+        }
+        assert_eq!(stage.there("SELECT count(*) FROM t WHERE code = 'c1'"), "1");
         assert_eq!(summary.rejects[0].rows, u64::from(bad));
         assert_eq!(stage.listed("t").len(), bad as usize);
     }

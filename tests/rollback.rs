@@ -7,6 +7,7 @@
 mod support;
 
 use lite2pg::error::Kind;
+use lite2pg::model::pg_type::PgType;
 use lite2pg::model::restored::{Ending, Restored, TableRestored};
 use lite2pg::postgres::Target;
 use lite2pg::report::restored;
@@ -165,6 +166,40 @@ fn an_unchanged_target_gives_the_source_back_to_the_byte() {
     for name in ["types.sql", "names.sql", "schema.sql", "utf16.sql"] {
         unchanged(Source::fixture(name));
     }
+}
+
+#[test]
+fn whole_numbers_of_every_class_go_into_a_column_of_integers_and_come_back() {
+    let source = Source::sql(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, n TEXT, x, k TEXT UNIQUE);
+         INSERT INTO t VALUES (1, '12', 12, '1'), (2, '007', 5.0, '2'), (3, '+3', '-9223372036854775808', '3'),
+           (4, NULL, -0.0, '4'), (5, '-0', '9', '5');",
+    );
+    let target = database();
+    let types = [("t.n", PgType::Int8), ("t.x", PgType::Int8), ("t.k", PgType::Int4)];
+    let mut options = Options::new(&source.path);
+    options.wish.folder = source.path.with_file_name("differences");
+    options.rules.types = types.map(|(name, of)| (name.to_owned(), of)).into();
+    run::migrate(&options, &target, &Listener::default(), &AtomicBool::new(false))
+        .unwrap_or_else(|e| panic!("{}", told(&e)));
+    let asked = value(&session(&target), "SELECT string_agg(concat_ws(',', n, x, k), ' ' ORDER BY id) FROM t");
+    assert_eq!(asked, "12,12,1 7,5,2 3,-9223372036854775808,3 0,4 0,9,5");
+    let bytes = std::fs::read(&source.path).unwrap();
+    let stage = Stage { source, target, bytes };
+    stage.back();
+    assert!(std::fs::read(stage.to()).unwrap() == stage.bytes, "unchanged cells keep class and spelling");
+    // What was changed takes the class that the cell had.
+    stage.pg("UPDATE t SET n = n + 1, x = x + 1 WHERE id IN (1, 2, 5)");
+    stage.back();
+    same(
+        &stage.to(),
+        &stage
+            .mirror(
+                "UPDATE t SET n = '13', x = 13 WHERE id = 1; UPDATE t SET n = '8', x = 6.0 WHERE id = 2;
+                     UPDATE t SET n = '1', x = '10' WHERE id = 5;",
+            )
+            .path,
+    );
 }
 
 #[test]

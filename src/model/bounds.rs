@@ -127,6 +127,12 @@ pub const AHEAD_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Rows of both sides that the search for differences holds the hashes of at once: 48 bytes each.
 pub const LOCATE_ROWS_MAX: u64 = 300_000;
 
+/// Rows that the search for differences counts before it sketches: small tables, of which a run makes many searches.
+pub const BALANCE_ROWS_MAX: usize = 20_000;
+
+/// Cells of the sketch that finds rows that differ in one reading, 48 bytes each: enough for three quarters as many rows.
+pub const SKETCH_CELLS: usize = 200_000;
+
 /// Rows that the search for differences holds whole at once. What is more takes another reading of both sides.
 pub const LOCATE_HELD_MAX: usize = 20_000;
 

@@ -192,9 +192,9 @@ pub fn for_stated_type(pg_type: &PgType, labels: Option<&[String]>, options: &Ty
     }
     let list = match pg_type {
         PgType::Bool => vec![Conversion::Bool],
-        PgType::Int2 => vec![Conversion::Int { bytes: 2 }],
-        PgType::Int4 => vec![Conversion::Int { bytes: 4 }],
-        PgType::Int8 => vec![INT8],
+        PgType::Int2 => vec![Conversion::Int { bytes: 2 }, Conversion::Whole { bytes: 2 }],
+        PgType::Int4 => vec![Conversion::Int { bytes: 4 }, Conversion::Whole { bytes: 4 }],
+        PgType::Int8 => vec![INT8, Conversion::Whole { bytes: 8 }],
         PgType::Float4 => vec![Conversion::Float4],
         PgType::Float8 => vec![Conversion::Float8],
         PgType::Numeric(limit) => {

@@ -18,6 +18,11 @@ pub enum Conversion {
         /// Width of the target in bytes: 2, 4 or 8.
         bytes: u8,
     },
+    /// INTEGER, a whole REAL, and TEXT of digits: `[+-]ddd`, all within the width. Only where the type is a rule.
+    Whole {
+        /// Width of the target in bytes: 2, 4 or 8.
+        bytes: u8,
+    },
     /// REAL as it is; INTEGER when a double holds it exactly.
     Float8,
     /// REAL or INTEGER when a single-precision float holds it exactly.
@@ -319,9 +324,9 @@ impl Conversion {
     pub fn pg_type(&self) -> PgType {
         match self {
             Self::Bool => PgType::Bool,
-            Self::Int { bytes: 2 } => PgType::Int2,
-            Self::Int { bytes: 4 } => PgType::Int4,
-            Self::Int { .. } => PgType::Int8,
+            Self::Int { bytes: 2 } | Self::Whole { bytes: 2 } => PgType::Int2,
+            Self::Int { bytes: 4 } | Self::Whole { bytes: 4 } => PgType::Int4,
+            Self::Int { .. } | Self::Whole { .. } => PgType::Int8,
             Self::Float8 => PgType::Float8,
             Self::Float4 => PgType::Float4,
             Self::Numeric { limit, .. } => PgType::Numeric(*limit),

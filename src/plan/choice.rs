@@ -126,6 +126,7 @@ pub fn choose_to_compare(profile: &ColumnProfile) -> Trial {
 // cells are better read by this one.
 fn takes_more(conversion: &Conversion) -> bool {
     match conversion {
+        Conversion::Whole { .. } => true,
         Conversion::Numeric { text, .. } => *text,
         Conversion::Text { numbers, .. } => *numbers,
         Conversion::Bytea { all_classes } => *all_classes,

@@ -324,7 +324,7 @@ impl Draft {
         if column.not_null && holds_null {
             remarks.push(Remark::warning(&object, "declared NOT NULL but holds NULL: the column stays nullable"));
         }
-        let identity = (is_rowid && matches!(choice.conversion, Conversion::Int { .. }))
+        let identity = (is_rowid && matches!(choice.conversion, Conversion::Int { .. } | Conversion::Whole { .. }))
             .then(|| Identity { last: table.sequence, sequence: names.sequences[at.0].clone() });
         Ok(ColumnPlan {
             source: column.name.clone(),
@@ -451,6 +451,7 @@ fn is_uniform(conversion: &Conversion) -> bool {
         Conversion::Text { numbers: true, .. }
             | Conversion::Bytea { all_classes: true }
             | Conversion::Numeric { text: true, .. }
+            | Conversion::Whole { .. }
     )
 }
 

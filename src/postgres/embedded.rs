@@ -122,6 +122,12 @@ impl Embedded {
         self.target.clone()
     }
 
+    /// Where PostgreSQL's programs are that it runs.
+    #[must_use]
+    pub fn programs(&self) -> &Path {
+        &self.bin
+    }
+
     /// The server's directory.
     #[must_use]
     pub fn dir(&self) -> &Path {

@@ -139,7 +139,7 @@ fn readings(there: &str, raw: &str, cell: &str, column: &ColumnPlan) -> Option<(
     let there = there.to_owned();
     Some(match &column.conversion {
         Conversion::Bool => (there, format!("{raw}::boolean")),
-        Conversion::Int { .. } => (there, format!("{raw}::int8")),
+        Conversion::Int { .. } | Conversion::Whole { .. } => (there, format!("{raw}::int8")),
         Conversion::Float8 | Conversion::Float4 => {
             (format!("float8send({there}::float8)"), format!("float8send({raw}::float8)"))
         }

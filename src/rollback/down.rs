@@ -125,6 +125,15 @@ impl Column {
         Ok(match &self.conversion {
             Conversion::Bool => self.boolean(decode::bool(field)?, own, class),
             Conversion::Int { .. } => vec![Owned::Integer(decode::int(field)?)],
+            Conversion::Whole { .. } => {
+                let n = decode::int(field)?;
+                let preferred = match class {
+                    Some(Class::Text) => Some(text(n.to_string())),
+                    Some(Class::Real) => Some(Owned::Real(n as f64)),
+                    _ => None,
+                };
+                preferred.into_iter().chain([Owned::Integer(n)]).collect()
+            }
             Conversion::Float8 | Conversion::Float4 => number::double(decode::float(field)?, class),
             Conversion::Numeric { .. } => {
                 let mut room = Vec::new();
@@ -233,7 +242,9 @@ impl Column {
                 Numeric::NaN => Reason::NotANumber,
                 _ => Reason::Inexact,
             },
-            Conversion::Float8 | Conversion::Float4 | Conversion::Int { .. } => Reason::Inexact,
+            Conversion::Float8 | Conversion::Float4 | Conversion::Int { .. } | Conversion::Whole { .. } => {
+                Reason::Inexact
+            }
             _ => Reason::NoCell,
         })
     }

@@ -155,6 +155,9 @@ fn retyped(rule: &Conversion, was: &PgType, now: &ExistingColumn) -> Option<(Con
         (Conversion::Int { .. }, PgType::Int2) => Conversion::Int { bytes: 2 },
         (Conversion::Int { .. }, PgType::Int4) => Conversion::Int { bytes: 4 },
         (Conversion::Int { .. }, PgType::Int8) => Conversion::Int { bytes: 8 },
+        (Conversion::Whole { .. }, PgType::Int2) => Conversion::Whole { bytes: 2 },
+        (Conversion::Whole { .. }, PgType::Int4) => Conversion::Whole { bytes: 4 },
+        (Conversion::Whole { .. }, PgType::Int8) => Conversion::Whole { bytes: 8 },
         (Conversion::Numeric { text, .. }, PgType::Numeric(limit)) => {
             Conversion::Numeric { limit: *limit, text: *text }
         }

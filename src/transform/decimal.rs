@@ -89,6 +89,20 @@ impl<'a> Decimal<'a> {
         (!integer.is_empty()).then(|| Self { negative, integer: without_leading_zeros(integer), fraction })
     }
 
+    /// The integer, and whether it is printed as `text`, from which this was read.
+    pub(super) fn whole(&self, text: &[u8]) -> Result<(i64, bool), Misfit> {
+        if !self.fraction.is_empty() {
+            return Err(Misfit::NotNumber);
+        }
+        // Towards its own sign, so that the least integer needs no room that there is not.
+        let digit = |value: i64, digit: &u8| {
+            let digit = i64::from(digit - b'0');
+            value.checked_mul(10)?.checked_add(if self.negative { -digit } else { digit })
+        };
+        let value = self.integer.iter().try_fold(0, digit).ok_or(Misfit::OutOfRange)?;
+        Ok((value, self.is_printed_as(text, Limit::new(None))))
+    }
+
     pub(super) fn fits(&self, limit: Limit) -> bool {
         let leading_zeros = || self.fraction.iter().take_while(|b| **b == b'0').count() as isize;
         let integer_digits = if self.integer.is_empty() { -leading_zeros() } else { self.integer.len() as isize };

@@ -34,6 +34,7 @@ enum Rule {
     Int2,
     Int4,
     Int8,
+    Whole { bytes: u8 },
     Float8,
     Float4,
     Numeric { limit: decimal::Limit, text: bool },
@@ -58,7 +59,8 @@ impl Compiled {
             Conversion::Int { bytes: 2 } => Rule::Int2,
             Conversion::Int { bytes: 4 } => Rule::Int4,
             Conversion::Int { bytes: 8 } => Rule::Int8,
-            Conversion::Int { bytes } => {
+            Conversion::Whole { bytes: bytes @ (2 | 4 | 8) } => Rule::Whole { bytes: *bytes },
+            Conversion::Int { bytes } | Conversion::Whole { bytes } => {
                 return Err(Error::new(Kind::Usage, format!("PostgreSQL has no integer of {bytes} bytes"))
                     .hint("state 2, 4 or 8"));
             }
@@ -112,6 +114,7 @@ impl Compiled {
             Rule::Int2 => number::write_int2(cell, out),
             Rule::Int4 => number::write_int4(cell, out),
             Rule::Int8 => number::write_int8(cell, out),
+            Rule::Whole { bytes } => number::write_whole(cell, *bytes, out),
             Rule::Float8 => number::write_float8(cell, out),
             Rule::Float4 => number::write_float4(cell, out),
             Rule::Numeric { limit, text } => decimal::write(cell, *limit, *text, out),
@@ -161,6 +164,8 @@ pub(crate) mod tests {
             Conversion::Int { bytes: 2 },
             Conversion::Int { bytes: 4 },
             Conversion::Int { bytes: 8 },
+            Conversion::Whole { bytes: 2 },
+            Conversion::Whole { bytes: 8 },
             Conversion::Float8,
             Conversion::Float4,
             Conversion::Numeric { limit: Some((12, 2)), text: true },

@@ -1,7 +1,8 @@
 //! Numbers into integers and floats of fixed width: exactly, or not at all.
 
+use super::decimal::Decimal;
 use crate::model::cell::Cell;
-use crate::model::conversion::{Fit, Misfit};
+use crate::model::conversion::{Fit, Misfit, Rewrite};
 use crate::postgres::encode;
 
 #[inline]
@@ -20,6 +21,36 @@ pub(super) fn write_int4(cell: Cell<'_>, out: &mut Vec<u8>) -> Result<Fit, Misfi
 pub(super) fn write_int8(cell: Cell<'_>, out: &mut Vec<u8>) -> Result<Fit, Misfit> {
     encode::int8(narrowed(cell)?, out);
     Ok(Fit::Exact)
+}
+
+/// Integers in whatever class they are stored. A whole REAL is written as the decimal that it is; a TEXT is the same
+/// value, and its spelling too where it is the one that integers are printed in.
+pub(super) fn write_whole(cell: Cell<'_>, bytes: u8, out: &mut Vec<u8>) -> Result<Fit, Misfit> {
+    let (value, fit) = match cell {
+        Cell::Integer(value) => (value, Fit::Exact),
+        Cell::Real(value) if value.is_infinite() => return Err(Misfit::Infinite),
+        Cell::Real(value) if value.fract() != 0.0 => return Err(Misfit::Inexact),
+        Cell::Real(value) => {
+            let is_negative_zero = value.to_bits() == (-0.0_f64).to_bits();
+            // Doubles below 2^63 are exact in 64 bits; 2^63 itself is beyond them, and `as` would hide that.
+            if !(-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&value) {
+                return Err(Misfit::OutOfRange);
+            }
+            let rewrite = if is_negative_zero { Rewrite::NegativeZero } else { Rewrite::RealAsDecimal };
+            (value as i64, Fit::Rewritten(rewrite))
+        }
+        Cell::Text(text) => {
+            let (value, is_printed_so) = Decimal::parse(text).ok_or(Misfit::NotNumber)?.whole(text)?;
+            (value, if is_printed_so { Fit::Exact } else { Fit::Rewritten(Rewrite::DecimalSpelling) })
+        }
+        _ => return Err(Misfit::Class),
+    };
+    match bytes {
+        2 => encode::int2(narrowed(Cell::Integer(value))?, out),
+        4 => encode::int4(narrowed(Cell::Integer(value))?, out),
+        _ => encode::int8(value, out),
+    }
+    Ok(fit)
 }
 
 #[inline]
@@ -65,9 +96,37 @@ fn double(value: i64) -> Result<f64, Misfit> {
 #[cfg(test)]
 mod tests {
     use crate::model::cell::Cell;
-    use crate::model::conversion::Conversion::{Float4, Float8, Int};
-    use crate::model::conversion::{Fit, Misfit};
+    use crate::model::conversion::Conversion::{Float4, Float8, Int, Whole};
+    use crate::model::conversion::{Fit, Misfit, Rewrite};
     use crate::transform::tests::check;
+
+    #[test]
+    fn whole_numbers_are_taken_from_every_class_that_holds_them() {
+        let (eight, two) = (Whole { bytes: 8 }, Whole { bytes: 2 });
+        let rewritten = |rewrite| Fit::Rewritten(rewrite);
+        check(&eight, Cell::Integer(i64::MIN), Ok((Fit::Exact, &i64::MIN.to_be_bytes())));
+        check(&eight, Cell::Text(b"-12"), Ok((Fit::Exact, &(-12_i64).to_be_bytes())));
+        check(&eight, Cell::Text(b"+12"), Ok((rewritten(Rewrite::DecimalSpelling), &12_i64.to_be_bytes())));
+        check(&eight, Cell::Text(b"007"), Ok((rewritten(Rewrite::DecimalSpelling), &7_i64.to_be_bytes())));
+        check(&eight, Cell::Text(b"-0"), Ok((rewritten(Rewrite::DecimalSpelling), &[0; 8])));
+        check(&eight, Cell::Text(b"9223372036854775807"), Ok((Fit::Exact, &i64::MAX.to_be_bytes())));
+        check(&eight, Cell::Text(b"-9223372036854775808"), Ok((Fit::Exact, &i64::MIN.to_be_bytes())));
+        check(&eight, Cell::Text(b"9223372036854775808"), Err(Misfit::OutOfRange));
+        check(&eight, Cell::Text(b"12.0"), Err(Misfit::NotNumber));
+        for text in [&b""[..], b"-", b" 1", b"1 ", b"1e3", b"0x1", b"1_0", "\u{661}".as_bytes()] {
+            check(&eight, Cell::Text(text), Err(Misfit::NotNumber));
+        }
+        check(&eight, Cell::Real(5.0), Ok((rewritten(Rewrite::RealAsDecimal), &5_i64.to_be_bytes())));
+        check(&eight, Cell::Real(-0.0), Ok((rewritten(Rewrite::NegativeZero), &[0; 8])));
+        check(&eight, Cell::Real(9_223_372_036_854_775_808.0), Err(Misfit::OutOfRange));
+        check(&eight, Cell::Real(0.5), Err(Misfit::Inexact));
+        check(&eight, Cell::Real(f64::NEG_INFINITY), Err(Misfit::Infinite));
+        check(&eight, Cell::Real(f64::NAN), Err(Misfit::Inexact));
+        check(&eight, Cell::Blob(b"1"), Err(Misfit::Class));
+        check(&two, Cell::Text(b"32767"), Ok((Fit::Exact, b"\x7f\xff")));
+        check(&two, Cell::Text(b"32768"), Err(Misfit::OutOfRange));
+        check(&two, Cell::Real(-32769.0), Err(Misfit::OutOfRange));
+    }
 
     #[test]
     fn integers_fit_to_the_last_value_of_their_width() {

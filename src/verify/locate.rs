@@ -1,20 +1,19 @@
 //! Where two tables differ: the rows by key, the cells by column.
 //!
-//! Reads both sides again, three times or more: to find the buckets of keys that differ, then the rows in them that
-//! differ, then their cells. Memory is bounded by what is held at once, whatever the table's size and however wrong it
-//! is.
+//! Reads both sides again, twice or more: to find the rows that differ (`surplus`), then their cells. Memory is bounded by
+//! what is held at once, whatever the table's size and however wrong it is.
 
+mod sketch;
+mod surplus;
+
+use self::surplus::{Surplus, parts, row_hash};
 use super::form::{self, Form};
 use super::show;
 use crate::error::{Error, Kind as ErrorKind, Result};
-use crate::model::bounds::{LOCATE_BYTES_MAX, LOCATE_HELD_MAX, LOCATE_ROWS_MAX, REPAIR_ROWS_MAX};
-use crate::model::digest::{RowDigest, SetDigest};
+use crate::model::bounds::{LOCATE_BYTES_MAX, LOCATE_HELD_MAX, REPAIR_ROWS_MAX};
 use crate::model::plan::TablePlan;
 use crate::model::verdict::{CellDifference, Difference, Differences, Kind};
-use std::collections::{HashMap, HashSet};
-
-/// Buckets that keys are spread over by their hash.
-const BUCKETS: usize = 4096;
+use std::collections::HashSet;
 
 /// One side of the comparison, which can be read as often as needed and is the same each time.
 pub trait Side {
@@ -88,10 +87,9 @@ impl Key {
         if self.columns.is_empty() {
             return short(blake3::hash(form));
         }
-        let cells: Vec<&[u8]> = form::cells(form).collect();
         let mut hasher = blake3::Hasher::new();
         for &column in &self.columns {
-            hasher.update(cells[column]);
+            hasher.update(form::cells(form).nth(column).expect("a form has all compared columns"));
         }
         short(hasher.finalize())
     }
@@ -107,10 +105,6 @@ impl Key {
 
 fn short(hash: blake3::Hash) -> Hash {
     hash.as_bytes()[..16].try_into().expect("a hash is 32 bytes")
-}
-
-fn bucket(key: &Hash) -> usize {
-    usize::from(u16::from_be_bytes([key[0], key[1]])) % BUCKETS
 }
 
 /// The two sides of a table.
@@ -143,12 +137,12 @@ pub fn locate(
         changed: vec![0; key.names.len()],
         differences: Differences { complete: true, ..Differences::default() },
     };
-    'search: for group in groups(key, sides)? {
-        // Each group differs.
+    'search: for part in parts(key, sides)? {
+        // Each part differs.
         if tally.is_full() {
             break;
         }
-        let surplus = surplus(key, sides, &group)?;
+        let surplus = part.surplus(key, sides)?;
         let mut rest = &surplus[..];
         while !rest.is_empty() && !tally.is_full() {
             let held = hold(key, sides, rest, &tally)?;
@@ -167,8 +161,8 @@ pub fn locate(
 /// The keys of all rows that differ. Fails where they are more than can be held.
 pub fn differing(key: &Key, sides: &mut Sides<'_>) -> Result<HashSet<Hash>> {
     let mut keys = HashSet::new();
-    for group in groups(key, sides)? {
-        keys.extend(surplus(key, sides, &group)?.into_iter().map(|s| s.key));
+    for part in parts(key, sides)? {
+        keys.extend(part.surplus(key, sides)?.into_iter().map(|s| s.key));
         if keys.len() > REPAIR_ROWS_MAX {
             return Err(Error::new(ErrorKind::Blocked, format!("more than {REPAIR_ROWS_MAX} rows differ"))
                 .state("nothing was repaired")
@@ -176,92 +170,6 @@ pub fn differing(key: &Key, sides: &mut Sides<'_>) -> Result<HashSet<Hash>> {
         }
     }
     Ok(keys)
-}
-
-/// Keys that are looked at together: those of some buckets, and of these every so-manieth.
-struct Group {
-    buckets: Vec<bool>,
-    part: u32,
-    parts: u32,
-}
-
-impl Group {
-    fn holds(&self, key: &Hash) -> bool {
-        // Other bytes than the bucket's.
-        let rest = u32::from_be_bytes([key[2], key[3], key[4], key[5]]);
-        self.buckets[bucket(key)] && rest % self.parts == self.part
-    }
-}
-
-/// The buckets that differ, in groups whose rows can be held.
-fn groups(key: &Key, sides: &mut Sides<'_>) -> Result<Vec<Group>> {
-    let mut source = vec![SetDigest::default(); BUCKETS];
-    let mut target = source.clone();
-    sides.each(|is_source, form, _| {
-        let buckets = if is_source { &mut source } else { &mut target };
-        buckets[bucket(&key.hash(form.bytes()))].add(&form.digest());
-        Ok(())
-    })?;
-    let mut groups: Vec<Group> = Vec::new();
-    let mut held = LOCATE_ROWS_MAX;
-    for (b, (source, target)) in source.iter().zip(&target).enumerate().filter(|(_, (s, t))| s != t) {
-        let rows = source.rows + target.rows;
-        let parts = rows.div_ceil(LOCATE_ROWS_MAX).max(1) as u32;
-        if parts > 1 || held + rows > LOCATE_ROWS_MAX {
-            groups.extend((0..parts).map(|part| Group { buckets: vec![false; BUCKETS], part, parts }));
-            held = 0;
-        }
-        // A bucket that needs several groups shares them with none.
-        held = if parts > 1 { LOCATE_ROWS_MAX } else { held + rows };
-        let from = groups.len() - parts as usize;
-        groups[from..].iter_mut().for_each(|group| group.buckets[b] = true);
-    }
-    Ok(groups)
-}
-
-/// Rows that are alike, and more of them on one side than on the other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Surplus {
-    key: Hash,
-    row: Hash,
-    /// How many more the source has; below zero where the target has more.
-    count: i64,
-}
-
-// What is on both sides alike is no difference, however often: only the rest is kept, in the order of keys.
-fn surplus(key: &Key, sides: &mut Sides<'_>, group: &Group) -> Result<Vec<Surplus>> {
-    let mut balance: HashMap<(Hash, Hash), i64> = HashMap::new();
-    sides.each(|is_source, form, _| {
-        let hash = key.hash(form.bytes());
-        if !group.holds(&hash) {
-            return Ok(());
-        }
-        let at = (hash, row_hash(form));
-        let entry = balance.entry(at).or_default();
-        *entry += if is_source { 1 } else { -1 };
-        if *entry == 0 {
-            balance.remove(&at);
-        }
-        // Only rows of one key cannot be parted, and there are so many of one key only where a person stated it.
-        if balance.len() as u64 > 4 * LOCATE_ROWS_MAX {
-            return Err(Error::new(ErrorKind::Usage, "the stated key tells too few rows apart to find what differs")
-                .fact(format!(
-                    "columns: {}",
-                    key.columns.iter().map(|&c| &*key.names[c]).collect::<Vec<_>>().join(", ")
-                ))
-                .state("the table differs; where, is not known")
-                .hint("leave `--key` out, or state more columns"));
-        }
-        Ok(())
-    })?;
-    let mut all: Vec<Surplus> = balance.into_iter().map(|((key, row), count)| Surplus { key, row, count }).collect();
-    all.sort_unstable();
-    Ok(all)
-}
-
-fn row_hash(form: &Form) -> Hash {
-    let RowDigest(row) = form.digest();
-    row[..16].try_into().expect("a digest is 32 bytes")
 }
 
 // A row of one side.

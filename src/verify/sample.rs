@@ -118,6 +118,7 @@ fn takes_integers(rule: &Conversion) -> bool {
     match rule {
         Conversion::Bool
         | Conversion::Int { .. }
+        | Conversion::Whole { .. }
         | Conversion::Float8
         | Conversion::Float4
         | Conversion::Numeric { .. }

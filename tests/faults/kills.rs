@@ -1,7 +1,7 @@
 //! `kill -9` of the program: before and after each step that lasts, and at random moments.
 
 use super::stage::{SMALL, Stage, is_long, killed_when_reached};
-use crate::support::program::{Running, ended, value};
+use crate::support::program::{Running, ended, program, value};
 use crate::support::proxy::{Act, From, Proxy};
 
 use std::fmt::Write as _;
@@ -220,6 +220,43 @@ pub fn counting(stage: &Stage, number: u64) -> (Proxy, Arc<AtomicU64>) {
         if !is_row && counted.fetch_add(1, Ordering::SeqCst) == number { Act::Hold } else { Act::Pass }
     });
     (proxy, moments)
+}
+
+#[test]
+fn killed_at_each_step_of_a_repair_the_same_command_puts_right_what_is_wrong() {
+    let stage = Stage::of(SMALL);
+    stage.run().exits(0);
+    let expected = stage.state("public");
+    let damage = "UPDATE item SET t = 'wrong' WHERE id BETWEEN 5 AND 9; DELETE FROM item WHERE id = 100;
+                  INSERT INTO owner VALUES (99, 'new'); UPDATE item SET id = 1000 WHERE id = 200;";
+    let command = |target: &str| {
+        let mut command = program();
+        command.arg("verify").arg(&stage.path).arg(target).arg("--repair").current_dir(stage.path.parent().unwrap());
+        command
+    };
+    for step in 1..=MANY {
+        for moment in [Moment::Before, Moment::After] {
+            stage.seen.batch(damage).unwrap();
+            let damaged = stage.state("public");
+            let proxy = stage.proxy(move |m| match moment {
+                Moment::Before if m.asks_for(step) => Act::Hold,
+                Moment::After if m.confirms(step) => Act::Hold,
+                _ => Act::Pass,
+            });
+            let running = Running::start(&mut command(&stage.through(&proxy)));
+            if let Some(ran) = killed_when_reached(running, &proxy) {
+                ran.exits(0);
+                assert!(step > 1, "a repair has a step");
+                println!("killed at {} steps", step - 1);
+                return;
+            }
+            drop(proxy);
+            let now = stage.state("public");
+            assert!(now == damaged || now == expected, "{moment:?} step {step}: half a repair");
+            ended(command(&stage.direct()).output().unwrap()).exits(0);
+            assert_eq!(stage.state("public"), expected, "{moment:?} step {step}");
+        }
+    }
 }
 
 #[test]

@@ -145,9 +145,9 @@ impl Ground {
 // The rule's limits are those of the type as it is now: somebody may have made it wider.
 fn as_wide(conversion: &mut Conversion, now: &PgType) {
     match (&mut *conversion, now) {
-        (Conversion::Int { bytes }, PgType::Int2) => *bytes = 2,
-        (Conversion::Int { bytes }, PgType::Int4) => *bytes = 4,
-        (Conversion::Int { bytes }, PgType::Int8) => *bytes = 8,
+        (Conversion::Int { bytes } | Conversion::Whole { bytes }, PgType::Int2) => *bytes = 2,
+        (Conversion::Int { bytes } | Conversion::Whole { bytes }, PgType::Int4) => *bytes = 4,
+        (Conversion::Int { bytes } | Conversion::Whole { bytes }, PgType::Int8) => *bytes = 8,
         (Conversion::Float4, PgType::Float8) => *conversion = Conversion::Float8,
         (Conversion::Float8, PgType::Float4) => *conversion = Conversion::Float4,
         (Conversion::Numeric { limit, .. }, PgType::Numeric(now)) => *limit = *now,

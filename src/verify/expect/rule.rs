@@ -14,6 +14,7 @@ use crate::verify::form::Form;
 pub(super) enum Rule {
     Bool,
     Int { least: i64, most: i64 },
+    Whole { least: i64, most: i64 },
     Float8,
     Float4,
     Numeric { limit: Option<(u16, u16)>, text: bool },
@@ -40,9 +41,14 @@ impl Rule {
     pub(super) fn of(column: &ColumnPlan) -> Result<Self> {
         Ok(match &column.conversion {
             Conversion::Bool => Self::Bool,
-            Conversion::Int { bytes: 2 } => Self::Int { least: i16::MIN.into(), most: i16::MAX.into() },
-            Conversion::Int { bytes: 4 } => Self::Int { least: i32::MIN.into(), most: i32::MAX.into() },
-            Conversion::Int { .. } => Self::Int { least: i64::MIN, most: i64::MAX },
+            Conversion::Int { bytes } => {
+                let (least, most) = ends(*bytes);
+                Self::Int { least, most }
+            }
+            Conversion::Whole { bytes } => {
+                let (least, most) = ends(*bytes);
+                Self::Whole { least, most }
+            }
             Conversion::Float8 => Self::Float8,
             Conversion::Float4 => Self::Float4,
             Conversion::Numeric { limit, text } => Self::Numeric { limit: *limit, text: *text },
@@ -67,6 +73,7 @@ impl Rule {
         match (self, cell) {
             (Self::Text(texts), cell) => form.text(texts.read(cell, &mut scratch.bytes)?),
             (Self::Int { least, most }, Cell::Integer(n)) if (*least..=*most).contains(&n) => form.int(n),
+            (Self::Whole { least, most }, cell) => form.int(whole(cell).filter(|n| (*least..=*most).contains(n))?),
             (Self::Float8, cell) => form.float(double(cell)?),
             (Self::Float4, cell) => form.float(double(cell).filter(|x| f64::from(*x as f32).to_bits() == x.to_bits())?),
             (Self::Uuid(spelling), Cell::Text(text)) => form.uuid(uuid::read(text, *spelling)?),
@@ -90,6 +97,27 @@ impl Rule {
             _ => return None,
         }
         Some(())
+    }
+}
+
+/// The least and the most integer of so many bytes.
+fn ends(bytes: u8) -> (i64, i64) {
+    match bytes {
+        2 => (i16::MIN.into(), i16::MAX.into()),
+        4 => (i32::MIN.into(), i32::MAX.into()),
+        _ => (i64::MIN, i64::MAX),
+    }
+}
+
+/// An integer in any class: a REAL that comes back from one, a TEXT that Rust's own grammar of integers takes.
+fn whole(cell: Cell<'_>) -> Option<i64> {
+    match cell {
+        Cell::Integer(n) => Some(n),
+        Cell::Real(x) => Some(x as i128)
+            .filter(|n| (*n as f64).total_cmp(&x).is_eq() || x == 0.0)
+            .and_then(|n| i64::try_from(n).ok()),
+        Cell::Text(text) => std::str::from_utf8(text).ok()?.parse().ok(),
+        _ => None,
     }
 }
 
