@@ -359,3 +359,90 @@ fn a_run_that_was_killed_after_its_scripts_goes_on_without_running_them_again() 
     stage.migrate(DDL).exits(4);
     assert_eq!(stage.there("SELECT count(*) FROM t"), "2");
 }
+
+const TWINS: &str = "
+    CREATE TABLE v3_files (id TEXT PRIMARY KEY, filename TEXT, size INTEGER, is_mock INTEGER, note TEXT);
+    INSERT INTO v3_files VALUES ('a', 'new.csv', 10, 0, 'n'), ('b', 'b.csv', 20, 1, NULL), ('d', NULL, 7, 0, 'x');
+    CREATE TABLE files (id TEXT PRIMARY KEY, source_filename TEXT, size_bytes INTEGER, is_mock INTEGER, hash TEXT, legacy TEXT);
+    INSERT INTO files VALUES ('a', 'old.csv', 10, 0, 'h', 'l1'), ('b', 'b.csv', 20, 0, 'h', 'l2'), ('c', 'c.csv', 30, 0, 'h', 'l3'), ('d', NULL, 8, 0, 'h', NULL),
+        ('e', 'gone.csv', 1, 0, 'h', 'deleted');
+    CREATE TABLE records (id INTEGER PRIMARY KEY, file TEXT REFERENCES files);
+    INSERT INTO records VALUES (1, 'a'), (2, 'c'), (3, 'nowhere'), (4, 'd'), (5, 'e');";
+
+const MERGED: &str = r#"
+    [[table]]
+    to = "files"
+    key = ["id"]
+    merge = [
+        { from = "v3_files" },
+        { from = "files", columns = { source_filename = "filename", size_bytes = "size" }, drop = ["hash", "is_mock"], where = "legacy IS NOT 'deleted'" },
+    ]
+    [table.columns]
+    size = { type = "integer" }
+    tenant = { sql = "iif(is_mock, 'test', 'real')" }
+    is_mock = { skip = true }
+    [[table]]
+    from = "records"
+    [table.columns]
+    file = { orphans = "null" }"#;
+
+#[test]
+fn twins_are_merged_by_precedence_under_their_new_names_and_conflicts_are_counted() {
+    let stage = Stage::new(TWINS);
+    let plan = stage.run(&["plan"], MERGED, &["--quiet"]).exits(0).stdout;
+    assert!(plan.contains("rows counted: id: merge of `v3_files`, `files`"), "{plan}");
+    stage.migrate(MERGED).exits(0);
+    assert_eq!(
+        stage.there(
+            "SELECT string_agg(concat_ws('|', id, filename, size, note, legacy, tenant), ' ' ORDER BY id) FROM files"
+        ),
+        "a|new.csv|10|n|real b|b.csv|20|test c|c.csv|30|l3|real d|7|x|real"
+    );
+    // 'b' is the same in what both tables have and keep; 'a' and 'd' are not.
+    assert_eq!(stage.ledger("merge of%"), "2");
+    assert_eq!(stage.there("to_regclass('v3_files')"), "NULL");
+    assert_eq!(stage.there("SELECT string_agg(coalesce(file, '-'), ' ' ORDER BY id) FROM records"), "a c - d -");
+    assert!(stage.seen.batch("INSERT INTO files (id) VALUES ('a')").is_err(), "the key is the primary key");
+    assert!(
+        stage.seen.batch("INSERT INTO records VALUES (9, 'zz')").is_err(),
+        "what referred to a twin refers to the merged table"
+    );
+    stage.run(&["verify"], MERGED, &["--quiet"]).exits(0);
+    stage.seen.batch("UPDATE files SET size = 11 WHERE id = 'a'").unwrap();
+    stage.run(&["verify"], MERGED, &["--quiet"]).exits(5);
+    stage.run(&["verify"], MERGED, &["--quiet", "--repair"]).exits(0);
+    stage.migrate(MERGED).exits(0);
+}
+
+#[test]
+fn mistakes_of_a_merge_and_of_a_querys_columns_are_told() {
+    let stage = Stage::new(TWINS);
+    let told = stage.migrate(
+        r#"
+        [[table]]
+        to = "files"
+        merge = [{ from = "v3_files", drop = ["is_mok"] }, { from = "files", columns = { source_filename = "size_bytes" } }]
+        [[table]]
+        to = "x"
+        key = ["idd"]
+        merge = [{ from = "filess" }]
+        [[table]]
+        from = "files"
+        query = "SELECT 1"
+        "#,
+    );
+    let told = told.exits(2).stderr;
+    for words in [
+        "5 mistakes",
+        "`v3_files` has no column `is_mok`",
+        "did you mean `is_mock`?",
+        "two columns of `files` are called `size_bytes`",
+        "a merge needs the columns of its `key`",
+        "did you mean `files`?",
+        "from a `merge` of tables",
+    ] {
+        assert!(told.contains(words), "`{words}` is not in\n{told}");
+    }
+    let typo = "[[table]]\nto = \"q\"\nquery = \"SELECT id, file FROM records\"\nkey = [\"id\"]\n[table.columns]\nfil = { to = \"f\" }\n";
+    stage.migrate(typo).exits(2).says(&["the query of table `q` gives no column `fil`"]);
+}

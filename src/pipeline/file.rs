@@ -80,7 +80,9 @@ pub struct Table {
     pub from: Option<String>,
     /// A SELECT in SQLite's own SQL, in the place of `from`.
     pub query: Option<String>,
-    /// The columns of the query that tell its rows apart.
+    /// Tables that are merged into this one, best first, in the place of `from`.
+    pub merge: Vec<MergeSource>,
+    /// The columns of the query, or of the merged tables, that tell rows apart.
     pub key: Vec<String>,
     /// The name on the target.
     pub to: Option<String>,
@@ -95,6 +97,23 @@ pub struct Table {
     pub on_error: Option<Policy>,
     /// Columns about which there is something to say, by their names in the source; others are new ones.
     pub columns: IndexMap<String, Column>,
+}
+
+/// A table among those that are merged.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MergeSource {
+    /// The source's table; it is no table of the target's any more.
+    pub from: String,
+    /// Its columns that have other names in the merged table: `old = "new"`.
+    #[serde(default)]
+    pub columns: IndexMap<String, String>,
+    /// Its columns that are left behind, on purpose.
+    #[serde(default)]
+    pub drop: Vec<String>,
+    /// Only its rows for which this is true, in SQLite's own SQL.
+    #[serde(default, rename = "where")]
+    pub only: Option<String>,
 }
 
 /// Rows that are set aside for what they say.

@@ -2,6 +2,7 @@
 //!
 //! Owns the SQL, and what SQLite says of its columns. What the columns mean on the target is decided elsewhere.
 
+use super::merge;
 use super::snapshot::Reader;
 use crate::error::{Error, Kind, Result};
 use crate::model::name::quoted;
@@ -92,6 +93,15 @@ fn unnamed(own: &str, map: &[(String, Literal)]) -> String {
 
 // Whether there is such a row among those of the parent that arrive, as far as its own shape tells.
 fn exists(reshape: &Reshape, child: &str, own: &str, orphans: &Orphans) -> String {
+    let merged = reshape.tables.iter().find_map(|shape| match &shape.origin {
+        Origin::Merge { sources, .. } if sources.iter().any(|s| s.table.eq_ignore_ascii_case(&orphans.parent)) => {
+            Some(sources)
+        }
+        _ => None,
+    });
+    if let Some(sources) = merged {
+        return merge::exists(sources, own, orphans);
+    }
     let is_parent = |shape: &&TableShape| matches!(&shape.origin, Origin::Table(name) if name.eq_ignore_ascii_case(&orphans.parent));
     let mut conditions = Vec::new();
     // The parent's own name, which its conditions may use, unless it would hide the child.
@@ -149,7 +159,11 @@ pub fn with_defined(query: &str, define: &[(String, String)]) -> String {
 #[must_use]
 pub fn select_from_query(query: &str, columns: &[SelectColumn], shape: &TableShape, reshape: &Reshape) -> Shaped {
     let mut list = List { reshape, table: "q", items: Vec::new(), marks: Vec::new() };
-    for column in columns {
+    if let Origin::Merge { sources, key } = &shape.origin {
+        let mark = Mark { column: key.first().cloned(), words: merge::twins(sources), rejects: false };
+        list.marks.push((mark, format!("q.{}", quoted(merge::TWINS))));
+    }
+    for column in columns.iter().filter(|column| column.name != merge::TWINS) {
         let own = format!("q.{}", quoted(&column.name));
         match shape.columns.iter().find(|c| c.name == column.name) {
             Some(shape) if shape.skip => {}

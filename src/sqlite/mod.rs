@@ -16,6 +16,7 @@ mod fingerprint;
 mod hold;
 mod ids;
 mod kept;
+pub mod merge;
 mod open;
 pub mod restore;
 mod scan;
