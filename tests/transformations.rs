@@ -446,3 +446,82 @@ fn mistakes_of_a_merge_and_of_a_querys_columns_are_told() {
     let typo = "[[table]]\nto = \"q\"\nquery = \"SELECT id, file FROM records\"\nkey = [\"id\"]\n[table.columns]\nfil = { to = \"f\" }\n";
     stage.migrate(typo).exits(2).says(&["the query of table `q` gives no column `fil`"]);
 }
+
+const LISTS: &str = "
+    CREATE TABLE t (id INTEGER PRIMARY KEY, tags TEXT DEFAULT '[]', parts TEXT, numbers TEXT, flags TEXT, ids TEXT);
+    INSERT INTO t VALUES
+        (1, '[\"a\", \"b,\\\"c\\\"\", null, \"\\u00fc\\ud83d\\udeb2\"]', 'x, y,,z', '[1, -2, 9223372036854775807]', '[true,false]', '[\"018F4E2A-9B7C-7DEF-8123-456789ABCDEF\"]'),
+        (2, '[]', '', '[]', '[]', '[]'),
+        (3, NULL, NULL, NULL, NULL, NULL),
+        (4, 'no list', 'one', '[1.5]', '[1]', '[\"x\"]');";
+
+const ARRAYS: &str = r#"
+    [[table]]
+    from = "t"
+    on_error = "POLICY"
+    [table.columns]
+    tags = { type = "text[]" }
+    parts = { split = "," }
+    numbers = { type = "bigint[]" }
+    flags = { type = "boolean[]" }
+    ids = { type = "uuid[]" }"#;
+
+#[test]
+fn lists_in_text_become_arrays_and_what_is_no_list_follows_the_policy() {
+    let stage = Stage::new(LISTS);
+    stage.migrate(&ARRAYS.replace("POLICY", "fail")).exits(3).says(&["`t.tags` cannot be loaded into text[]"]);
+    let text = ARRAYS.replace("POLICY", "null");
+    let plan = stage.run(&["plan"], &text, &["--quiet", "--sql"]).exits(0).stdout;
+    assert!(plan.contains("\"tags\" text[] DEFAULT '{}'") && plan.contains("1 do not fit:"), "{plan}");
+    stage.migrate(&text).exits(0);
+    // PostgreSQL says by itself what the arrays hold.
+    assert_eq!(
+        stage.there(
+            "SELECT tags = ARRAY['a', 'b,\"c\"', NULL, 'ü🚲'] AND parts = ARRAY['x', ' y', '', 'z'] FROM t WHERE id = 1"
+        ),
+        "true"
+    );
+    assert_eq!(
+        stage.there("SELECT concat_ws(' ', numbers, flags, ids) FROM t WHERE id = 1"),
+        "{1,-2,9223372036854775807} {t,f} {018f4e2a-9b7c-7def-8123-456789abcdef}"
+    );
+    assert_eq!(
+        stage.there("SELECT concat_ws(' ', tags, parts, numbers, flags, ids) FROM t WHERE id = 2"),
+        "{} {} {} {} {}"
+    );
+    assert_eq!(stage.there("SELECT concat_ws(' ', tags, parts, numbers, flags, ids) FROM t WHERE id = 4"), "{one}");
+    assert_eq!(
+        stage.there("SELECT string_agg(convert_from(bytes, 'UTF8'), ' ' ORDER BY column_name) FROM lite2pg.original"),
+        "[1] [\"x\"] [1.5] no list"
+    );
+    assert_eq!(stage.there("SELECT cardinality(tags) FROM (SELECT tags FROM t WHERE id = 2) s"), "0");
+    stage.run(&["verify"], &text, &["--quiet"]).exits(0);
+    stage.run(&["verify"], &text, &["--quiet", "--sample", "10"]).exits(0);
+    for change in [
+        "tags = array_append(tags, 'd')",
+        "parts[2] = 'y'",
+        "numbers = '{1,-2}'",
+        "flags = NULL",
+        "tags = ARRAY[['a','b'],['c','d']]",
+    ] {
+        stage.seen.batch(&format!("UPDATE t SET {change} WHERE id = 1")).unwrap();
+        stage.run(&["verify"], &text, &["--quiet"]).exits(5);
+        stage.run(&["verify"], &text, &["--quiet", "--repair"]).exits(0);
+    }
+    let other = Stage::new(LISTS);
+    other.seen.batch("CREATE TABLE t (id bigint PRIMARY KEY, tags text[], parts text[] DEFAULT '{}', numbers int[], flags text, ids text)").unwrap();
+    let text = "[[table]]\nfrom = \"t\"\non_error = \"reject\"\n[table.columns]\nparts = { split = \", \", nulls = \"default\" }\n";
+    other.migrate(text).exits(4).says(&["2 rows were set aside"]);
+    assert_eq!(
+        other.there("SELECT string_agg(concat_ws(' ', id, tags, parts, numbers), ' ' ORDER BY id) FROM t"),
+        "2 {} {} {} 3 {}"
+    );
+    other.run(&["verify"], text, &["--quiet"]).exits(0);
+    let told = other.migrate("[[table]]\nfrom = \"t\"\n[table.columns]\ntags = { split = \",\", type = \"text\" }\nparts = { split = \"\" }\nids = { type = \"date[]\" }\n");
+    let told = told.exits(2).stderr;
+    for words in
+        ["what is split is an array", "what stands between values is some text", "`date[]` is no type", "3 mistakes"]
+    {
+        assert!(told.contains(words), "`{words}` is not in\n{told}");
+    }
+}

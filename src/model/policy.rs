@@ -2,7 +2,7 @@
 //!
 //! An inferred type breaks no value: it is widened. A rule is a type that a person stated, or that a table had before.
 
-use super::pg_type::PgType;
+use super::pg_type::{Element, PgType};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use uuid::Uuid;
@@ -73,6 +73,13 @@ pub enum Reading {
         map: String,
         /// Its namespace.
         namespace: Uuid,
+    },
+    /// Values between separators, as an array.
+    Split {
+        /// What the values are.
+        element: Element,
+        /// The separator.
+        by: String,
     },
 }
 

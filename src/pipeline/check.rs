@@ -4,7 +4,7 @@ use super::Pipeline;
 use super::file::{Column, Constant, Nulls, Table};
 use super::mistakes::{Mistake, Mistakes, Step, nearest};
 use crate::error::Result;
-use crate::model::pg_type::PgType;
+use crate::model::pg_type::{Element, PgType};
 use crate::model::policy::{Reading, Rules};
 use crate::model::reshape::{ColumnShape, Literal, Origin, Refusal, Reshape, TableShape, Value};
 use crate::model::source::{Catalog, Table as SourceTable};
@@ -177,6 +177,24 @@ impl Checker<'_> {
             }
             let reading = Reading::Id { map: map.clone(), namespace: Uuid::new_v5(&self.namespace, map.as_bytes()) };
             self.found.rules.readings.push((name, reading));
+        }
+        if let Some(by) = &column.split {
+            let name = format!("{table}.{named}");
+            let element = match column.pg_type.as_deref().map(PgType::parse) {
+                None => {
+                    self.found.rules.types.push((name.clone(), PgType::Array(Element::Text)));
+                    Some(Element::Text)
+                }
+                Some(Some(PgType::Array(element))) => Some(element),
+                Some(_) => None,
+            };
+            match element {
+                Some(element) if !by.is_empty() && column.v5.is_none() => {
+                    self.found.rules.readings.push((name, Reading::Split { element, by: by.clone() }));
+                }
+                Some(_) => self.mistake(&key("split"), "what stands between values is some text, and they are no ids"),
+                None => self.mistake(&key("type"), "what is split is an array, as `text[]`"),
+            }
         }
         if column.nulls == Some(Nulls::Default) {
             self.found.rules.nulls.push(format!("{table}.{named}"));

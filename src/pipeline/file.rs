@@ -141,6 +141,8 @@ pub struct Column {
     pub on_error: Option<Policy>,
     /// Ids: uuids stay, any other id becomes a uuid of version 5, the same in every column that names the same map.
     pub v5: Option<String>,
+    /// What stands between the values of an array's text; unless stated, the text is a JSON list.
+    pub split: Option<String>,
     /// An expression in SQLite's own SQL over the source's columns.
     pub sql: Option<String>,
     /// The same value in every row.

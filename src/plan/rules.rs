@@ -119,6 +119,7 @@ impl Matched {
 pub fn conversion(reading: &Reading) -> Conversion {
     match reading {
         Reading::Id { map, namespace } => Conversion::Id { map: map.clone(), namespace: *namespace },
+        Reading::Split { element, by } => Conversion::Array { element: *element, split: Some(by.clone()) },
     }
 }
 
@@ -127,6 +128,7 @@ pub fn conversion(reading: &Reading) -> Conversion {
 pub fn words(conversion: &Conversion) -> String {
     match conversion {
         Conversion::Id { map, .. } => format!("; what is no uuid becomes one of version 5, map `{map}`"),
+        Conversion::Array { split: Some(by), .. } => format!("; values between `{by}`"),
         _ => String::new(),
     }
 }

@@ -149,6 +149,8 @@ impl Column {
                 vec![text(uuid(decode::fixed(field)?, spelling))]
             }
             Conversion::Uuid(spelling) => vec![text(uuid(decode::fixed(field)?, *spelling))],
+            // A list has many spellings: only a cell that was not changed goes back.
+            Conversion::Array { .. } => own.cloned().into_iter().collect(),
             // A text cannot be told from its uuid: only a cell that was not changed goes back, or one that is a uuid by now.
             Conversion::Id { .. } => {
                 let written = text(uuid(decode::fixed(field)?, UuidSpelling::Hyphens));

@@ -11,6 +11,7 @@ mod decimal;
 mod id;
 mod iso;
 mod json;
+mod list;
 mod moment;
 mod rule;
 mod text;
