@@ -63,7 +63,7 @@ fn json(n: u64) -> String {
 }
 
 fn measure(c: &mut Criterion) {
-    let moment = |form| Conversion::Moment { form, naive: Naive::Utc, target_has_zone: true, spelled: None };
+    let moment = |form| Conversion::Moment { form, naive: Naive::Utc, target_has_zone: true, spelled: None, digits: 6 };
     let plain = Conversion::Text { numbers: false, chars_max: None };
     let words = |n: u64| "a line of words, äöü, ".repeat(n as usize % 8 + 5);
     let cases: Vec<Case> = vec![

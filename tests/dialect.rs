@@ -258,7 +258,7 @@ const UUID4: &str = "(lower(hex(randomblob(4)) || '-' || hex(randomblob(2)) || '
 
 #[test]
 fn a_default_of_a_converted_column_follows_its_conversion() {
-    let moment = |form, naive| Conversion::Moment { form, naive, target_has_zone: true, spelled: None };
+    let moment = |form, naive| Conversion::Moment { form, naive, target_has_zone: true, spelled: None, digits: 6 };
     let epoch = moment(MomentForm::Epoch(EpochUnit::Millis), Naive::Utc);
     let of = |source: &str, c: &Conversion| default::translate(source, &PgType::TimestampTz, Some(c));
     assert_eq!(of("0", &epoch).unwrap().unwrap(), "'1970-01-01T00:00:00Z'");

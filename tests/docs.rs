@@ -110,7 +110,7 @@ fn steady(line: &str) -> String {
 /// Whether a line tells how long phases took: those that took no time are not in it.
 fn is_phases(line: &str) -> bool {
     let steady = steady(line);
-    let words = ["profile", "copy", "index", "constrain", "analyze", "verify", "·", "#"];
+    let words = ["open", "plan", "create", "profile", "copy", "index", "constrain", "analyze", "verify", "·", "#"];
     !steady.is_empty() && steady.split(' ').all(|word| words.contains(&word))
 }
 
@@ -152,7 +152,7 @@ fn carry_out(page: &Path) -> (String, String) {
         if let Some((_, file)) = block.info.split_once(' ') {
             let path = folder.path().join(file);
             let content = block.lines.join("\n") + "\n";
-            if path.extension().is_some_and(|e| e == "db") {
+            if path.extension().is_some_and(|e| e == "db" || e == "sqlite3") {
                 let db = rusqlite::Connection::open(&path).expect("a database for the page");
                 db.execute_batch(&content).unwrap_or_else(|error| panic!("{}:{}: {error}", page.display(), block.line));
             } else {

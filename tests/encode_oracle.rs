@@ -756,7 +756,7 @@ fn dates_and_times_are_what_the_server_reads() {
 }
 
 fn moment(form: MomentForm, naive: Naive, target_has_zone: bool) -> Conversion {
-    Conversion::Moment { form, naive, target_has_zone, spelled: None }
+    Conversion::Moment { form, naive, target_has_zone, spelled: None, digits: 6 }
 }
 
 #[test]

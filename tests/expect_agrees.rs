@@ -48,7 +48,7 @@ fn cell(held: &Held) -> Cell<'_> {
 }
 
 fn moment(form: MomentForm, naive: Naive, target_has_zone: bool, spelled: Option<&str>) -> Conversion {
-    Conversion::Moment { form, naive, target_has_zone, spelled: spelled.map(str::to_owned) }
+    Conversion::Moment { form, naive, target_has_zone, spelled: spelled.map(str::to_owned), digits: 6 }
 }
 
 /// Rules of every kind, with each of their options.
@@ -96,6 +96,13 @@ fn rules() -> Vec<Conversion> {
         for dates in [true, false] {
             for naive in [Naive::Utc, Naive::Refuse, Naive::Zone("Europe/Berlin".to_owned())] {
                 rules.push(moment(MomentForm::Text { dates }, naive, target_has_zone, None));
+            }
+        }
+        for digits in [0, 3] {
+            for form in [MomentForm::Text { dates: true }, MomentForm::Epoch(EpochUnit::Millis), MomentForm::JulianDay]
+            {
+                let naive = Naive::Utc;
+                rules.push(Conversion::Moment { form, naive, target_has_zone, spelled: None, digits });
             }
         }
         for spelled in ["", "0000-00-00T00:00:00Z", "0000-00-00 00:00", "0000-00-00"] {

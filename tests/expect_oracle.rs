@@ -165,12 +165,12 @@ fn moments_are_the_server_s_in_its_zone() {
         ("Australia/Lord_Howe", Naive::Zone("Australia/Lord_Howe".to_owned())),
     ] {
         let form = MomentForm::Text { dates: true };
-        let rule = Conversion::Moment { form, naive, target_has_zone: true, spelled: None };
+        let rule = Conversion::Moment { form, naive, target_has_zone: true, spelled: None, digits: 6 };
         check(&rule, &Oracle::asking(micros, zone), moment(), 10, false, |n, form| form.timestamp_tz(number(n)));
     }
     let micros = "(extract(epoch FROM s::timestamp) * 1000000)::bigint - 946684800000000";
     let form = MomentForm::Text { dates: true };
-    let rule = Conversion::Moment { form, naive: Naive::Refuse, target_has_zone: false, spelled: None };
+    let rule = Conversion::Moment { form, naive: Naive::Refuse, target_has_zone: false, spelled: None, digits: 6 };
     check(&rule, &Oracle::asking(micros, "Asia/Tokyo"), moment(), 10, false, |n, form| form.timestamp(number(n)));
 }
 
@@ -236,7 +236,7 @@ fn counted_moments_are_the_nearest_microsecond() {
         (MomentForm::Epoch(EpochUnit::Nanos), "round(s::numeric / 1000) - 946684800000000"),
     ] {
         let oracle = Oracle::asking(expression, "UTC");
-        let rule = Conversion::Moment { form, naive: Naive::Refuse, target_has_zone: true, spelled: None };
+        let rule = Conversion::Moment { form, naive: Naive::Refuse, target_has_zone: true, spelled: None, digits: 6 };
         let reading = Reading::of(&rule);
         on_many(any_real().prop_filter("finite", |x| x.is_finite() && x.abs() < 1e22), 5, |values| {
             // All digits of the double: no rounding but the server's.

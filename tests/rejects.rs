@@ -110,7 +110,9 @@ fn every_kind_of_refusal_sets_its_row_aside_with_reason_and_code() {
            'BEGIN IF NEW.raised = 1 THEN RAISE EXCEPTION ''not this one''; END IF; RETURN NEW; END';
          CREATE TRIGGER guard BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION guard();",
     );
-    let summary = stage.load(&stage.options(&[(None, Policy::Reject)]));
+    let mut options = stage.options(&[(None, Policy::Reject)]);
+    options.fires_triggers = true;
+    let summary = stage.load(&options);
     assert_eq!(stage.there("SELECT string_agg(id::text, ' ' ORDER BY id) FROM t"), "1 10 11");
     let aside = &summary.rejects[0];
     assert_eq!((aside.table.as_str(), aside.rows), ("t", 8));

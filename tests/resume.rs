@@ -455,7 +455,7 @@ fn the_source_and_what_lies_beside_it_stay_byte_for_byte() {
 }
 
 #[test]
-fn foreign_keys_that_a_killed_run_had_set_aside_are_put_back_by_the_next_start_and_by_restart() {
+fn foreign_keys_and_triggers_that_a_killed_run_had_set_aside_are_put_back_by_the_next_start_and_by_restart() {
     let (_dir, path) = source(
         "CREATE TABLE node (id INTEGER PRIMARY KEY, next INTEGER REFERENCES node);
          WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 450000) INSERT INTO node SELECT i, 450001 - i FROM n;",
@@ -470,8 +470,14 @@ fn foreign_keys_that_a_killed_run_had_set_aside_are_put_back_by_the_next_start_a
         let arguments = ["migrate", path.to_str().unwrap(), &as_role, "--schema", "app", "--jobs", "1"];
         let run = |more: &[&str]| support::program::ended(program().args(arguments).args(more).output().unwrap());
         run(&["--schema-only"]).exits(0);
+        seen.batch(&format!(
+            "SET ROLE {role}; CREATE FUNCTION app.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$; \
+             CREATE TRIGGER refuse BEFORE INSERT ON app.node FOR EACH ROW EXECUTE FUNCTION app.refuse(); RESET ROLE"
+        ))
+        .unwrap();
         let keys = "SELECT string_agg(conname || pg_get_constraintdef(oid), ' ') FROM pg_constraint \
                     WHERE contype = 'f' AND connamespace = 'app'::regnamespace";
+        let trigger = "SELECT tgenabled FROM pg_trigger WHERE tgname = 'refuse'";
         let before = value(&seen, keys);
         assert!(before.contains("node_next"), "{before}");
 
@@ -482,11 +488,13 @@ fn foreign_keys_that_a_killed_run_had_set_aside_are_put_back_by_the_next_start_a
         running.kill();
         holder.batch("ROLLBACK").unwrap();
         assert_eq!(value(&seen, keys), "NULL");
+        assert_eq!(value(&seen, trigger), "D");
 
         if restarts {
             run(&["--data-only", "--restart"]).exits(3).says(&["the target holds rows already", "`--truncate`"]);
             // Half of the rows point at rows that are not there yet, so the key holds for new rows only.
             assert_eq!(value(&seen, keys), format!("{before} NOT VALID"));
+            assert_eq!(value(&seen, trigger), "O");
             run(&["--data-only", "--truncate"]).exits(0);
         } else {
             run(&["--data-only"]).exits(0).says(&["going on with run"]);
@@ -494,6 +502,7 @@ fn foreign_keys_that_a_killed_run_had_set_aside_are_put_back_by_the_next_start_a
         }
         assert_eq!(value(&seen, "SELECT count(*) || ' ' || count(DISTINCT id) FROM app.node"), "450000 450000");
         assert_eq!(value(&seen, "SELECT count(*) FROM lite2pg.foreign_key"), "0");
+        assert_eq!(value(&seen, trigger), "O");
     }
 }
 

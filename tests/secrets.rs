@@ -544,7 +544,17 @@ fn what_a_trigger_says_is_shown_to_who_asks_for_values() {
     let (dir, path, _seen) = refusing(case, &target);
     let run = |more: &[&str]| {
         let mut command = program();
-        ended(command.arg("migrate").arg(&path).arg(url(&target)).args(more).current_dir(dir.path()).output().unwrap())
+        ended(
+            command
+                .arg("migrate")
+                .arg(&path)
+                .arg(url(&target))
+                .arg("--fire-triggers")
+                .args(more)
+                .current_dir(dir.path())
+                .output()
+                .unwrap(),
+        )
     };
     let ran = run(&["--data-only"]).exits(1).says(&["a trigger or function of the database raised an error", "hidden"]);
     shows_no_value("hidden", &ran);

@@ -403,6 +403,7 @@ fn what_the_load_writes_wrong_is_found_at_its_end() {
         )
         .unwrap();
     let mut options = Options::new(&path);
+    options.fires_triggers = true;
     options.wish.folder = dir.path().join("differences");
     let summary = run::migrate(&options, &target, &Listener::default(), &AtomicBool::new(false)).unwrap();
     let verification = summary.verification.unwrap();

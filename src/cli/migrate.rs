@@ -3,6 +3,7 @@
 use super::output;
 use super::proving::Proving;
 use super::reading::Reading;
+use super::reporting::Reporting;
 use super::ruling::Ruling;
 use super::server::{Server, no_target};
 use super::sides::{Given, Sides};
@@ -13,7 +14,7 @@ use crate::load::Conflict;
 use crate::model::event::Summary;
 use crate::postgres::EmbeddedOptions;
 use crate::report::{checks, plan, rejected, summary, verification};
-use crate::run::{self, Options, Scope};
+use crate::run::{self, Migrations, Options, Scope};
 use clap::{Args, ValueEnum};
 
 /// The arguments of `lite2pg migrate`.
@@ -50,6 +51,12 @@ pub struct Arguments {
     /// Drop what an earlier run of lite2pg created in the schema, and begin again; with --data-only, only begin again
     #[arg(long, conflicts_with_all = ["truncate", "on_conflict"])]
     restart: bool,
+    /// Load although the tables in which the application keeps its migrations, such as `django_migrations`, differ
+    #[arg(long)]
+    ignore_migrations: bool,
+    /// Let triggers of tables that are there fire for the rows that are loaded
+    #[arg(long)]
+    fire_triggers: bool,
     /// Skip the comparison of both sides at the end: the rows are counted, not proven
     #[arg(long)]
     no_verify: bool,
@@ -60,6 +67,8 @@ pub struct Arguments {
     ruling: Ruling,
     #[command(flatten)]
     proving: Proving,
+    #[command(flatten)]
+    reporting: Reporting,
     #[command(flatten)]
     telling: Telling,
 }
@@ -78,6 +87,7 @@ enum OnConflict {
 pub fn run(arguments: &Arguments) -> Result<()> {
     let given = arguments.sides.given()?;
     let options = arguments.options(&given)?;
+    let report = arguments.reporting.prepare()?;
     let stop = stop_flag()?;
     let teller = arguments.telling.teller();
     let embedded = EmbeddedOptions { keep: arguments.keep, ..EmbeddedOptions::default() };
@@ -101,6 +111,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     // The server first: it stays even where nobody reads the result.
     if arguments.keep {
         server.keep(&teller)?;
+    }
+    if let Some(report) = report {
+        report.write(&summary)?;
     }
     match (arguments.telling.json, arguments.telling.quiet) {
         (true, _) => output::result(&(summary::json(&summary) + "\n"))?,
@@ -152,6 +165,8 @@ impl Arguments {
                 OnConflict::Update => Conflict::Update,
             }),
             restart: self.restart,
+            migrations: Migrations { ignored: self.ignore_migrations, ..Migrations::default() },
+            fires_triggers: self.fire_triggers,
             verify: !self.no_verify,
             wish: self.proving.wish(),
             ..self.reading.options(&given.source)?

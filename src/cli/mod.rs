@@ -4,12 +4,14 @@ mod allocator;
 mod arguments;
 mod bench;
 mod fault;
+mod inspect;
 mod migrate;
 mod output;
 mod plan;
 mod proving;
 mod reading;
 mod rejects;
+mod reporting;
 mod rollback;
 mod ruling;
 mod server;
@@ -40,6 +42,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Say what is in a SQLite database, what may surprise, and what a migration would take
+    Inspect(Box<inspect::Arguments>),
     /// Move a SQLite database into PostgreSQL
     Migrate(Box<migrate::Arguments>),
     /// Say what a migration would do, and change nothing
@@ -57,6 +61,7 @@ enum Verb {
 impl Verb {
     fn run(&self) -> Result<()> {
         match self {
+            Self::Inspect(arguments) => inspect::run(arguments),
             Self::Migrate(arguments) => migrate::run(arguments),
             Self::Plan(arguments) => plan::run(arguments),
             Self::Verify(arguments) => verify::run(arguments),
@@ -68,6 +73,7 @@ impl Verb {
 
     fn tells_events(&self) -> bool {
         match self {
+            Self::Inspect(arguments) => arguments.tells_events(),
             Self::Migrate(arguments) => arguments.tells_events(),
             Self::Plan(arguments) => arguments.tells_events(),
             Self::Verify(arguments) => arguments.tells_events(),
@@ -82,7 +88,7 @@ impl Verb {
             Self::Migrate(arguments) => arguments.shows_values(),
             Self::Verify(arguments) => arguments.shows_values(),
             Self::Rejects(arguments) => arguments.shows_values(),
-            Self::Plan(_) | Self::Rollback(_) | Self::Bench(_) => false,
+            Self::Inspect(_) | Self::Plan(_) | Self::Rollback(_) | Self::Bench(_) => false,
         }
     }
 }

@@ -112,6 +112,6 @@ pub fn assumed(zone: &str) -> Result<Option<Naive>> {
     };
     // Compiling it finds out now whether this machine knows the zone.
     let form = MomentForm::Text { dates: false };
-    Compiled::new(&Conversion::Moment { form, naive: naive.clone(), target_has_zone: true, spelled: None })?;
+    Compiled::new(&Conversion::Moment { form, naive: naive.clone(), target_has_zone: true, spelled: None, digits: 6 })?;
     Ok(Some(naive))
 }

@@ -92,6 +92,11 @@ impl Given {
         }
         options.rejects.most = file.rejects.max.unwrap_or(options.rejects.most);
         options.rejects.allowed = options.rejects.allowed.max(file.rejects.allow.unwrap_or(0));
+        let said = &file.migrations;
+        options.migrations.alone.clone_from(&said.tables);
+        options.migrations.moved.clone_from(&said.r#move);
+        options.migrations.ignored |= said.ignore;
+        options.fires_triggers |= file.fire_triggers;
         let found = check::check(pipeline, &run::catalog_of(&options)?)?;
         options.reshape = found.reshape;
         // The command line's stand behind the file's, so that they win.

@@ -175,6 +175,9 @@ pub const REJECTS_MAX: u64 = 100_000;
 /// Rows of the answer to a person's question at the end of a run: they are compared, and printed where they differ.
 pub const CHECK_ROWS_MAX: usize = 1000;
 
+/// Migrations of an application that are compared: those of ten years at one a day.
+pub const MIGRATIONS_MAX: usize = 4000;
+
 /// Rows of one step of the search for those that the server refuses: at first, and at most where it refuses few.
 pub const SEARCH_ROWS: (usize, usize) = (512, 4096);
 
@@ -264,3 +267,6 @@ pub const FENCE_PATIENCE: Duration = Duration::from_secs(30);
 /// How long a trigger that is switched off waits for readers before it is left where it is: those who come to read
 /// wait as long.
 pub const FENCE_SWEEP_PATIENCE: Duration = Duration::from_millis(500);
+
+/// Lines of SQLite's own check of a file that an inspection tells: one is enough to be worried by.
+pub const INSPECT_DAMAGES_MAX: usize = 5;

@@ -93,6 +93,18 @@ impl Hint {
         }
     }
 
+    /// Whether the type is called one of times.
+    #[must_use]
+    pub fn says_time(self) -> bool {
+        matches!(self.word, Word::Moment | Word::Date | Word::Time)
+    }
+
+    /// Whether the type is called one of texts, or not at all, whatever its affinity.
+    #[must_use]
+    pub fn says_text(self) -> bool {
+        matches!(self.word, Word::Text | Word::Uuid | Word::Json)
+    }
+
     /// Whether 32 hex digits may be taken as a uuid without looking at their version bits.
     #[must_use]
     pub fn says_uuid(self) -> bool {
@@ -123,11 +135,12 @@ fn moment_text(options: &TypeOptions, dates: bool) -> Conversion {
         naive: options.assume_tz.clone().unwrap_or(Naive::Refuse),
         target_has_zone: options.assume_tz.is_some(),
         spelled: None,
+        digits: 6,
     }
 }
 
 fn moment(form: MomentForm) -> Conversion {
-    Conversion::Moment { form, naive: Naive::Refuse, target_has_zone: true, spelled: None }
+    Conversion::Moment { form, naive: Naive::Refuse, target_has_zone: true, spelled: None, digits: 6 }
 }
 
 /// The rules for a column of a table that lite2pg creates. The last one takes every cell.
@@ -224,10 +237,17 @@ fn existing_moments(target_has_zone: bool, options: &TypeOptions) -> Vec<Convers
             naive,
             target_has_zone,
             spelled: None,
+            digits: 6,
         })
         .into();
     let numbers = EPOCHS.map(MomentForm::Epoch).into_iter().chain([MomentForm::JulianDay]);
-    list.extend(numbers.map(|form| Conversion::Moment { form, naive: Naive::Refuse, target_has_zone, spelled: None }));
+    list.extend(numbers.map(|form| Conversion::Moment {
+        form,
+        naive: Naive::Refuse,
+        target_has_zone,
+        spelled: None,
+        digits: 6,
+    }));
     list
 }
 

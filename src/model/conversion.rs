@@ -89,13 +89,24 @@ pub enum Conversion {
         form: MomentForm,
         /// What a text without a zone means.
         naive: Naive,
-        /// Whether the target is `timestamptz` (the instant) or `timestamp` (the wall clock as written: a text with
-        /// an offset is a misfit, a number is the wall clock of UTC).
+        /// Whether the target is `timestamptz` (the instant) or `timestamp`: the wall clock as written, and that of UTC
+        /// for a number. A text with an offset is taken as UTC's wall clock where `naive` is [`Naive::Utc`], and is a
+        /// misfit otherwise.
         target_has_zone: bool,
         /// In a key, the one spelling that all texts share, each digit as `0`: two spellings of one moment are two
         /// keys in SQLite and would be one here. Empty until a profile has seen the first text.
         spelled: Option<String>,
+        /// Decimals of a second that the target keeps, for `timestamp(p)` of tables that are there: a finer moment is a
+        /// misfit, never rounded.
+        #[serde(default = "microseconds")]
+        digits: u8,
     },
+}
+
+/// Decimals of a second in PostgreSQL's times, where their type states no other number.
+#[must_use]
+pub const fn microseconds() -> u8 {
+    6
 }
 
 /// The one spelling that all uuids of a column share, so that the way back is exact; or, under a stated type, any.
@@ -258,7 +269,7 @@ pub enum Misfit {
     NotTime,
     /// A time of a key that is spelled otherwise than the rest.
     OtherSpelling,
-    /// Finer than a microsecond.
+    /// Finer than a microsecond, or than the decimals that the type keeps.
     TooFine,
     /// A moment without a zone where none may be assumed, or one in a gap or fold of its zone.
     NoZone,
@@ -292,7 +303,7 @@ impl Misfit {
             Self::JsonNotJsonb => "JSON that jsonb refuses",
             Self::NotTime => "text that is no such time",
             Self::OtherSpelling => "a time spelled otherwise than the key's others",
-            Self::TooFine => "a time finer than a microsecond",
+            Self::TooFine => "a time finer than the type keeps",
             Self::NoZone => "a time without a zone, or one that its zone skips or repeats",
             Self::TooLong => "text that is too long",
             Self::NotLabel => "text that is no label of the enum",

@@ -1,6 +1,7 @@
 //! What a run tells of itself while it goes on, and what it tells at the end.
 
 use super::check::Answer;
+use super::details::Details;
 use super::plan::Remark;
 use super::verdict::Verification;
 use serde::Serialize;
@@ -16,6 +17,8 @@ pub enum Phase {
     Profile,
     /// Deciding.
     Plan,
+    /// Looking for what the rows of several tables say together, orphans say.
+    Inspect,
     /// Creating tables.
     Create,
     /// Moving rows.
@@ -40,6 +43,7 @@ impl Phase {
             Self::Open => "open",
             Self::Profile => "profile",
             Self::Plan => "plan",
+            Self::Inspect => "inspect",
             Self::Create => "create",
             Self::Copy => "copy",
             Self::Index => "index",
@@ -220,6 +224,9 @@ pub struct Summary {
     pub peak_memory_bytes: Option<u64>,
     /// How the source was held still.
     pub snapshot: String,
+    /// Under which plan and settings, of what, into what: for a report.
+    #[serde(skip)]
+    pub details: Details,
 }
 
 /// What became of one table.

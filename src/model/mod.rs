@@ -5,13 +5,16 @@
 pub mod affinity;
 pub mod aggregate;
 pub mod bench;
+pub mod bookkeeping;
 pub mod bounds;
 pub mod candidates;
 pub mod cell;
 pub mod check;
 pub mod conversion;
+pub mod details;
 pub mod digest;
 pub mod event;
+pub mod inspection;
 pub mod name;
 pub mod pg_type;
 pub mod plan;

@@ -18,6 +18,9 @@ pub struct Plan {
     pub views: Vec<ViewPlan>,
     /// What was renamed, left out, or could not be translated.
     pub remarks: Vec<Remark>,
+    /// Tables of the source that belong to the application and not to its data, by name: nothing is done about them.
+    #[serde(default)]
+    pub left_alone: Vec<String>,
 }
 
 /// What becomes of one table.

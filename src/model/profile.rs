@@ -35,6 +35,24 @@ pub struct ColumnProfile {
     pub keep_values: bool,
     /// The rules that were tried, best first, each with the first cell that it did not take.
     pub trials: Vec<Trial>,
+    /// What else was noticed of the cells.
+    #[serde(default)]
+    pub marks: Marks,
+}
+
+/// What is worth telling of a column's cells, whatever its type becomes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Marks {
+    /// Bytes of its cells.
+    pub bytes: u64,
+    /// Texts with a NUL in them, as far as they were looked at for it: not where the column holds no text anyway.
+    pub nul: u64,
+    /// Texts that are no UTF-8, as far as they were looked at for it.
+    pub bad_utf8: u64,
+    /// Integers that 32 bits do not hold.
+    pub beyond_32_bits: u64,
+    /// Texts longer than the `n` of a declared `VARCHAR(n)` or `CHAR(n)`.
+    pub too_long: u64,
 }
 
 /// A rule that was tried on every cell that was read.

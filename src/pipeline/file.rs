@@ -32,6 +32,10 @@ pub struct File {
     pub exclude: Vec<String>,
     /// Rows only, into tables that are there.
     pub data_only: bool,
+    /// Triggers of tables that are there fire for the rows that are loaded.
+    pub fire_triggers: bool,
+    /// Tables in which the application keeps its migrations.
+    pub migrations: Migrations,
     /// What becomes of values that break a rule.
     pub on_error: Option<Policy>,
     /// Rows that are set aside.
@@ -58,6 +62,18 @@ pub enum Identifiers {
     Lower,
     /// camelCase and blanks become `snake_case`.
     Snake,
+}
+
+/// Tables in which the application keeps its migrations.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Migrations {
+    /// Further tables that are left alone where the target has them, by their names in the source.
+    pub tables: Vec<String>,
+    /// Tables of this kind that move like any other.
+    pub r#move: Vec<String>,
+    /// Loads although both sides have done other migrations.
+    pub ignore: bool,
 }
 
 /// Rows that are set aside.

@@ -5,11 +5,11 @@ use super::rules;
 use crate::error::{Error, Kind, Result};
 use crate::model::candidates::{Hint, TypeOptions};
 use crate::model::cell::Class;
-use crate::model::conversion::{Conversion, MomentForm, Naive, UuidSpelling};
+use crate::model::conversion::{Conversion, Misfit, MomentForm, Naive, UuidSpelling};
 use crate::model::name::{exclude, reject};
 use crate::model::pg_type::PgType;
 use crate::model::policy::Policy;
-use crate::model::profile::{ColumnProfile, TableProfile, Trial};
+use crate::model::profile::{ColumnProfile, Failure, TableProfile, Trial};
 use crate::model::source::{Catalog, Column};
 
 /// 32 hex digits without a declared uuid must be seen at least this often before their version bits count
@@ -68,7 +68,9 @@ pub fn choose_by_rule(
     if let Some(trial) = chosen {
         return Ok(trial.clone());
     }
-    let failure = profile.trials.iter().filter_map(|t| t.failure.as_ref()).max_by_key(|f| f.key.unsigned_abs());
+    // The rule that went furthest says why; of two, one that is meant for such cells.
+    let is_meant = |f: &&Failure| (f.key.unsigned_abs(), f.misfit != Some(Misfit::Class));
+    let failure = profile.trials.iter().filter_map(|t| t.failure.as_ref()).max_by_key(is_meant);
     let what = failure.and_then(|f| f.misfit).map_or("a value that it refuses", |m| m.phrase());
     let at = failure.map_or(0, |f| f.key);
     Err(Error::new(Kind::Blocked, format!("`{table}.{}` cannot be loaded into {pg_type}", column.name))

@@ -5,12 +5,14 @@ use super::names::Names;
 use super::rules;
 use super::{Purpose, check_null, without_null};
 use crate::error::{Error, Kind, Result};
+use crate::model::candidates::{TypeOptions, for_stated_type};
 use crate::model::cell::Class;
+use crate::model::conversion::Conversion;
 use crate::model::name::{Spelling, exclude};
 use crate::model::pg_type::PgType;
-use crate::model::plan::{ColumnPlan, KeyPlan, Remark, TablePlan};
+use crate::model::plan::{ColumnPlan, Identity, KeyPlan, Remark, TablePlan};
 use crate::model::policy::Policy;
-use crate::model::profile::TableProfile;
+use crate::model::profile::{TableProfile, Trial};
 use crate::model::source::{Catalog, Table};
 use crate::postgres::catalog::{ExistingColumn, ExistingTable};
 
@@ -25,6 +27,8 @@ pub struct Matched {
     pub unfilled: Vec<String>,
     /// The target's primary key.
     pub primary_key: Vec<String>,
+    /// Names that were found in another case or spelling: `here → there`.
+    pub respelled: Vec<String>,
 }
 
 /// The target column of a source column.
@@ -34,10 +38,14 @@ pub struct MatchedColumn {
     pub name: String,
     /// Its type.
     pub pg_type: PgType,
+    /// Decimals of a second that it keeps, where it is a time.
+    pub fraction: u8,
     /// The labels of its enum.
     pub labels: Option<Vec<String>>,
     /// NOT NULL
     pub not_null: bool,
+    /// A value is there when none is given.
+    pub has_default: bool,
 }
 
 /// Finds the target table of each source table by name. Who loads rows only needs one for each.
@@ -49,9 +57,16 @@ pub fn match_tables(
 ) -> Result<Vec<Option<Matched>>> {
     let mut matched = Vec::with_capacity(catalog.tables.len());
     let mut missing = Vec::new();
+    let there: Vec<&str> = existing.iter().map(|t| t.name.as_str()).collect();
+    // Who creates tables means a new one by another spelling.
+    let found = assign(&names.tables, &there, purpose != Purpose::Migrate);
     for (position, table) in catalog.tables.iter().enumerate() {
-        if let Some(target) = find(&names.tables[position], existing.iter().map(|t| (t.name.as_str(), t))) {
-            matched.push(Some(match_columns(table, &names.columns[position], target, purpose)?));
+        if let Some(target) = found[position].map(|at| &existing[at]) {
+            let mut matching = match_columns(table, &names.columns[position], target, purpose)?;
+            if names.tables[position] != target.name {
+                matching.respelled.insert(0, format!("{} → {}", table.name, target.name));
+            }
+            matched.push(Some(matching));
             names.tables[position].clone_from(&target.name);
         } else {
             missing.push(format!("`{}`", table.name));
@@ -67,25 +82,41 @@ pub fn match_tables(
     Ok(matched)
 }
 
-// The one with the same name, else the only one with the same name in another case.
-fn find<'a, T>(name: &str, mut all: impl Iterator<Item = (&'a str, T)> + Clone) -> Option<T> {
-    if let Some((_, exact)) = all.clone().find(|(n, _)| *n == name) {
-        return Some(exact);
+// For each name the position of the one that it means: the same, else the only one that is left with the same name in
+// another case, else in `snake_case`. None is given twice.
+fn assign(wanted: &[String], there: &[&str], by_snake: bool) -> Vec<Option<usize>> {
+    let mut given: Vec<Option<usize>> = vec![None; wanted.len()];
+    let mut pass = |same: &dyn Fn(&str, &str) -> bool| {
+        for (i, name) in wanted.iter().enumerate() {
+            if given[i].is_some() {
+                continue;
+            }
+            let mut alike = (0..there.len()).filter(|at| !given.contains(&Some(*at)) && same(name, there[*at]));
+            let first = alike.next();
+            let is_only = alike.next().is_none();
+            given[i] = first.filter(|_| is_only);
+        }
+    };
+    pass(&|a, b| a == b);
+    pass(&|a, b| a.to_lowercase() == b.to_lowercase());
+    if by_snake {
+        pass(&|a, b| Spelling::Snake.apply(a) == Spelling::Snake.apply(b));
     }
-    let folded = name.to_lowercase();
-    let (_, first) = all.by_ref().find(|(n, _)| n.to_lowercase() == folded)?;
-    all.all(|(n, _)| n.to_lowercase() != folded).then_some(first)
+    given
 }
 
 fn match_columns(table: &Table, names: &[String], target: &ExistingTable, purpose: Purpose) -> Result<Matched> {
     let compares = purpose == Purpose::Compare;
     let mut columns = Vec::with_capacity(table.columns.len());
-    for (column, name) in table.columns.iter().zip(names) {
-        let candidates = target.columns.iter().map(|c| (c.name.as_str(), c));
-        let snake = Spelling::Snake.apply(name);
-        let found = find(name, candidates.clone()).or_else(|| find(&snake, candidates));
-        columns.push(match found.filter(|c| compares || !c.generated) {
+    let there: Vec<&str> = target.columns.iter().map(|c| c.name.as_str()).collect();
+    let mut respelled = Vec::new();
+    for ((column, name), at) in table.columns.iter().zip(names).zip(assign(names, &there, true)) {
+        let found = at.map(|at| &target.columns[at]);
+        respelled
+            .extend(found.filter(|c| c.name != *name && !c.generated).map(|c| format!("{} → {}", column.name, c.name)));
+        columns.push(match found {
             None => Err("the target has no such column".to_owned()),
+            Some(c) if c.generated && !compares => Err("the target computes it itself".to_owned()),
             Some(c) if compares && c.pg_type.is_none() => Err(format!("no comparison with type {}", c.type_text)),
             Some(c) => Ok(matched_column(table, column.name.as_str(), c)?),
         });
@@ -108,6 +139,7 @@ fn match_columns(table: &Table, names: &[String], target: &ExistingTable, purpos
         unfilled: unfilled.iter().map(|c| c.name.clone()).collect(),
         primary_key: target.primary_key.clone(),
         columns,
+        respelled,
     })
 }
 
@@ -120,7 +152,34 @@ fn matched_column(table: &Table, source: &str, target: &ExistingColumn) -> Resul
         .state("nothing was written")
         .hint(format!("leave the table out with `{}`, or change the target column's type", exclude(&table.name))));
     };
-    Ok(MatchedColumn { name: target.name.clone(), pg_type, labels: target.labels.clone(), not_null: target.not_null })
+    Ok(MatchedColumn {
+        name: target.name.clone(),
+        pg_type,
+        fraction: target.fraction,
+        labels: target.labels.clone(),
+        not_null: target.not_null,
+        has_default: target.has_default,
+    })
+}
+
+impl MatchedColumn {
+    /// The rules to try on its cells.
+    #[must_use]
+    pub fn trials(&self, types: &TypeOptions) -> Vec<Trial> {
+        let mut trials = for_stated_type(&self.pg_type, self.labels.as_deref(), types);
+        for trial in &mut trials {
+            if let Conversion::Moment { digits, .. } = &mut trial.conversion {
+                *digits = self.fraction;
+            }
+        }
+        trials
+    }
+
+    /// Whether it refuses values that SQLite takes: those are looked for in all rows before one is written.
+    #[must_use]
+    pub fn may_refuse(&self) -> bool {
+        self.not_null || self.labels.is_some() || !matches!(self.pg_type, PgType::Text | PgType::Bytea)
+    }
 }
 
 /// The plan of a matched table: its rows, in the target's types.
@@ -183,8 +242,14 @@ pub fn plan(
             not_null: target.not_null,
             default: None,
             generated: None,
-            identity: None,
+            // What SQLite has given out is not given out again, although its row is gone.
+            identity: (target.has_default && table.rowid_column() == Some(c) && table.sequence.is_some())
+                .then_some(Identity { last: table.sequence, sequence: None }),
         });
+    }
+    if purpose != Purpose::Compare && !matched.respelled.is_empty() {
+        let text = format!("found in another spelling: {}", matched.respelled.join(", "));
+        remarks.push(Remark::note(&table.name, text));
     }
     for column in &matched.unfilled {
         remarks.push(Remark::note(format!("{}.{column}", matched.target), "not in the source: takes its default"));

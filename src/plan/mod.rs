@@ -96,6 +96,17 @@ impl Draft {
         self.matched[table].is_some()
     }
 
+    /// Whether all rows of a table are looked at before one is written: a value that a table which is there refuses
+    /// would end the run after hours otherwise.
+    #[must_use]
+    pub fn is_read_whole(&self, table: usize) -> bool {
+        let columns = self.matched[table].iter().flat_map(|m| m.columns.iter().enumerate());
+        let ends_run = |c: usize| self.rules.policy_of((table, c)).unwrap_or_default() == Policy::Fail;
+        columns
+            .into_iter()
+            .any(|(c, found)| found.as_ref().is_ok_and(existing::MatchedColumn::may_refuse) && ends_run(c))
+    }
+
     /// The columns of a matched table that have no counterpart, each with the reason.
     #[must_use]
     pub fn without_counterpart(&self, table: usize) -> Vec<String> {
@@ -156,9 +167,7 @@ impl Draft {
         }
         if let Some(matched) = &self.matched[at.0] {
             let column = matched.columns[at.1].as_ref();
-            return Some(
-                column.map_or_else(|_| Vec::new(), |m| for_stated_type(&m.pg_type, m.labels.as_deref(), types)),
-            );
+            return Some(column.map_or_else(|_| Vec::new(), |m| m.trials(types)));
         }
         let pg_type = self.rules.type_of(at, &self.groups)?;
         let mut rules = for_stated_type(pg_type, None, types);
@@ -230,7 +239,7 @@ impl Draft {
             Vec::new()
         };
         self.left_out(&mut remarks);
-        Ok(Plan { schema: self.options.schema.clone(), tables, views, remarks })
+        Ok(Plan { schema: self.options.schema.clone(), tables, views, remarks, left_alone: Vec::new() })
     }
 
     fn table(

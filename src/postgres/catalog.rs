@@ -31,6 +31,8 @@ pub struct ExistingColumn {
     pub pg_type: Option<PgType>,
     /// Its type as PostgreSQL prints it.
     pub type_text: String,
+    /// Decimals of a second that it keeps, where it is a time.
+    pub fraction: u8,
     /// The labels of its enum, in their order.
     pub labels: Option<Vec<String>>,
     /// NOT NULL
@@ -128,9 +130,11 @@ pub fn table_rights(session: &Session, schema: &str, names: &[String]) -> Result
     // The privilege of what is no sequence is an error, and only CASE keeps an order.
     let without = |right: &str| {
         format!(
-            "ARRAY(SELECT s.relname::text FROM pg_depend d JOIN pg_class s ON s.oid = d.objid \
-                   WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid \
-                     AND d.deptype IN ('a', 'i') \
+            "ARRAY(SELECT DISTINCT s.relname::text FROM pg_depend d JOIN pg_class s \
+                     ON d.classid = 'pg_class'::regclass AND d.refobjid = c.oid AND d.deptype IN ('a', 'i') AND s.oid = d.objid \
+                     OR d.classid = 'pg_attrdef'::regclass AND s.oid = d.refobjid \
+                        AND EXISTS (SELECT FROM pg_attrdef f WHERE f.oid = d.objid AND f.adrelid = c.oid) \
+                   WHERE d.refclassid = 'pg_class'::regclass \
                      AND CASE WHEN s.relkind = 'S' THEN NOT has_sequence_privilege(s.oid, '{right}') END ORDER BY 1)"
         )
     };
@@ -228,6 +232,7 @@ fn columns(session: &Session, table: i64) -> Result<Vec<ExistingColumn>> {
                 name: row.get(0),
                 pg_type: pg_type(&name, modifier, &kind, in_catalog, &type_text),
                 type_text,
+                fraction: u8::try_from(modifier).unwrap_or(6).min(6),
                 labels: row.get(9),
                 not_null: row.get(2),
                 has_default: row.get(3),
@@ -271,10 +276,10 @@ fn pg_type(name: &str, modifier: i32, kind: &str, in_catalog: bool, shown: &str)
         "json" => PgType::Json,
         "jsonb" => PgType::Jsonb,
         "date" => PgType::Date,
-        // A precision would round silently in binary COPY.
+        // A precision would round silently in binary COPY: the plan makes it part of a moment's rule.
         "time" if modifier < 0 || modifier == 6 => PgType::Time,
-        "timestamp" if modifier < 0 || modifier == 6 => PgType::Timestamp,
-        "timestamptz" if modifier < 0 || modifier == 6 => PgType::TimestampTz,
+        "timestamp" => PgType::Timestamp,
+        "timestamptz" => PgType::TimestampTz,
         _ => return None,
     })
 }
@@ -322,13 +327,20 @@ pub struct OwnedSequence {
     pub sequence: i64,
 }
 
-/// The sequences that the columns of a table own, serial and identity alike.
+/// The sequences that give the columns of a table their numbers: those of serials and identities, which the columns own,
+/// and those that only a default names. Sequences that count down are left out.
 pub fn owned_sequences(session: &Session, schema: &str, table: &str) -> Result<Vec<OwnedSequence>> {
-    let sql = "SELECT a.attname::text, s.oid::int8 FROM pg_depend d \
-               JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S' \
-               JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid \
-               WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass \
-                 AND d.refobjid = $1::text::regclass AND d.deptype IN ('a', 'i') ORDER BY 1";
+    // A default depends on its sequence; what it makes of the number is the application's unless the column holds integers.
+    let sql = "SELECT a.attname::text, q.seqrelid::int8 FROM pg_attribute a \
+               LEFT JOIN pg_attrdef f ON f.adrelid = a.attrelid AND f.adnum = a.attnum \
+               JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass \
+                    AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum AND d.deptype IN ('a', 'i') \
+                 OR d.classid = 'pg_attrdef'::regclass AND d.objid = f.oid AND d.refclassid = 'pg_class'::regclass \
+                    AND a.atttypid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype) \
+               JOIN pg_sequence q ON q.seqincrement > 0 \
+                    AND q.seqrelid = CASE WHEN d.classid = 'pg_class'::regclass THEN d.objid ELSE d.refobjid END \
+               WHERE a.attrelid = $1::text::regclass AND a.attnum > 0 AND NOT a.attisdropped \
+               GROUP BY 1, 2 ORDER BY 1, 2";
     let rows = session.query(sql, &[&qualified(schema, table)])?;
     Ok(rows.iter().map(|row| OwnedSequence { column: row.get(0), sequence: row.get(1) }).collect())
 }

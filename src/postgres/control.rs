@@ -3,7 +3,7 @@
 //! Owns that schema's SQL. Decides nothing: whether to resume is the run's business.
 
 use super::session::{Session, Transaction};
-use super::{aside, encode};
+use super::{aside, encode, triggers};
 use crate::error::{Error, Kind, Result};
 use crate::model::bounds::BATCH_BYTES;
 use crate::model::event::LedgerLine;
@@ -115,7 +115,8 @@ pub fn create(tx: &Transaction<'_>) -> Result<()> {
 // What earlier versions left behind gets what came later. Asked first: the statements need the schema's owner.
 fn upgrade(tx: &Transaction<'_>) -> Result<()> {
     let sql = "SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'lite2pg.range'::regclass \
-               AND attname = 'digest' AND NOT attisdropped), to_regclass('lite2pg.reject') IS NOT NULL AND to_regclass('lite2pg.id_map') IS NOT NULL";
+               AND attname = 'digest' AND NOT attisdropped), \
+               to_regclass('lite2pg.trigger') IS NOT NULL AND to_regclass('lite2pg.id_map') IS NOT NULL";
     let row = tx.query_one(sql, &[])?;
     if !row.get::<_, bool>(0) {
         tx.batch("ALTER TABLE lite2pg.range ADD COLUMN digest bytea")?;
@@ -307,14 +308,23 @@ pub fn tables_of(session: &Session, run: Uuid) -> Result<HashSet<String>> {
 /// Sets an unfinished run into this schema aside and drops nothing but its claim: for loads into tables that stay.
 pub fn forget_unfinished(session: &mut Session, schema: &str) -> Result<()> {
     let tx = session.transaction()?;
-    for key in aside::kept(&tx, schema)? {
-        aside::put_back(&tx, schema, &key)?;
-        aside::forget(&tx, schema, &key)?;
-    }
+    put_back(&tx, schema)?;
     let sql =
         "UPDATE lite2pg.run SET state = 'abandoned', ended_at = now() WHERE target_schema = $1 AND state <> 'done'";
     tx.execute(sql, &[&schema])?;
     tx.commit()
+}
+
+// What runs into this schema have set aside of tables that were there.
+fn put_back(tx: &Transaction<'_>, schema: &str) -> Result<()> {
+    for key in aside::kept(tx, schema)? {
+        aside::put_back(tx, schema, &key)?;
+        aside::forget(tx, schema, &key)?;
+    }
+    for trigger in triggers::kept(tx, schema)? {
+        triggers::put_back(tx, schema, &trigger)?;
+    }
+    Ok(())
 }
 
 /// Drops what the runs into this schema created, and sets those runs aside.
@@ -333,10 +343,7 @@ pub fn abandon(session: &mut Session, schema: &str) -> Result<Vec<String>> {
             })?;
         }
     }
-    for key in aside::kept(&tx, schema)? {
-        aside::put_back(&tx, schema, &key)?;
-        aside::forget(&tx, schema, &key)?;
-    }
+    put_back(&tx, schema)?;
     tx.execute("UPDATE lite2pg.run SET state = 'abandoned', ended_at = now() WHERE target_schema = $1", &[&schema])?;
     tx.commit()?;
     Ok(objects.into_iter().map(|(_, name)| name).collect())

@@ -64,6 +64,16 @@ CREATE TABLE IF NOT EXISTS lite2pg.foreign_key (
     PRIMARY KEY (run, table_name, name)
 );
 
+-- Triggers of tables that were there, switched off while rows move; a row goes when its trigger fires again.
+CREATE TABLE IF NOT EXISTS lite2pg.trigger (
+    run        uuid NOT NULL REFERENCES lite2pg.run ON DELETE CASCADE,
+    table_name text NOT NULL,
+    name       text NOT NULL,
+    -- pg_trigger.tgenabled as it was: O, A or R.
+    enabled    text NOT NULL,
+    PRIMARY KEY (run, table_name, name)
+);
+
 -- What became of ids that were no uuids: one row for each old id of a map, all of a map's in one transaction.
 CREATE TABLE IF NOT EXISTS lite2pg.id_map (
     run uuid NOT NULL REFERENCES lite2pg.run ON DELETE CASCADE,

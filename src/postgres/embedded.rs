@@ -93,6 +93,12 @@ struct Owner {
 }
 
 impl Embedded {
+    /// Whether PostgreSQL's server programs are on this machine.
+    #[must_use]
+    pub fn can_start(options: &EmbeddedOptions) -> bool {
+        programs::find(options.bin.as_deref(), &Environment::of_process()).is_ok()
+    }
+
     /// Sets a server up and starts it; it takes connections when this returns. Takes about two seconds.
     pub fn start(options: &EmbeddedOptions) -> Result<Self> {
         let env = Environment::of_process();

@@ -20,6 +20,7 @@ mod environment;
 pub mod fallback;
 pub mod fence;
 pub mod hash;
+pub mod heads;
 pub mod ids;
 pub mod lookup;
 pub mod made;
@@ -38,6 +39,7 @@ mod silence;
 pub mod stranger;
 mod target;
 mod tls;
+pub mod triggers;
 
 pub use connect::{Pool, PoolSettings};
 pub use copy::{CopyIn, CopyOut};

@@ -7,7 +7,7 @@ use super::read::Moment;
 use super::session::{Session, Transaction};
 use super::{is_answer, scratch};
 use crate::error::Result;
-use crate::model::conversion::{Conversion, EpochUnit, MomentForm};
+use crate::model::conversion::{Conversion, EpochUnit, MomentForm, Naive};
 use crate::model::name::{literal, qualified, quoted};
 use crate::model::pg_type::PgType;
 use crate::model::plan::ColumnPlan;
@@ -160,14 +160,17 @@ fn readings(there: &str, raw: &str, cell: &str, column: &ColumnPlan) -> Option<(
         Conversion::Jsonb { .. } => (format!("{there}::text"), format!("{raw}::jsonb::text")),
         Conversion::Date => (there, format!("{raw}::date")),
         Conversion::Time => (there, format!("{raw}::time")),
-        Conversion::Moment { form, target_has_zone, .. } => (there, moment(raw, *form, *target_has_zone)?),
+        Conversion::Moment { form, naive, target_has_zone, .. } => {
+            (there, moment(raw, *form, *target_has_zone, *naive == Naive::Utc)?)
+        }
     })
 }
 
-fn moment(raw: &str, form: MomentForm, has_zone: bool) -> Option<String> {
+fn moment(raw: &str, form: MomentForm, has_zone: bool, is_utc: bool) -> Option<String> {
     let unit = match form {
         MomentForm::Text { .. } if has_zone => return Some(format!("{raw}::timestamptz")),
-        // An offset behind a wall clock is passed over without a word.
+        // `timestamp` passes over an offset without a word; the session's zone is UTC here.
+        MomentForm::Text { .. } if is_utc => return Some(format!("({raw}::timestamptz AT TIME ZONE 'UTC')")),
         MomentForm::Text { .. } => return Some(format!("{raw}::timestamp")),
         MomentForm::JulianDay => return None,
         MomentForm::Epoch(unit) => unit,

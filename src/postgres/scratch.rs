@@ -87,7 +87,7 @@ pub fn undo(tx: &Transaction<'_>) -> Result<()> {
 /// Changes one cell a little: to a neighbour of its value, or to another row's. False where none of that is
 /// possible.
 pub fn change(tx: &Transaction<'_>, number: &str, row: i64, column: &str, pg_type: &PgType) -> Result<bool> {
-    for value in neighbours(&quoted(column), pg_type) {
+    for value in neighbours(&format!("s.{}", quoted(column)), pg_type) {
         if set(tx, number, row, column, pg_type, &value)? {
             return Ok(true);
         }
@@ -144,9 +144,12 @@ pub fn double(tx: &Transaction<'_>, number: &str, row: i64) -> Result<bool> {
 // are compared column by column, and columns have no such operator.
 fn set(tx: &Transaction<'_>, number: &str, row: i64, column: &str, pg_type: &PgType, value: &str) -> Result<bool> {
     let (name, number, copy) = (quoted(column), quoted(number), qualified(SCHEMA, TABLE));
+    // The column has the last word: one of fewer decimals rounds the change away.
     let sql = format!(
-        "UPDATE {copy} s SET {name} = ({value})::{pg_type} \
-         WHERE s.{number} = {row} AND ROW(({value})::{pg_type})::record *<> ROW(s.{name}::{pg_type})::record"
+        "WITH changed AS (UPDATE {copy} s SET {name} = ({value})::{pg_type} FROM {copy} o \
+         WHERE o.ctid = s.ctid AND s.{number} = {row} \
+         RETURNING ROW(s.{name}::{pg_type})::record *<> ROW(o.{name}::{pg_type})::record AS differs) \
+         SELECT FROM changed WHERE differs"
     );
     attempt(tx, &sql, 1)
 }
@@ -191,6 +194,8 @@ fn neighbours(c: &str, pg_type: &PgType) -> Vec<String> {
             vec![
                 format!("{c} + interval '1 microsecond'"),
                 format!("{c} - interval '1 microsecond'"),
+                format!("{c} + interval '1 millisecond'"),
+                format!("{c} + interval '1 second'"),
                 "'2000-01-01'".into(),
             ]
         }

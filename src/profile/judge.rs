@@ -1,10 +1,11 @@
 //! Tries every rule on every cell that is shown, and remembers the first cell that each did not take.
 
 use crate::error::Result;
+use crate::model::affinity::Affinity;
 use crate::model::candidates::Hint;
 use crate::model::cell::{Cell, Class};
 use crate::model::conversion::{Conversion, EpochUnit, Fit, Misfit, MomentForm, UuidSpelling};
-use crate::model::profile::{ColumnProfile, Failure, Trials};
+use crate::model::profile::{ColumnProfile, Failure, Marks, Trials};
 use crate::transform::Compiled;
 use crate::transform::moment::spelling;
 
@@ -16,6 +17,8 @@ pub struct Judge {
     alive: Vec<usize>,
     counts_misfits: bool,
     hint: Hint,
+    /// The `n` of a declared `VARCHAR(n)`, in characters.
+    chars_max: usize,
     scratch: Vec<u8>,
 }
 
@@ -26,11 +29,18 @@ impl Judge {
         let compiled = rules.iter().map(|t| Compiled::new(&t.conversion)).collect::<Result<_>>()?;
         let alive = (0..rules.len()).filter(|&i| rules[i].failure.is_none()).collect();
         Ok(Self {
-            profile: ColumnProfile { classes: [0; 5], only_zero_one: true, keep_values: false, trials: rules },
+            profile: ColumnProfile {
+                classes: [0; 5],
+                only_zero_one: true,
+                keep_values: false,
+                trials: rules,
+                marks: Marks::default(),
+            },
             compiled,
             alive,
             counts_misfits,
             hint: Hint::of(declared),
+            chars_max: chars_max(declared).unwrap_or(usize::MAX),
             scratch: Vec::new(),
         })
     }
@@ -42,7 +52,8 @@ impl Judge {
             return;
         }
         self.profile.only_zero_one &= matches!(cell, Cell::Integer(0 | 1));
-        let Self { profile, compiled, alive, counts_misfits, hint, scratch } = self;
+        self.mark(cell);
+        let Self { profile, compiled, alive, counts_misfits, hint, scratch, .. } = self;
         let mut cleanness = None;
         alive.retain(|&i| {
             let trial = &mut profile.trials[i];
@@ -68,6 +79,23 @@ impl Judge {
             trial.failure.get_or_insert(failure);
             *counts_misfits
         });
+        if let (Some(false), Cell::Text(text)) = (cleanness, cell) {
+            profile.marks.nul += u64::from(memchr::memchr(0, text).is_some());
+            profile.marks.bad_utf8 += u64::from(std::str::from_utf8(text).is_err());
+        }
+    }
+
+    fn mark(&mut self, cell: Cell<'_>) {
+        let marks = &mut self.profile.marks;
+        marks.bytes += cell.bytes() as u64;
+        match cell {
+            Cell::Integer(n) => marks.beyond_32_bits += u64::from(i32::try_from(n).is_err()),
+            // A character is a byte at least, so that few texts have to be counted out.
+            Cell::Text(text) if text.len() > self.chars_max => {
+                marks.too_long += u64::from(characters(text) > self.chars_max);
+            }
+            _ => {}
+        }
     }
 
     /// What was seen.
@@ -75,6 +103,16 @@ impl Judge {
     pub fn finish(self) -> ColumnProfile {
         self.profile
     }
+}
+
+// Bytes that begin a character.
+fn characters(text: &[u8]) -> usize {
+    text.iter().filter(|byte| **byte & 0xC0 != 0x80).count()
+}
+
+fn chars_max(declared: &str) -> Option<usize> {
+    let inside = declared.split_once('(')?.1.split_once(')')?.0;
+    inside.trim().parse().ok().filter(|n| Affinity::of(declared) == Affinity::Text && *n > 0)
 }
 
 /// The first text of a key's moments says how all of them must be spelled.
@@ -181,6 +219,25 @@ mod tests {
             Conversion::Moment { form, .. } => format!("{form:?}"),
             other => other.pg_type().to_string(),
         }
+    }
+
+    #[test]
+    fn what_a_target_may_stumble_over_is_counted() {
+        let marks = |declared: &str, cells: &[Cell<'_>]| {
+            let rules = for_new_column(declared, false, &TypeOptions::default());
+            let mut judge = Judge::new(declared, Trials { rules, counts_misfits: false }).unwrap();
+            for cell in cells {
+                judge.see(1, *cell);
+            }
+            judge.finish().marks
+        };
+        let text = |t: &'static [u8]| Cell::Text(t);
+        let found =
+            marks("VARCHAR( 3 )", &[text("äöü".as_bytes()), text(b"abcd"), text(b"a\0"), text(b"\xff\0"), Cell::Null]);
+        assert_eq!(found, Marks { bytes: 14, nul: 2, bad_utf8: 1, beyond_32_bits: 0, too_long: 1 });
+        let wide = [i64::from(i32::MIN), i64::from(i32::MAX) + 1, i64::from(i32::MIN) - 1].map(Cell::Integer);
+        assert_eq!(marks("INT(3)", &wide), Marks { bytes: 24, beyond_32_bits: 2, ..Marks::default() });
+        assert_eq!(marks("TEXT", &[text(b"any length"), text(b"at all")]).too_long, 0);
     }
 
     #[test]

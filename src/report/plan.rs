@@ -40,7 +40,8 @@ pub fn text(plan: &Plan, snapshot: &str, sql: Option<&str>) -> String {
     out
 }
 
-fn table(table: &TablePlan, out: &mut String) {
+/// Adds one table of a plan: its columns with their evidence, its keys and indexes.
+pub fn table(table: &TablePlan, out: &mut String) {
     let about = if table.rows_exact { "" } else { "~" };
     let existing = if table.existing { ", loaded into the table that is there" } else { "" };
     let figures = format!("({about}{} rows, {about}{}{existing})", count(table.rows), bytes(table.bytes));

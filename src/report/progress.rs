@@ -102,9 +102,11 @@ impl Teller {
 
     // The copy has counters of its own; the other long phases go object by object.
     fn phase_started(&self, phase: Phase, objects: u64) {
-        if !matches!(phase, Phase::Profile | Phase::Index | Phase::Constrain | Phase::Analyze | Phase::Restore)
-            || objects == 0
-        {
+        let goes_by_objects = matches!(
+            phase,
+            Phase::Profile | Phase::Inspect | Phase::Index | Phase::Constrain | Phase::Analyze | Phase::Restore
+        );
+        if !goes_by_objects || objects == 0 {
             return;
         }
         if phase != Phase::Analyze {

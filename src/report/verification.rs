@@ -34,10 +34,22 @@ pub fn short(verification: &Verification) -> String {
 /// The comparison as one JSON object; `equal` and `verdict` are the word on all of it.
 #[must_use]
 pub fn json(verification: &Verification) -> String {
+    escaped(&serde_json::to_string_pretty(&value(verification)).expect("a value can be written"))
+}
+
+/// The same as a value.
+#[must_use]
+pub fn value(verification: &Verification) -> serde_json::Value {
     let mut object = serde_json::to_value(verification).expect("a verdict has string keys only");
     object["equal"] = verification.is_equal().into();
     object["verdict"] = one_word(verification).into();
-    escaped(&serde_json::to_string_pretty(&object).expect("a value can be written"))
+    object
+}
+
+/// The word on all of it as one sentence, without line breaks.
+#[must_use]
+pub fn sentence(verification: &Verification) -> String {
+    verdict(verification).split_whitespace().collect::<Vec<_>>().join(" ").replace(", see above", "")
 }
 
 /// The error that a comparison ends with where not everything is equal.
@@ -85,7 +97,9 @@ fn tables(verification: &Verification) -> Table {
     table
 }
 
-fn word(table: &TableVerdict) -> String {
+/// The word on one table.
+#[must_use]
+pub fn word(table: &TableVerdict) -> String {
     match &table.outcome {
         Outcome::Equal if table.unverified.is_empty() && table.rejected > 0 => {
             format!("equal but for {} set aside", count(table.rejected))

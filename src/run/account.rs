@@ -4,6 +4,7 @@ use super::clock::Clock;
 use super::options::Options;
 use super::{Context, finish, memory};
 use crate::error::{Error, Kind, Result};
+use crate::model::details::Details;
 use crate::model::event::{LedgerLine, Summary, TableSummary};
 use crate::model::plan::{Level, Plan, Remark};
 use crate::model::range::Range;
@@ -76,19 +77,31 @@ pub fn table_summaries(
 /// The whole account.
 pub fn summary(
     context: &Context<'_>,
+    plan: &Plan,
     remarks: Vec<Remark>,
     tables: Vec<TableSummary>,
     ledger: Vec<LedgerLine>,
     snapshot: String,
     clock: Clock<'_>,
-) -> Summary {
+) -> Result<Summary> {
     let ms = clock.ms();
-    Summary {
+    let phases = clock.spent();
+    let details = Details {
+        source: context.options.source.display().to_string(),
+        fingerprint: context.fingerprint.to_owned(),
+        target: context.target.to_owned(),
+        server: context.control.server_info()?.version,
+        started_at: clock.started_at(),
+        plan: plan.clone(),
+        timeline: clock.into_spans(),
+        settings: context.options.told(),
+    };
+    Ok(Summary {
         run: Some(context.run.to_string()),
         finished_before: false,
         resumed: false,
         tables,
-        phases: clock.into_spent(),
+        phases,
         remarks,
         ledger,
         rejects: Vec::new(),
@@ -97,5 +110,6 @@ pub fn summary(
         verification: None,
         peak_memory_bytes: memory::peak_bytes(),
         snapshot,
-    }
+        details,
+    })
 }

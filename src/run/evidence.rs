@@ -12,12 +12,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-/// Profiles the tables at these positions of the draft's catalog, as many at once as there are readers.
+/// Profiles the tables at these positions of the draft's catalog, each as deep as is said, as many at once as there are
+/// readers.
 pub fn gather(
     draft: &Draft,
     readers: &mut Vec<Reader>,
-    tables: &[usize],
-    depth: Depth,
+    tables: &[(usize, Depth)],
     observer: &dyn Observer,
     stop: &AtomicBool,
 ) -> Result<Vec<TableProfile>> {
@@ -31,7 +31,7 @@ pub fn gather(
     let profiles = crew.install(|| {
         tables
             .par_iter()
-            .map(|&t| {
+            .map(|&(t, depth)| {
                 let started = Instant::now();
                 let table = &draft.catalog().tables[t];
                 // As many threads as readers, and each gives its reader back.

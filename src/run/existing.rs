@@ -1,13 +1,15 @@
 //! Tables that were there before: their foreign keys during the load, and after it.
 
 use super::Context;
-use super::options::Options;
+use super::options::{Options, Scope};
 use super::rows::{self, Planned};
 use crate::error::{Kind, Result};
+use crate::load::Conflict;
 use crate::model::event::{Event, Observer};
 use crate::model::plan::{Plan, Remark};
+use crate::postgres::triggers::{self, Trigger};
 use crate::postgres::{Session, aside, catalog};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use uuid::Uuid;
 
 /// The tables that the foreign keys of each table point at; tables without such keys are left out.
@@ -47,6 +49,67 @@ pub fn set_aside(
     let text = format!("foreign keys among {} are set aside until the rows are there", stuck.join(", "));
     observer.event(&Event::Info { text });
     Ok(true)
+}
+
+/// Switches off the triggers that would fire for rows that are loaded, until the rows are there; a word on each table of
+/// which triggers fire, or do not.
+pub fn quiet_triggers(
+    control: &mut Session,
+    run: Uuid,
+    options: &Options,
+    plan: &Plan,
+    replica_role: bool,
+    observer: &dyn Observer,
+) -> Result<Vec<Remark>> {
+    let tables: Vec<String> = plan.tables.iter().filter(|t| t.existing).map(|t| t.target.clone()).collect();
+    if tables.is_empty() || options.scope == Scope::SchemaOnly {
+        return Ok(Vec::new());
+    }
+    let updates = options.conflict == Some(Conflict::Update);
+    let mut quiet =
+        if replica_role { triggers::silent(control, (&plan.schema, &tables), updates)? } else { Vec::new() };
+    let firing = triggers::firing(control, (&plan.schema, &tables), updates, replica_role)?;
+    let mut loud = Vec::new();
+    if options.fires_triggers {
+        loud = firing;
+    } else if !firing.is_empty() {
+        let tx = control.transaction()?;
+        match triggers::set_aside(&tx, run, &plan.schema, &firing) {
+            Ok(()) => tx.commit().map(|()| quiet.extend(firing))?,
+            // Not the tables' owner.
+            Err(error) if error.kind() == Kind::Failed => loud = firing,
+            Err(error) => return Err(error),
+        }
+    }
+    let told = |triggers: Vec<Trigger>, what: &str| {
+        let mut names: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for trigger in triggers {
+            names.entry(trigger.table).or_default().push(format!("`{}`", trigger.name));
+        }
+        let word = |n: usize| if n == 1 { "trigger" } else { "triggers" };
+        let of = |(table, names): (String, Vec<String>)| {
+            (table, format!("{} {}{what}", word(names.len()), names.join(", ")))
+        };
+        names.into_iter().map(of).collect::<Vec<_>>()
+    };
+    let quiet = told(quiet, ": not fired for rows that are loaded");
+    let loud = told(loud, ": fired for every row that is loaded, and may change what arrives");
+    let remarks = quiet.into_iter().map(|(table, text)| Remark::note(table, text));
+    let remarks: Vec<Remark> = remarks.chain(loud.into_iter().map(|(t, text)| Remark::warning(t, text))).collect();
+    for remark in &remarks {
+        observer.event(&Event::Remark(remark.clone()));
+    }
+    Ok(remarks)
+}
+
+/// What a run that ended early has left switched off, in words.
+pub fn still_aside(control: &Session, options: &Options) -> Option<String> {
+    let keys = aside::kept(control, &options.schema).map_or(0, |keys| keys.len());
+    let triggers = triggers::kept(control, &options.schema).map_or(0, |triggers| triggers.len());
+    let words = [(keys, "foreign keys"), (triggers, "triggers")];
+    let words: Vec<String> = words.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+    let text = "stay set aside until the same command has gone on to its end, or begins again with `--restart`";
+    (!words.is_empty()).then(|| format!("{} {text}", words.join(" and ")))
 }
 
 /// Whether the role may switch foreign keys and triggers off for its session. Superusers may, and since PostgreSQL 15 those it was granted to.

@@ -10,7 +10,7 @@ use crate::error::{Error, Kind, Result};
 use crate::model::bounds::MAINTENANCE_MB_TOTAL;
 use crate::model::event::{Event, Phase};
 use crate::model::plan::{CheckPlan, ForeignKeyPlan, IndexPlan, KeyPlan, Plan, Remark, TablePlan};
-use crate::postgres::{Session, aside, catalog, control, ddl, is_answer};
+use crate::postgres::{Session, aside, catalog, control, ddl, is_answer, triggers};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -248,7 +248,7 @@ pub fn views(context: &Context<'_>, plan: &Plan) -> Result<Vec<Remark>> {
     Ok(remarks)
 }
 
-/// Puts the foreign keys back that were set aside, and lets the server look at all rows.
+/// Puts the foreign keys and triggers back that were set aside, and lets the server look at all rows.
 pub fn put_back(context: &Context<'_>, plan: &Plan) -> Result<Vec<Remark>> {
     let schema = &plan.schema;
     let keys = aside::kept(context.control, schema)?;
@@ -256,6 +256,11 @@ pub fn put_back(context: &Context<'_>, plan: &Plan) -> Result<Vec<Remark>> {
     for key in &keys {
         let tx = session.transaction()?;
         aside::put_back(&tx, schema, key)?;
+        tx.commit()?;
+    }
+    for trigger in triggers::kept(context.control, schema)? {
+        let tx = session.transaction()?;
+        triggers::put_back(&tx, schema, &trigger)?;
         tx.commit()?;
     }
     drop(session);

@@ -3,6 +3,7 @@
 mod account;
 mod ahead;
 mod bench;
+mod bookkeeping;
 mod checks;
 mod chores;
 mod clock;
@@ -12,6 +13,7 @@ mod existing;
 mod finish;
 mod hashed;
 mod ids;
+mod inspect;
 mod memory;
 mod options;
 mod oracles;
@@ -31,7 +33,8 @@ mod strict;
 mod verify;
 
 pub use bench::{BenchOptions, bench};
-pub use options::{Options, RejectLimits, Scope, Scripts, default_jobs};
+pub use inspect::inspect;
+pub use options::{Migrations, Options, RejectLimits, Scope, Scripts, default_jobs};
 pub use proof::Wish;
 pub use retry::{Retried, Wanted, set_aside};
 pub use rollback::{Fence, RollbackOptions, lift_fence, rollback};
@@ -54,6 +57,7 @@ use crate::postgres::{Pool, PoolSettings, Session, Target, catalog, ddl, made};
 use crate::sqlite::{Reader, Source};
 use crate::verify::source;
 use ahead::Ahead;
+use bookkeeping::Left;
 use chores::Chores;
 use clock::Clock;
 use crew::Hands;
@@ -76,6 +80,8 @@ pub struct Context<'a> {
     run: Uuid,
     /// The source's content as it was planned.
     fingerprint: &'a str,
+    /// The target for people, without a password.
+    target: &'a str,
     /// Whether lanes may load without triggers and foreign keys being asked.
     replica_role: bool,
     /// For tables that were there: the tables that their foreign keys point at.
@@ -120,6 +126,7 @@ struct Opened {
 /// [`Kind::Interrupted`], and the same call goes on with it.
 pub fn migrate(options: &Options, target: &Target, observer: &dyn Observer, stop: &AtomicBool) -> Result<Summary> {
     let mut clock = Clock::new(observer);
+    let named = target.redacted();
     let untouched = |e: Error| e.or_state("nothing was written by this start");
     let mut opened = clock.phase(Phase::Open, 1, || open(options).map_err(untouched))?;
     observer.event(&Event::Info { text: format!("source: {}", opened.snapshot) });
@@ -130,9 +137,9 @@ pub fn migrate(options: &Options, target: &Target, observer: &dyn Observer, stop
     let found = start::look(&mut control, options, &opened.fingerprint).map_err(untouched)?;
     let (mut planned, run, resumed) = match found {
         Start::Finished(run) => {
-            return finished(&run, &opened, &pool, options, observer, stop, clock).map_err(untouched);
+            return finished(&run, &opened, (&pool, &named), options, observer, stop, clock).map_err(untouched);
         }
-        Start::Resume(run) => resume(*run, &opened, &mut control, options, observer).map_err(untouched)?,
+        Start::Resume(run) => resume(*run, &mut opened, &mut control, options, observer).map_err(untouched)?,
         Start::Fresh => {
             let dropped = "what the earlier run created is dropped; nothing new was written";
             let prepared = Preparation { options, observer, stop }.fresh(&mut opened, &mut control, &mut clock);
@@ -145,10 +152,13 @@ pub fn migrate(options: &Options, target: &Target, observer: &dyn Observer, stop
     // Orphans can be set aside only where the server looks for them.
     let sets_aside =
         planned.plan.tables.iter().any(|t| parents.contains_key(&t.target) && t.on_refusal != Policy::Fail);
-    let replica_role = !parents.is_empty() && !sets_aside && existing::may_be_replica(&control);
+    let may_be_quiet = !parents.is_empty() && !sets_aside && !options.fires_triggers;
+    let replica_role = may_be_quiet && existing::may_be_replica(&control);
     if !replica_role && existing::set_aside(&mut control, run.id, &planned.plan, &parents, observer).map_err(no_row)? {
         parents = existing::parents(&control, options, &planned).map_err(no_row)?;
     }
+    let found = existing::quiet_triggers(&mut control, run.id, options, &planned.plan, replica_role, observer);
+    planned.plan.remarks.extend(found.map_err(no_row)?);
     let context = Context {
         options,
         observer,
@@ -157,6 +167,7 @@ pub fn migrate(options: &Options, target: &Target, observer: &dyn Observer, stop
         control: &control,
         run: run.id,
         fingerprint: &run.fingerprint,
+        target: &named,
         replica_role,
         parents,
     };
@@ -169,7 +180,10 @@ pub fn migrate(options: &Options, target: &Target, observer: &dyn Observer, stop
         let listed = control::rejects(&control, run.id).and_then(|found| {
             rejects::list(&options.rejects, &planned.plan, &opened.catalog, &opened.readers[0], &found)
         });
-        copied.map_err(|e| e.or_state("finished ranges are on the target; half-done ones were rolled back"))?;
+        copied.map_err(|e| {
+            let e = existing::still_aside(&control, options).into_iter().fold(e, Error::fact);
+            e.or_state("finished ranges are on the target; half-done ones were rolled back")
+        })?;
         ids::write_down(&context, &opened, &planned)
             .map_err(|e| e.or_state("the rows are on the target; the same command goes on with their ids"))?;
         listed
@@ -238,15 +252,22 @@ fn open(options: &Options) -> Result<Opened> {
     })
 }
 
+// Remarks on the application's own tables name one each.
+fn note_left(plan: &mut Plan, left: Left) {
+    plan.left_alone = left.tables;
+    plan.remarks.splice(0..0, left.remarks);
+}
+
 fn resume(
     run: RunRecord,
-    opened: &Opened,
+    opened: &mut Opened,
     control: &mut Session,
     options: &Options,
     observer: &dyn Observer,
 ) -> Result<(Planned, RunRecord, bool)> {
     let text = format!("going on with run {}: finished ranges are not copied again", run.id);
     observer.event(&Event::Info { text });
+    bookkeeping::forget(opened, &run.plan.left_alone);
     let names: Vec<String> = run.plan.tables.iter().filter(|t| t.existing).map(|t| t.target.clone()).collect();
     let existing = catalog::tables(control, &options.schema, &names)?;
     let taken = start::taken(control, &options.schema, Some(&run.plan))?;
@@ -261,7 +282,7 @@ fn resume(
 fn finished(
     run: &RunRecord,
     opened: &Opened,
-    pool: &Pool,
+    (pool, named): (&Pool, &str),
     options: &Options,
     observer: &dyn Observer,
     stop: &AtomicBool,
@@ -276,6 +297,7 @@ fn finished(
         control: &control,
         run: run.id,
         fingerprint: &run.fingerprint,
+        target: named,
         replica_role: false,
         parents: HashMap::new(),
     };
@@ -289,7 +311,7 @@ fn finished(
     let tables = account::table_summaries(&run.plan, &done, &counts, &HashMap::new(), &run.plan.remarks);
     let ledger = control::ledger(&control, run.id)?;
     let remarks = run.plan.remarks.clone();
-    let mut summary = account::summary(&context, remarks, tables, ledger, opened.snapshot.clone(), clock);
+    let mut summary = account::summary(&context, &run.plan, remarks, tables, ledger, opened.snapshot.clone(), clock)?;
     summary.finished_before = true;
     summary.checks = answers(&context)?;
     summary.rejects = rejects::summary(options, &run.plan, &control::rejects(&control, run.id)?);
@@ -477,7 +499,7 @@ fn finish_beside(
     let remarks: Vec<Remark> = plan.remarks.iter().cloned().chain(found).collect();
     let tables = account::table_summaries(plan, &done, &counts, &index_ms, &remarks);
     let ledger = control::ledger(context.control, context.run)?;
-    let mut summary = account::summary(context, remarks, tables, ledger, snapshot.to_owned(), clock);
+    let mut summary = account::summary(context, plan, remarks, tables, ledger, snapshot.to_owned(), clock)?;
     summary.resumed = resumed;
     summary.checks = answers(context)?;
     summary.rejects = rejects::summary(context.options, plan, &control::rejects(context.control, context.run)?);

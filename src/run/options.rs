@@ -5,6 +5,7 @@ use crate::load::Conflict;
 use crate::model::bounds::REJECTS_MAX;
 use crate::model::candidates::TypeOptions;
 use crate::model::check::Question;
+use crate::model::conversion::Naive;
 use crate::model::name::Spelling;
 use crate::model::policy::Rules;
 use crate::model::reshape::Reshape;
@@ -57,6 +58,22 @@ pub struct Options {
     pub rejects: RejectLimits,
     /// Refuse whatever would be lost or rewritten.
     pub strict: bool,
+    /// Tables in which the application keeps its migrations.
+    pub migrations: Migrations,
+    /// Let triggers of tables that are there fire for rows that are loaded.
+    pub fires_triggers: bool,
+}
+
+/// What a person says of the tables in which applications keep their migrations.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Migrations {
+    /// Tables that are left alone beside those that are known, by name.
+    pub alone: Vec<String>,
+    /// Tables that move like any other, by name.
+    pub moved: Vec<String>,
+    /// Load although both sides have done other migrations.
+    #[serde(skip)]
+    pub ignored: bool,
 }
 
 /// SQL that a person wants run on the target.
@@ -135,7 +152,46 @@ impl Options {
             questions: Vec::new(),
             rejects: RejectLimits::default(),
             strict: false,
+            migrations: Migrations::default(),
+            fires_triggers: false,
         }
+    }
+
+    /// What was asked for, by name: without SQL that a person wrote, so that a report may show it.
+    pub(super) fn told(&self) -> Vec<(&'static str, String)> {
+        let yes = |flag: bool| if flag { "yes" } else { "no" }.to_owned();
+        let all = |list: &[String], none: &str| if list.is_empty() { none.to_owned() } else { list.join(", ") };
+        let zone = match &self.types.assume_tz {
+            Some(Naive::Utc) => "UTC".to_owned(),
+            Some(Naive::Zone(zone)) => zone.clone(),
+            Some(Naive::Refuse) | None => "none".to_owned(),
+        };
+        let types = self.rules.types.iter().map(|(name, pg_type)| format!("{name}={pg_type}")).collect::<Vec<_>>();
+        let policies = self.rules.policies.iter().map(|(name, policy)| match name {
+            Some(name) => format!("{name}={policy}"),
+            None => policy.to_string(),
+        });
+        let policies: Vec<String> = policies.collect();
+        vec![
+            ("schema", self.schema.clone()),
+            ("identifiers", word(&self.spelling)),
+            ("include", all(&self.include, "all")),
+            ("exclude", all(&self.exclude, "none")),
+            ("scope", word(&self.scope)),
+            ("jobs", self.jobs.to_string()),
+            ("snapshot", word(&self.snapshot)),
+            ("assume_tz", zone),
+            ("integers", if self.types.narrow_integers { "fit" } else { "bigint" }.to_owned()),
+            ("types", all(&types, "by the rows")),
+            ("on_error", all(&policies, "fail")),
+            ("reshaped_tables", self.reshape.tables.len().to_string()),
+            ("scripts", (self.scripts.before.len() + self.scripts.after.len()).to_string()),
+            ("truncate", yes(self.truncate)),
+            ("on_conflict", self.conflict.as_ref().map_or_else(|| "refuse".to_owned(), word)),
+            ("restart", yes(self.restart)),
+            ("strict", yes(self.strict)),
+            ("verify", if self.verify { word(&self.wish.level) } else { "no".to_owned() }),
+        ]
     }
 
     pub(super) fn plan_options(&self) -> PlanOptions {
@@ -172,6 +228,9 @@ impl Options {
         }
         if !self.reshape.tables.is_empty() {
             shape[RESHAPE] = serde_json::json!(self.reshape);
+        }
+        if !(self.migrations.alone.is_empty() && self.migrations.moved.is_empty()) {
+            shape["migrations"] = serde_json::json!(self.migrations);
         }
         if self.scripts != Scripts::default() {
             shape["scripts"] = serde_json::json!(self.scripts);
@@ -210,6 +269,11 @@ impl Options {
             .map(|name| (format!("`{name}`"), was[name.as_str()].to_string(), is[name.as_str()].to_string()))
             .collect()
     }
+}
+
+// The word that a plain enum is written as.
+fn word(value: &impl serde::Serialize) -> String {
+    serde_json::to_value(value).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
 /// Two lanes keep a local server busy, four a remote one; more only wait for it.

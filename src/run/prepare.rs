@@ -3,7 +3,7 @@
 use super::clock::Clock;
 use super::options::Options;
 use super::rows::Planned;
-use super::{Opened, checks, evidence, probe, rejects, start, strict};
+use super::{Opened, bookkeeping, checks, evidence, note_left, probe, rejects, start, strict};
 use crate::error::Result;
 use crate::load::Conflict;
 use crate::model::event::{Event, Observer, Phase};
@@ -79,10 +79,13 @@ impl Preparation<'_> {
     }
 
     fn planned(self, opened: &mut Opened, session: &Session, clock: &mut Clock<'_>) -> Result<Planned> {
+        let left = bookkeeping::leave(session, self.options, opened)?;
         let existing = start::existing_tables(session, self.options, &opened.catalog)?;
         let taken = start::taken(session, &self.options.schema, None)?;
         let draft = Draft::new(opened.catalog.clone(), self.options.plan_options(), &taken, &existing)?;
-        plan_rows(draft, opened, self.observer, self.stop, clock)
+        let mut planned = plan_rows(draft, opened, self.observer, self.stop, clock)?;
+        note_left(&mut planned.plan, left);
+        Ok(planned)
     }
 
     fn asked(self, mut planned: Planned, tx: &mut Transaction<'_>, clock: &mut Clock<'_>) -> Result<Planned> {
@@ -157,9 +160,10 @@ pub fn plan_rows(
     stop: &AtomicBool,
     clock: &mut Clock<'_>,
 ) -> Result<Planned> {
-    let tables: Vec<usize> = (0..draft.catalog().tables.len()).collect();
+    let depth = |t: usize| if draft.is_read_whole(t) { Depth::Whole } else { Depth::Sample };
+    let tables: Vec<(usize, Depth)> = (0..draft.catalog().tables.len()).map(|t| (t, depth(t))).collect();
     let profiles = clock.phase(Phase::Profile, tables.len(), || {
-        evidence::gather(&draft, &mut opened.readers, &tables, Depth::Sample, observer, stop)
+        evidence::gather(&draft, &mut opened.readers, &tables, observer, stop)
     })?;
     let plan = clock.phase(Phase::Plan, tables.len(), || draft.plan(&profiles))?;
     Ok(Planned { draft, profiles, plan })

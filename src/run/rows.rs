@@ -258,7 +258,8 @@ fn replan(
     tables.sort_unstable();
     tables.dedup();
     tables.retain(|&t| !planned.profiles[t].complete);
-    let fresh = evidence::gather(&planned.draft, readers, &tables, Depth::Whole, context.observer, context.stop)?;
+    let whole: Vec<(usize, Depth)> = tables.iter().map(|&t| (t, Depth::Whole)).collect();
+    let fresh = evidence::gather(&planned.draft, readers, &whole, context.observer, context.stop)?;
     for (&t, profile) in tables.iter().zip(fresh) {
         let kept: Vec<bool> = planned.profiles[t].columns.iter().map(|c| c.keep_values).collect();
         planned.profiles[t] = profile;
@@ -309,6 +310,7 @@ fn mark(planned: &mut Planned, disproof: &Disproof) {
 
 // The server was asked about definitions before the rows moved; its answers still hold where the types do.
 fn keep_probed(old: &Plan, new: &mut Plan) {
+    new.left_alone.clone_from(&old.left_alone);
     for (old, new) in old.tables.iter().zip(&mut new.tables) {
         if old.loads_like(new) {
             let rows = (new.rows, new.rows_exact, new.bytes);

@@ -5,9 +5,9 @@ use super::proof::Known;
 use crate::error::{Error, Kind, Result};
 use crate::load::Conflict;
 use crate::model::bounds::DEAD_CLIENT_PATIENCE;
-use crate::model::name::{qualified, quoted};
+use crate::model::name::{Spelling, qualified, quoted};
 use crate::model::plan::{Plan, TablePlan};
-use crate::model::source::Catalog;
+use crate::model::source::{Catalog, Table};
 use crate::postgres::Session;
 use crate::postgres::catalog::{self, ExistingTable};
 use crate::postgres::control::{self, RunRecord, State};
@@ -247,7 +247,7 @@ pub fn check_table_rights(session: &Session, options: &Options, names: &[String]
 
 /// The tables of the target that the run would load into; refuses those that hold rows, unless told.
 pub fn existing_tables(session: &Session, options: &Options, catalog: &Catalog) -> Result<Vec<ExistingTable>> {
-    let names = namesakes(session, options, catalog)?;
+    let names = namesakes(session, options, catalog, options.scope == super::Scope::DataOnly)?;
     if options.scope != super::Scope::SchemaOnly {
         check_table_rights(session, options, &names, Use::Load)?;
     }
@@ -266,15 +266,17 @@ pub fn existing_tables(session: &Session, options: &Options, catalog: &Catalog) 
     Ok(tables)
 }
 
-/// Names of the schema's relations that are called like a table of the source, case aside.
-pub fn namesakes(session: &Session, options: &Options, catalog: &Catalog) -> Result<Vec<String>> {
-    let wanted: HashSet<String> = catalog
-        .tables
-        .iter()
-        .map(|t| t.to.clone().unwrap_or_else(|| options.spelling.apply(&t.name)).to_lowercase())
-        .collect();
+/// Names of the schema's relations that are called like a table of the source, case aside, or `by_snake` in another
+/// spelling.
+pub fn namesakes(session: &Session, options: &Options, catalog: &Catalog, by_snake: bool) -> Result<Vec<String>> {
+    let name = |t: &Table| t.to.clone().unwrap_or_else(|| options.spelling.apply(&t.name));
+    let wanted: Vec<String> = catalog.tables.iter().map(name).collect();
+    let cases: HashSet<String> = wanted.iter().map(|name| name.to_lowercase()).collect();
+    let snakes: HashSet<String> = wanted.iter().map(|name| Spelling::Snake.apply(name)).collect();
+    let is_meant =
+        |r: &String| cases.contains(&r.to_lowercase()) || by_snake && snakes.contains(&Spelling::Snake.apply(r));
     let relations = catalog::relations(session, &options.schema)?;
-    Ok(relations.into_iter().filter(|r| wanted.contains(&r.to_lowercase())).collect())
+    Ok(relations.into_iter().filter(is_meant).collect())
 }
 
 /// What is known of a table that somebody dropped since it was loaded: that it is gone.

@@ -4,7 +4,7 @@ use super::clock::Clock;
 use super::crew::Hands;
 use super::options::reshape_of;
 use super::proof::{self, Held, Known, Proof, Subject};
-use super::{Opened, evidence, hashed, open, rejects, repair, start};
+use super::{Opened, bookkeeping, evidence, hashed, open, rejects, repair, start};
 use crate::error::{Error, Kind, Result};
 use crate::model::event::{Event, Observer, Phase};
 use crate::model::pg_type::PgType;
@@ -48,7 +48,7 @@ pub fn verify(
     let options = shaped.as_ref().unwrap_or(options);
     let mut opened = clock.phase(Phase::Open, 1, || open(options))?;
     let fingerprint = opened.fingerprint.clone();
-    start::check_table_rights(&control, options, &start::namesakes(&control, options, &opened.catalog)?, uses)?;
+    start::check_table_rights(&control, options, &start::namesakes(&control, options, &opened.catalog, true)?, uses)?;
     let run = run_of(&control, options, &opened)?;
     let id = run.as_ref().map(|run| run.id);
     let (plan, subjects) = match run {
@@ -138,7 +138,7 @@ fn of_run(
         subjects.push(Subject { source, unverified });
     }
     for table in &opened.catalog.tables {
-        if plan.tables.iter().all(|t| t.source != table.name) {
+        if plan.tables.iter().all(|t| t.source != table.name) && !plan.left_alone.contains(&table.name) {
             plan.tables.push(left_out(table));
             subjects.push(Subject { source: Known::Out("that run left it out".to_owned()), unverified: Vec::new() });
         }
@@ -215,13 +215,15 @@ fn of_tables(
     stop: &AtomicBool,
     clock: &mut Clock<'_>,
 ) -> Result<(Plan, Vec<Subject>)> {
-    let existing = catalog::tables(session, &options.schema, &start::namesakes(session, options, &opened.catalog)?)?;
+    bookkeeping::forget(opened, &bookkeeping::of_both(session, options, opened)?);
+    let names = start::namesakes(session, options, &opened.catalog, true)?;
+    let existing = catalog::tables(session, &options.schema, &names)?;
     let plan_options = PlanOptions { purpose: Purpose::Compare, ..options.plan_options() };
     let draft = Draft::new(opened.catalog.clone(), plan_options, &[], &existing)?;
     let all: Vec<usize> = (0..opened.catalog.tables.len()).collect();
-    let profiles = clock.phase(Phase::Profile, all.len(), || {
-        evidence::gather(&draft, &mut opened.readers, &all, Depth::Sample, observer, stop)
-    })?;
+    let sampled: Vec<(usize, Depth)> = all.iter().map(|&t| (t, Depth::Sample)).collect();
+    let profiles = clock
+        .phase(Phase::Profile, all.len(), || evidence::gather(&draft, &mut opened.readers, &sampled, observer, stop))?;
     let plan = draft.plan(&profiles)?;
     let mut subjects = Vec::with_capacity(all.len());
     for t in all {

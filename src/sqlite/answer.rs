@@ -28,7 +28,7 @@ impl Reader {
     }
 }
 
-fn cell(value: ValueRef<'_>) -> String {
+pub(super) fn cell(value: ValueRef<'_>) -> String {
     match value {
         ValueRef::Null => String::new(),
         ValueRef::Integer(number) => number.to_string(),

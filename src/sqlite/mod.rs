@@ -13,6 +13,8 @@ mod connection;
 mod copy;
 pub mod derive;
 mod fingerprint;
+mod hazards;
+mod heads;
 mod hold;
 mod ids;
 mod kept;

@@ -80,8 +80,8 @@ impl Compiled {
             Conversion::Json => Rule::Json,
             Conversion::Date => Rule::Date,
             Conversion::Time => Rule::Time,
-            Conversion::Moment { form, naive, target_has_zone, spelled } => {
-                Rule::Moment(moment::Rule::new(*form, naive, *target_has_zone, spelled.as_deref())?)
+            Conversion::Moment { form, naive, target_has_zone, spelled, digits } => {
+                Rule::Moment(moment::Rule::new(*form, naive, *target_has_zone, spelled.as_deref(), *digits)?)
             }
         };
         Ok(Self { rule, keys: keys::Keys::default() })
@@ -163,7 +163,8 @@ pub(crate) mod tests {
     }
 
     fn every_rule() -> Vec<Conversion> {
-        let moment = |form| Conversion::Moment { form, naive: Naive::Utc, target_has_zone: true, spelled: None };
+        let moment =
+            |form| Conversion::Moment { form, naive: Naive::Utc, target_has_zone: true, spelled: None, digits: 6 };
         vec![
             Conversion::Bool,
             Conversion::Int { bytes: 2 },
@@ -235,6 +236,7 @@ pub(crate) mod tests {
             naive: Naive::Zone("Mars/Olympus".to_owned()),
             target_has_zone: true,
             spelled: None,
+            digits: 6,
         };
         for conversion in [moment, Conversion::Int { bytes: 3 }] {
             assert_eq!(Compiled::new(&conversion).expect_err("not sound").kind(), Kind::Usage);

@@ -27,6 +27,8 @@ pub(super) struct Rule {
     clock: Clock,
     // Empty where any spelling will do.
     spelled: Box<[u8]>,
+    // Microseconds that a moment is a whole number of.
+    grain: i64,
 }
 
 /// The spelling of a moment's text, for keys: each digit as `0`, everything else as it is. None where the text is
@@ -42,20 +44,30 @@ pub fn spelling(text: &[u8]) -> Option<String> {
 enum Clock {
     // The target has no zone: the wall clock is kept as written, and a text with an offset does not fit.
     AsWritten,
+    // The same, and a text with an offset becomes the wall clock of UTC.
+    AsWrittenOrUtc,
     Utc,
     Zone(TimeZone),
     Refuse,
 }
 
 impl Rule {
-    pub(super) fn new(form: MomentForm, naive: &Naive, target_has_zone: bool, spelled: Option<&str>) -> Result<Self> {
+    pub(super) fn new(
+        form: MomentForm,
+        naive: &Naive,
+        target_has_zone: bool,
+        spelled: Option<&str>,
+        digits: u8,
+    ) -> Result<Self> {
         let clock = match naive {
+            Naive::Utc if !target_has_zone => Clock::AsWrittenOrUtc,
             _ if !target_has_zone => Clock::AsWritten,
             Naive::Utc => Clock::Utc,
             Naive::Zone(name) => Clock::Zone(zone(name)?),
             Naive::Refuse => Clock::Refuse,
         };
-        Ok(Self { form, clock, spelled: spelled.unwrap_or_default().as_bytes().into() })
+        let grain = 10_i64.pow(6 - u32::from(digits.min(6)));
+        Ok(Self { form, clock, spelled: spelled.unwrap_or_default().as_bytes().into(), grain })
     }
 
     #[inline]
@@ -73,6 +85,9 @@ impl Rule {
             (MomentForm::JulianDay, Cell::Real(value)) => (from_julian_day_real(value)?, NUMBER),
             _ => return Err(Misfit::Class),
         };
+        if micros % self.grain != 0 {
+            return Err(Misfit::TooFine);
+        }
         encode::timestamp(micros - MICROS_TO_2000, out);
         Ok(fit)
     }
@@ -85,7 +100,9 @@ impl Rule {
         }
         let (offset, fit) = match (&self.clock, written.offset) {
             (Clock::AsWritten, Some(_)) => return Err(Misfit::NotTime),
-            (Clock::AsWritten, None) | (_, Some(0)) => (0, Fit::Exact),
+            // A wall clock does not say that it is UTC's, where an instant needs no offset of zero.
+            (Clock::AsWrittenOrUtc, Some(0)) => (0, Fit::Rewritten(Rewrite::OffsetDropped)),
+            (Clock::AsWritten | Clock::AsWrittenOrUtc, None) | (_, Some(0)) => (0, Fit::Exact),
             (_, Some(offset)) => (offset, Fit::Rewritten(Rewrite::OffsetDropped)),
             (Clock::Utc, None) => (0, Fit::Rewritten(Rewrite::ZoneAssumed)),
             (Clock::Zone(zone), None) => (offset_in(zone, written)?, Fit::Rewritten(Rewrite::ZoneAssumed)),
@@ -233,7 +250,7 @@ mod tests {
     const MIDNIGHT_2024: i64 = 757_382_400_000_000;
 
     fn text(naive: Naive, target_has_zone: bool) -> Conversion {
-        Conversion::Moment { form: MomentForm::Text { dates: true }, naive, target_has_zone, spelled: None }
+        Conversion::Moment { form: MomentForm::Text { dates: true }, naive, target_has_zone, spelled: None, digits: 6 }
     }
 
     #[track_caller]
@@ -267,7 +284,10 @@ mod tests {
         let midnight = Fit::Rewritten(Rewrite::DateAsMidnight);
         takes(&text(Naive::Utc, true), Cell::Text(b"2024-01-01"), midnight, MIDNIGHT_2024);
         takes(&text(Naive::Refuse, false), Cell::Text(b"2024-01-01 00:00"), Fit::Exact, MIDNIGHT_2024);
-        check(&text(Naive::Utc, false), Cell::Text(b"2024-01-01 00:00Z"), Err(Misfit::NotTime));
+        check(&text(Naive::Refuse, false), Cell::Text(b"2024-01-01 00:00Z"), Err(Misfit::NotTime));
+        let dropped = Fit::Rewritten(Rewrite::OffsetDropped);
+        takes(&text(Naive::Utc, false), Cell::Text(b"2024-01-01 00:00Z"), dropped, MIDNIGHT_2024);
+        takes(&text(Naive::Utc, false), Cell::Text(b"2024-01-01T02:00+02:00"), dropped, MIDNIGHT_2024);
         let berlin = text(Naive::Zone("Europe/Berlin".to_owned()), true);
         takes(&berlin, Cell::Text(b"2024-01-01 01:00:00"), assumed, MIDNIGHT_2024);
         check(&berlin, Cell::Text(b"2024-03-31 02:30:00"), Err(Misfit::NoZone));
@@ -278,6 +298,7 @@ mod tests {
             naive: Naive::Utc,
             target_has_zone: true,
             spelled: None,
+            digits: 6,
         };
         check(&no_dates, Cell::Text(b"2024-01-01"), Err(Misfit::NotTime));
     }
@@ -289,6 +310,7 @@ mod tests {
             naive: Naive::Refuse,
             target_has_zone: true,
             spelled: None,
+            digits: 6,
         };
         let seconds = MIDNIGHT_2024 / MICROS_PER_SECOND + 946_684_800;
         for (unit, factor) in [
@@ -316,8 +338,13 @@ mod tests {
 
     #[test]
     fn julian_days_arrive_at_the_millisecond_that_sqlite_meant() {
-        let rule =
-            Conversion::Moment { form: MomentForm::JulianDay, naive: Naive::Utc, target_has_zone: true, spelled: None };
+        let rule = Conversion::Moment {
+            form: MomentForm::JulianDay,
+            naive: Naive::Utc,
+            target_has_zone: true,
+            spelled: None,
+            digits: 6,
+        };
         takes(&rule, Cell::Real(2_460_310.5), NUMBER, MIDNIGHT_2024);
         takes(&rule, Cell::Integer(2_460_311), NUMBER, MIDNIGHT_2024 + MICROS_PER_DAY / 2);
         for millis in [0, 1, 123, 86_399_999] {

@@ -45,7 +45,9 @@ fn moments(form: MomentForm, naive: &Naive, target_has_zone: bool) -> Vec<Measur
     match form {
         // SQLite knows no zones by name.
         MomentForm::Text { .. } if target_has_zone && matches!(naive, Naive::Zone(_)) => Vec::new(),
-        MomentForm::Text { .. } => End::BOTH.map(|end| Measure::Second { end, is_instant: target_has_zone }).to_vec(),
+        MomentForm::Text { .. } => {
+            End::BOTH.map(|end| Measure::Second { end, is_instant: target_has_zone || *naive == Naive::Utc }).to_vec()
+        }
         MomentForm::Epoch(unit) => End::BOTH.map(|end| Measure::Micro(end, unit)).to_vec(),
         // A double's fraction of a day is no whole number of microseconds, and SQL does not say which one is nearest.
         MomentForm::JulianDay => Vec::new(),

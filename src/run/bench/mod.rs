@@ -116,6 +116,7 @@ fn measure(options: &BenchOptions, target: &Target, observer: &dyn Observer, sto
         control: &control,
         run: Uuid::nil(),
         fingerprint: &opened.fingerprint,
+        target: SCRATCH_SCHEMA,
         replica_role: false,
         parents: HashMap::new(),
     };
@@ -166,7 +167,7 @@ fn sampled(
             return Err(Error::new(Kind::Bug, format!("`{name}` holds a cell that its rules do not take")));
         }
         // What a migration does too: the table is read whole, and planned again.
-        let fresh = evidence::gather(&planned.draft, readers, &[t], Depth::Whole, observer, stop)?;
+        let fresh = evidence::gather(&planned.draft, readers, &[(t, Depth::Whole)], observer, stop)?;
         planned.profiles[t] = fresh.into_iter().next().expect("a profile for the table");
         planned.plan = planned.draft.plan(&planned.profiles)?;
         asked(control, planned)?;
@@ -182,6 +183,7 @@ fn largest(planned: &Planned, options: &Options) -> (Vec<usize>, Loaded) {
     chosen.sort_unstable();
     let mut scans: Vec<Option<TableScan>> = rows::scans(planned, false).into_iter().map(Some).collect();
     let plan = Plan {
+        left_alone: Vec::new(),
         schema: options.schema.clone(),
         tables: chosen.iter().map(|&t| tables[t].clone()).collect(),
         views: Vec::new(),

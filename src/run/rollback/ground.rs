@@ -35,7 +35,13 @@ impl Ground {
         let names: Vec<String> = run.plan.tables.iter().map(|t| t.target.clone()).collect();
         let columns = catalog::columns_of(session, schema, &names)?;
         let mut ground = Self {
-            plan: Plan { tables: Vec::new(), views: Vec::new(), remarks: Vec::new(), schema: schema.clone() },
+            plan: Plan {
+                tables: Vec::new(),
+                views: Vec::new(),
+                remarks: Vec::new(),
+                schema: schema.clone(),
+                left_alone: Vec::new(),
+            },
             unverified: Vec::new(),
             strangers: Vec::new(),
             remarks: Vec::new(),

@@ -22,6 +22,8 @@ pub(super) struct Moments {
     target_has_zone: bool,
     /// The shape that all texts of a key share, digits as `0`.
     spelled: Option<Box<[u8]>>,
+    /// Decimals of a second that the target keeps.
+    digits: u32,
 }
 
 #[derive(Debug)]
@@ -39,6 +41,12 @@ pub(super) enum Moment {
 }
 
 impl Moment {
+    /// Whether as many decimals of a second are enough to write it.
+    fn has_decimals(self, digits: u32) -> bool {
+        let (Self::Instant(micros) | Self::WallClock(micros)) = self;
+        micros.rem_euclid(1_000_000).rem_euclid(10_i64.pow(6_u32.saturating_sub(digits))) == 0
+    }
+
     #[inline]
     pub(super) fn append_to(self, form: &mut Form) {
         match self {
@@ -49,7 +57,13 @@ impl Moment {
 }
 
 impl Moments {
-    pub(super) fn of(form: MomentForm, naive: &Naive, target_has_zone: bool, spelled: Option<&str>) -> Result<Self> {
+    pub(super) fn of(
+        form: MomentForm,
+        naive: &Naive,
+        target_has_zone: bool,
+        spelled: Option<&str>,
+        digits: u8,
+    ) -> Result<Self> {
         let naive = match naive {
             Naive::Utc => Assumed::Utc,
             Naive::Refuse => Assumed::Nothing,
@@ -59,17 +73,18 @@ impl Moments {
         };
         // An empty one says that no text was seen yet: there is nothing to differ from.
         let spelled = spelled.filter(|s| !s.is_empty()).map(|s| s.as_bytes().into());
-        Ok(Self { form, naive, target_has_zone, spelled })
+        Ok(Self { form, naive, target_has_zone, spelled, digits: digits.into() })
     }
 
     #[inline]
     pub(super) fn read(&self, cell: Cell<'_>) -> Option<Moment> {
-        match (self.form, cell) {
-            (MomentForm::Text { dates }, Cell::Text(text)) => self.text(text, dates),
-            (MomentForm::Epoch(unit), cell) => Some(self.instant(count::epoch(cell, unit)?)),
-            (MomentForm::JulianDay, cell) => Some(self.instant(count::julian(cell)?)),
-            _ => None,
-        }
+        let moment = match (self.form, cell) {
+            (MomentForm::Text { dates }, Cell::Text(text)) => self.text(text, dates)?,
+            (MomentForm::Epoch(unit), cell) => self.instant(count::epoch(cell, unit)?),
+            (MomentForm::JulianDay, cell) => self.instant(count::julian(cell)?),
+            _ => return None,
+        };
+        moment.has_decimals(self.digits).then_some(moment)
     }
 
     /// A counted moment is one of UTC, whose wall clock stands where the target has no zone.
@@ -93,8 +108,14 @@ impl Moments {
             _ => return None,
         };
         if !self.target_has_zone {
-            // A wall clock with an offset is more than a wall clock: it would lose which instant it is.
-            return rest.is_empty().then_some(Moment::WallClock(wall));
+            // A wall clock with an offset is more than a wall clock: it would lose which instant it is, unless all
+            // clocks of the column are known to be UTC's.
+            let ahead = match (rest, &self.naive) {
+                ([], _) => 0,
+                (offset, Assumed::Utc) => iso::offset(offset)?,
+                _ => return None,
+            };
+            return calendar::holds(wall - ahead).then_some(Moment::WallClock(wall - ahead));
         }
         let instant = match (rest, &self.naive) {
             ([], Assumed::Utc) => wall,

@@ -65,8 +65,8 @@ impl Rule {
             Conversion::Json => Self::Json,
             Conversion::Date => Self::Date,
             Conversion::Time => Self::Time,
-            Conversion::Moment { form, naive, target_has_zone, spelled } => {
-                Self::Moment(Moments::of(*form, naive, *target_has_zone, spelled.as_deref())?)
+            Conversion::Moment { form, naive, target_has_zone, spelled, digits } => {
+                Self::Moment(Moments::of(*form, naive, *target_has_zone, spelled.as_deref(), *digits)?)
             }
         })
     }

@@ -60,7 +60,7 @@ const TEXT: Conversion = Conversion::Text { numbers: false, chars_max: None };
 const JSONB: Conversion = Conversion::Jsonb { scalars: true };
 
 fn moment(form: MomentForm, naive: Naive) -> Conversion {
-    Conversion::Moment { form, naive, target_has_zone: true, spelled: None }
+    Conversion::Moment { form, naive, target_has_zone: true, spelled: None, digits: 6 }
 }
 
 #[test]
@@ -405,9 +405,20 @@ fn a_wall_clock_belongs_to_its_zone() {
         naive: Naive::Refuse,
         target_has_zone: false,
         spelled: None,
+        digits: 6,
     };
     check(&wall, text("2000-01-01T00:00:01"), |form| form.timestamp(1_000_000));
     refuses(&wall, &["2000-01-01T00:00:01Z", "2000-01-01T00:00+02"].map(text));
+    let millis = Conversion::Moment {
+        form: MomentForm::Text { dates: true },
+        naive: Naive::Utc,
+        target_has_zone: false,
+        spelled: None,
+        digits: 3,
+    };
+    check(&millis, text("2000-01-01T02:00:00.001+02:00"), |form| form.timestamp(1000));
+    check(&millis, text("1999-12-31T23:59:59.999000Z"), |form| form.timestamp(-1000));
+    refuses(&millis, &["2000-01-01T00:00:00.0001", "1999-12-31T23:59:59.9999Z"].map(text));
     let nowhere = column(moment(MomentForm::JulianDay, Naive::Zone("Mars/Olympus".to_owned())), PgType::TimestampTz);
     assert!(Expectation::new(std::iter::once(&nowhere)).is_err());
 }
@@ -419,6 +430,7 @@ fn a_key_s_times_share_one_spelling() {
         naive: Naive::Utc,
         target_has_zone: true,
         spelled: Some(spelled.to_owned()),
+        digits: 6,
     };
     let rule = spelled("0000-00-00T00:00Z");
     check(&rule, text("2000-01-01T00:00Z"), |form| form.timestamp_tz(0));

@@ -1,0 +1,92 @@
+//! Triggers that an application made on its tables, switched off while rows move.
+//!
+//! How each was switched on is kept in the control schema by the transaction that switches it off, so that a run that is
+//! cut in between still knows how to put it back. Needs no more than to own the table: the triggers of foreign keys,
+//! which only a superuser may switch off, are not touched.
+
+use super::session::{Session, Transaction};
+use crate::error::Result;
+use crate::model::name::{qualified, quoted};
+use uuid::Uuid;
+
+/// A trigger that an application made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trigger {
+    /// Its table.
+    pub table: String,
+    /// Its name.
+    pub name: String,
+    /// `pg_trigger.tgenabled`: O, A or R.
+    pub enabled: String,
+}
+
+/// Triggers of these tables that would fire for rows that are loaded: those on INSERT, and on UPDATE where the load `updates` rows.
+/// `as_replica` says that they are loaded under
+/// `session_replication_role = replica`, where only those fire that were made for it.
+pub fn firing(
+    session: &Session,
+    (schema, tables): (&str, &[String]),
+    updates: bool,
+    as_replica: bool,
+) -> Result<Vec<Trigger>> {
+    // Bits of tgtype: src/include/catalog/pg_trigger.h.
+    let events: i16 = if updates { 4 | 16 } else { 4 };
+    let sql = "SELECT c.relname::text, t.tgname::text, t.tgenabled::text \
+               FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace \
+               WHERE n.nspname = $1 AND c.relname = ANY ($2) AND NOT t.tgisinternal \
+                 AND t.tgenabled = ANY (CASE WHEN $3 THEN '{A,R}' ELSE '{A,O}' END::\"char\"[]) \
+                 AND (t.tgtype & $4) <> 0 ORDER BY 1, 2";
+    let rows = session.query(sql, &[&schema, &tables, &as_replica, &events])?;
+    Ok(rows.iter().map(|row| Trigger { table: row.get(0), name: row.get(1), enabled: row.get(2) }).collect())
+}
+
+/// Triggers of these tables that fire for other sessions, and not under `session_replication_role = replica`.
+pub fn silent(session: &Session, of: (&str, &[String]), updates: bool) -> Result<Vec<Trigger>> {
+    let all = firing(session, of, updates, false)?;
+    Ok(all.into_iter().filter(|trigger| trigger.enabled == "O").collect())
+}
+
+/// Switches triggers off, after writing them down.
+pub fn set_aside(tx: &Transaction<'_>, run: Uuid, schema: &str, triggers: &[Trigger]) -> Result<()> {
+    for trigger in triggers {
+        tx.execute(
+            "INSERT INTO lite2pg.trigger (run, table_name, name, enabled) VALUES ($1::text::uuid, $2, $3, $4) \
+             ON CONFLICT DO NOTHING",
+            &[&run.to_string(), &trigger.table, &trigger.name, &trigger.enabled],
+        )?;
+        tx.batch(&alter(schema, trigger, "DISABLE TRIGGER"))?;
+    }
+    Ok(())
+}
+
+/// The triggers that runs into this schema have switched off and not on again, whether the run goes on or not.
+pub fn kept(session: &Session, schema: &str) -> Result<Vec<Trigger>> {
+    let sql = "SELECT DISTINCT t.table_name, t.name, t.enabled FROM lite2pg.trigger t JOIN lite2pg.run r ON r.id = t.run \
+               WHERE r.target_schema = $1 ORDER BY 1, 2";
+    let rows = session.query(sql, &[&schema])?;
+    Ok(rows.iter().map(|row| Trigger { table: row.get(0), name: row.get(1), enabled: row.get(2) }).collect())
+}
+
+/// Switches a trigger on again as it was, where it is still there, and forgets it.
+pub fn put_back(tx: &Transaction<'_>, schema: &str, trigger: &Trigger) -> Result<()> {
+    let there = "SELECT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = to_regclass($1) AND tgname = $2)";
+    if tx.query_one(there, &[&qualified(schema, &trigger.table), &trigger.name])?.get(0) {
+        let how = match trigger.enabled.as_str() {
+            "A" => "ENABLE ALWAYS TRIGGER",
+            "R" => "ENABLE REPLICA TRIGGER",
+            _ => "ENABLE TRIGGER",
+        };
+        tx.batch(&alter(schema, trigger, how)).map_err(|e| {
+            e.context(format!("trigger `{}` of `{}` cannot be switched on again", trigger.name, trigger.table))
+                .state("how it was is kept in lite2pg.trigger")
+        })?;
+    }
+    let sql = "DELETE FROM lite2pg.trigger t USING lite2pg.run r \
+               WHERE r.id = t.run AND r.target_schema = $1 AND t.table_name = $2 AND t.name = $3";
+    tx.execute(sql, &[&schema, &trigger.table, &trigger.name])?;
+    Ok(())
+}
+
+fn alter(schema: &str, trigger: &Trigger, how: &str) -> String {
+    format!("ALTER TABLE {} {how} {}", qualified(schema, &trigger.table), quoted(&trigger.name))
+}
