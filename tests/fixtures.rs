@@ -214,7 +214,8 @@ fn generated_sources_are_the_same_on_every_machine() {
             "wide 2 1c7bd7d336e13d52",
             "blobs 13 8b92de1ea61b914e",
             "agent-platform 94 fb9e6878417daa91",
-            "conversation-state 27 1ce2ca9b63a2b715"
+            "conversation-state 27 1ce2ca9b63a2b715",
+            "tenant-consolidation 449 08538f14093224d9"
         ]
     );
 }

@@ -217,3 +217,48 @@ fn conversation_state_becomes_rows_from_which_every_state_is_built_again() {
     stage.run("migrate", &["--restart"]).exits(0);
     assert_eq!(stage.there("SELECT count(*) FROM conversation_messages WHERE role = 'nobody'"), "0");
 }
+
+#[test]
+fn tenant_consolidation_merges_twins_and_gives_every_row_its_tenant() {
+    let stage = Stage::new("tenant-consolidation", Source::TenantConsolidation, 0.1);
+    stage.run("migrate", &[]).exits(0);
+    assert_eq!(stage.rejects(), "assets: asset_type: a value that the map does not name × 2");
+    // Twins that differ are counted, and the newer table's value is there.
+    let differing = "SELECT count(*) FROM v3_data_imports v JOIN data_imports d USING (id) WHERE v.file_size IS NOT d.file_size_bytes";
+    assert_eq!(stage.ledger("data_imports.id", "merge of%"), stage.here(differing));
+    assert_ne!(stage.here(differing), "0");
+    let newest = "SELECT sum(coalesce((SELECT v.file_size FROM v3_data_imports v WHERE v.id = u.id), \
+                  (SELECT d.file_size_bytes FROM data_imports d WHERE d.id = u.id))) \
+                  FROM (SELECT id FROM data_imports UNION SELECT id FROM v3_data_imports) u";
+    assert_eq!(stage.there("SELECT sum(file_size) FROM data_imports"), stage.here(newest));
+    assert_eq!(
+        stage.there("SELECT string_agg(column_name, ' ' ORDER BY column_name) FROM information_schema.columns WHERE table_name = 'data_imports'"),
+        "client_account_id engagement_id error_details error_message file_size filename id master_flow_id mime_type source_system status"
+    );
+    // Rows whose own tenant was NULL have that of their master flow, and rows of the merged tables refer to merged ones.
+    assert_eq!(
+        stage.there("SELECT count(*) FROM data_imports WHERE client_account_id IS NULL OR engagement_id IS NULL"),
+        "0"
+    );
+    assert_eq!(
+        stage.there("SELECT count(*) FROM raw_import_records r JOIN data_imports d ON d.id = r.data_import_id"),
+        stage.there("SELECT count(*) FROM raw_import_records")
+    );
+    assert_eq!(
+        stage.there("SELECT string_agg(DISTINCT data_type || ' ' || udt_name, ', ') FROM information_schema.columns \
+                     WHERE (table_name, column_name) IN (('assets', 'asset_type'), ('discovery_flows', 'status'), ('data_imports', 'status'))"),
+        "USER-DEFINED asset_type, USER-DEFINED flow_status, USER-DEFINED import_status"
+    );
+    assert!(
+        stage
+            .seen
+            .batch("INSERT INTO raw_import_records (id, data_import_id) VALUES (gen_random_uuid(), gen_random_uuid())")
+            .is_err()
+    );
+    stage.run("verify", &[]).exits(0);
+    stage
+        .seen
+        .batch("UPDATE data_imports SET client_account_id = (SELECT max(id::text)::uuid FROM client_accounts)")
+        .unwrap();
+    stage.run("migrate", &["--no-verify"]).exits(5).says(&["not the expected answer"]);
+}

@@ -46,6 +46,8 @@ pub fn apply(catalog: &mut Catalog, reshape: &Reshape, reader: &Reader) -> Resul
                 table
             }
         };
+        // A table of the source that is called like it is the one that it takes the place of.
+        catalog.tables.retain(|t| t.derived.is_some() || !t.name.eq_ignore_ascii_case(&table.name));
         catalog.tables.push(table);
     }
     Ok(())
