@@ -525,3 +525,24 @@ fn lists_in_text_become_arrays_and_what_is_no_list_follows_the_policy() {
         assert!(told.contains(words), "`{words}` is not in\n{told}");
     }
 }
+
+#[test]
+fn a_foreign_key_brings_ids_along_only_where_the_column_is_a_uuid() {
+    let stage = Stage::new(
+        "CREATE TABLE p (id TEXT PRIMARY KEY); INSERT INTO p VALUES ('a');
+         CREATE TABLE c (id INTEGER PRIMARY KEY, p TEXT REFERENCES p); INSERT INTO c VALUES (1, 'a');
+         CREATE TABLE d (id INTEGER PRIMARY KEY, p TEXT REFERENCES p); INSERT INTO d VALUES (1, 'a');",
+    );
+    stage.seen.batch("CREATE TABLE c (id bigint, p varchar(10)); CREATE TABLE d (id bigint, p uuid)").unwrap();
+    let text = "[[table]]\nfrom = \"p\"\n[table.columns]\nid = { v5 = \"p\" }\n";
+    stage.migrate(text).exits(0);
+    assert_eq!(stage.there("SELECT p FROM c"), "a");
+    assert_eq!(stage.there("SELECT count(*) FROM d JOIN p ON p.id = d.p"), "1");
+    let other = Stage::new(
+        "CREATE TABLE p (id TEXT PRIMARY KEY); INSERT INTO p VALUES ('a');
+         CREATE TABLE c (id INTEGER PRIMARY KEY, p TEXT REFERENCES p); INSERT INTO c VALUES (1, 'a');",
+    );
+    let stated = format!("{text}[[table]]\nfrom = \"c\"\n[table.columns]\np = {{ type = \"text\" }}\n");
+    other.migrate(&stated).exits(0);
+    assert_eq!(other.there("SELECT p FROM c"), "a");
+}
