@@ -12,10 +12,10 @@ use std::time::Instant;
 use clap::Parser;
 use generate::{Result, Source};
 
-/// Write a source database: shop, bench, wide or blobs, or the one that a SQL file describes.
+/// Write a source database: shop, bench, wide, blobs or that of a pipeline, or the one that a SQL file describes.
 #[derive(Parser)]
 struct Args {
-    /// `shop`, `bench`, `wide`, `blobs`, or the path of a SQL file (fixtures/types.sql)
+    /// `shop`, `bench`, `wide`, `blobs`, `agent-platform`, `conversation-state`, `tenant-consolidation`, or the path of a SQL file (fixtures/types.sql)
     source: String,
     /// The file to write; it must not exist yet
     out: PathBuf,

@@ -8,6 +8,7 @@ mod support;
 
 use lite2pg::model::cell::Cell;
 use lite2pg::model::conversion::{Conversion, EpochUnit, Misfit, MomentForm, Naive, UuidSpelling};
+use lite2pg::model::pg_type::Element;
 use lite2pg::model::plan::ColumnPlan;
 use lite2pg::transform::Compiled;
 use lite2pg::verify::expect::Expectation;
@@ -27,6 +28,7 @@ fn column(conversion: &Conversion) -> ColumnPlan {
         is_rule: false,
         on_error: lite2pg::model::policy::Policy::Fail,
         fallback: None,
+        null_is_default: false,
         not_null: false,
         default: None,
         generated: None,
@@ -83,6 +85,9 @@ fn rules() -> Vec<Conversion> {
     }
     rules.push(Conversion::Uuid(UuidSpelling::Any));
     rules.push(Conversion::Id { map: "m".to_owned(), namespace: uuid::Uuid::NAMESPACE_OID });
+    for element in Element::ALL {
+        rules.extend([None, Some(",")].map(|by| Conversion::Array { element, split: by.map(str::to_owned) }));
+    }
     rules.push(Conversion::Label { labels: ["", "a", "t", "true", "12", "é"].map(str::to_owned).into() });
     for target_has_zone in [true, false] {
         let epochs = [EpochUnit::Seconds, EpochUnit::Millis, EpochUnit::Micros, EpochUnit::Nanos];
@@ -133,6 +138,7 @@ fn decode(field: &[u8], rule: &Conversion, form: &mut Form) -> bool {
         Conversion::Bytea { .. } => form.blob(bytes),
         Conversion::Uuid(_) | Conversion::Id { .. } => form.uuid(bytes.try_into().expect("sixteen bytes")),
         Conversion::Json => form.json(bytes),
+        Conversion::Array { element, .. } => array(bytes, *element, form),
         Conversion::Jsonb { .. } => return false,
         _ => {
             let n = i64::from_be_bytes(bytes.try_into().expect("eight bytes"));
@@ -145,6 +151,35 @@ fn decode(field: &[u8], rule: &Conversion, form: &mut Form) -> bool {
         }
     }
     true
+}
+
+/// `array_recv`.
+fn array(bytes: &[u8], element: Element, form: &mut Form) {
+    let word = |at: usize| i32::from_be_bytes(bytes[at..at + 4].try_into().expect("four bytes"));
+    let mut list = Form::default();
+    let (mut at, mut nulls) = (20, 0);
+    let count = if word(0) == 0 { 0 } else { word(12) };
+    for _ in 0..count {
+        let length = word(at);
+        at += 4;
+        if length < 0 {
+            nulls += 1;
+            list.null();
+            continue;
+        }
+        let field = &bytes[at..at + length as usize];
+        at += length as usize;
+        match element {
+            Element::Bool => list.bool(field == [1]),
+            Element::Int4 => list.int(i32::from_be_bytes(field.try_into().expect("four bytes")).into()),
+            Element::Int8 => list.int(i64::from_be_bytes(field.try_into().expect("eight bytes"))),
+            Element::Text => list.text(field),
+            Element::Uuid => list.uuid(field.try_into().expect("sixteen bytes")),
+        }
+    }
+    assert_eq!(word(4), i32::from(nulls > 0), "the flag of NULLs");
+    assert!(count == 0 || at == bytes.len(), "nothing behind the elements");
+    form.list(&list);
 }
 
 /// `numeric_recv`: four headers, then digits of base 10000.

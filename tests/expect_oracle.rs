@@ -60,6 +60,7 @@ impl Reading {
             is_rule: false,
             on_error: lite2pg::model::policy::Policy::Fail,
             fallback: None,
+            null_is_default: false,
             not_null: false,
             default: None,
             generated: None,

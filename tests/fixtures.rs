@@ -214,7 +214,10 @@ fn generated_sources_are_the_same_on_every_machine() {
             "wide 2 1c7bd7d336e13d52",
             "blobs 13 8b92de1ea61b914e",
             "relationhub 45 bc528d0878dc06dc",
-            "enhanced 126 08c74cc95734a9b3"
+            "enhanced 126 08c74cc95734a9b3",
+            "agent-platform 94 fb9e6878417daa91",
+            "conversation-state 27 1ce2ca9b63a2b715",
+            "tenant-consolidation 449 08538f14093224d9"
         ]
     );
 }

@@ -305,7 +305,7 @@ fn names_that_the_source_does_not_have_are_told_with_their_lines() {
         "`moneyy` is no type",
         "shop.toml:3:8",
         "columns of its `key`",
-        "comes `from` a table or from a `query`",
+        "comes `from` a table, from a `query`, or from a `merge`",
         "needs its answer",
     ] {
         assert!(told.contains(words), "`{words}` is not in\n{told}");

@@ -991,7 +991,7 @@ fn a_run_through_a_pipeline_that_shapes_tables_is_refused() {
             columns: Vec::new(),
             rejects: Vec::new(),
         };
-        o.reshape = Reshape { tables: vec![shape] };
+        o.reshape = Reshape { tables: vec![shape], define: Vec::new() };
     });
     let error = stage.try_with(&stage.options()).expect_err("no way back");
     assert_eq!(error.kind(), Kind::Blocked);

@@ -282,3 +282,267 @@ fn rows_are_set_aside_for_what_they_say_and_for_values_that_a_map_does_not_name(
         .exits(2)
         .says(&["no such function"]);
 }
+
+const DDL: &str = r#"
+    [[before]]
+    sql = """
+    CREATE TYPE mood AS ENUM ('calm', 'wild');
+    CREATE TABLE t (id bigint PRIMARY KEY, at timestamptz NOT NULL DEFAULT now(), mood mood DEFAULT 'calm', extra jsonb DEFAULT '{}',
+                    status varchar(20) CHECK (status IN ('on', 'off')));
+    CREATE TABLE other (id bigint REFERENCES t);
+    """
+    [[table]]
+    from = "t"
+    on_error = "reject"
+    [table.columns]
+    at = { nulls = "default" }
+    mood = { nulls = "default" }"#;
+
+const MOODS: &str = "
+    CREATE TABLE t (id INTEGER PRIMARY KEY, at TEXT, mood TEXT, status TEXT);
+    INSERT INTO t VALUES (1, '2024-01-02 03:04:05', 'wild', 'on'), (2, NULL, NULL, 'off'), (3, 'never', 'calm', 'on'),
+        (4, NULL, 'calm', 'broken');";
+
+#[test]
+fn rows_go_into_tables_that_a_script_made_and_null_takes_their_defaults() {
+    let stage = Stage::new(MOODS);
+    let plan = stage.run(&["plan"], DDL, &["--quiet"]).exits(0).stdout;
+    assert!(plan.contains("loaded into the table that is there"), "{plan}");
+    assert_eq!(stage.there("to_regclass('t')"), "NULL", "a plan changes nothing");
+    let ran = stage.migrate(DDL).exits(4);
+    assert!(ran.stderr.contains("2 rows were set aside"), "{}", ran.stderr);
+    assert_eq!(
+        stage.there("SELECT string_agg(concat_ws(' ', id, mood, status, extra, at > now() - interval '1 hour'), ', ' ORDER BY id) FROM t"),
+        "1 wild on {} f, 2 calm off {} t"
+    );
+    let why = stage.there(
+        "SELECT string_agg(concat_ws(' ', key, column_name, reason, sqlstate), ', ' ORDER BY key) FROM lite2pg.reject",
+    );
+    assert!(
+        why.starts_with("3 at text that is no such time, 4 ")
+            && why.contains("violates check constraint")
+            && why.ends_with("23514"),
+        "{why}"
+    );
+    assert_eq!(stage.ledger("the default in the place of NULL"), "2");
+    stage.run(&["verify"], DDL, &["--quiet"]).exits(0);
+    stage.seen.batch("UPDATE t SET mood = 'wild' WHERE id = 2").unwrap();
+    stage.run(&["verify"], DDL, &["--quiet"]).exits(5);
+    stage.run(&["verify"], DDL, &["--quiet", "--repair"]).exits(0);
+    assert_eq!(stage.there("SELECT mood FROM t WHERE id = 2"), "calm");
+    // Begun again: what the script made is dropped before the script runs again, and nothing else is.
+    stage.seen.batch("CREATE TABLE mine (x int)").unwrap();
+    stage.run(&["migrate"], DDL, &["--quiet", "--restart"]).exits(4);
+    assert_eq!(stage.there("SELECT count(*) FROM t"), "2");
+    assert_eq!(stage.there("to_regclass('mine')"), "mine");
+    // A default that is none takes no place, and is told before anything is written.
+    let other = Stage::new(MOODS);
+    other.migrate(&DDL.replace("mood mood DEFAULT 'calm'", "mood mood")).exits(3).says(&["`t.mood` has no default"]);
+    assert_eq!(other.there("to_regclass('t')"), "NULL");
+}
+
+#[test]
+fn a_run_that_was_killed_after_its_scripts_goes_on_without_running_them_again() {
+    let stage = Stage::new(MOODS);
+    let holder = session(&stage.target);
+    ended(
+        program().arg("migrate").arg(&stage.path).arg(url(&stage.target)).args(["--schema", "other"]).output().unwrap(),
+    )
+    .exits(0);
+    holder.batch("BEGIN; LOCK TABLE lite2pg.range IN SHARE MODE").unwrap();
+    let mut running = Running::start(&mut stage.command(&["migrate"], &stage.file(DDL), &["--quiet"]));
+    until(&stage.seen, "SELECT count(*) > 0 FROM pg_locks WHERE relation = 'lite2pg.range'::regclass AND NOT granted");
+    running.signal("KILL");
+    running.end();
+    holder.batch("ROLLBACK").unwrap();
+    assert_eq!(stage.there("SELECT count(*) FROM t"), "0");
+    stage.migrate(DDL).exits(4);
+    assert_eq!(stage.there("SELECT count(*) FROM t"), "2");
+}
+
+const TWINS: &str = "
+    CREATE TABLE v3_files (id TEXT PRIMARY KEY, filename TEXT, size INTEGER, is_mock INTEGER, note TEXT);
+    INSERT INTO v3_files VALUES ('a', 'new.csv', 10, 0, 'n'), ('b', 'b.csv', 20, 1, NULL), ('d', NULL, 7, 0, 'x');
+    CREATE TABLE files (id TEXT PRIMARY KEY, source_filename TEXT, size_bytes INTEGER, is_mock INTEGER, hash TEXT, legacy TEXT);
+    INSERT INTO files VALUES ('a', 'old.csv', 10, 0, 'h', 'l1'), ('b', 'b.csv', 20, 0, 'h', 'l2'), ('c', 'c.csv', 30, 0, 'h', 'l3'), ('d', NULL, 8, 0, 'h', NULL),
+        ('e', 'gone.csv', 1, 0, 'h', 'deleted');
+    CREATE TABLE records (id INTEGER PRIMARY KEY, file TEXT REFERENCES files);
+    INSERT INTO records VALUES (1, 'a'), (2, 'c'), (3, 'nowhere'), (4, 'd'), (5, 'e');";
+
+const MERGED: &str = r#"
+    [[table]]
+    to = "files"
+    key = ["id"]
+    merge = [
+        { from = "v3_files" },
+        { from = "files", columns = { source_filename = "filename", size_bytes = "size" }, drop = ["hash", "is_mock"], where = "legacy IS NOT 'deleted'" },
+    ]
+    [table.columns]
+    size = { type = "integer" }
+    tenant = { sql = "iif(is_mock, 'test', 'real')" }
+    is_mock = { skip = true }
+    [[table]]
+    from = "records"
+    [table.columns]
+    file = { orphans = "null" }"#;
+
+#[test]
+fn twins_are_merged_by_precedence_under_their_new_names_and_conflicts_are_counted() {
+    let stage = Stage::new(TWINS);
+    let plan = stage.run(&["plan"], MERGED, &["--quiet"]).exits(0).stdout;
+    assert!(plan.contains("rows counted: id: merge of `v3_files`, `files`"), "{plan}");
+    stage.migrate(MERGED).exits(0);
+    assert_eq!(
+        stage.there(
+            "SELECT string_agg(concat_ws('|', id, filename, size, note, legacy, tenant), ' ' ORDER BY id) FROM files"
+        ),
+        "a|new.csv|10|n|real b|b.csv|20|test c|c.csv|30|l3|real d|7|x|real"
+    );
+    // 'b' is the same in what both tables have and keep; 'a' and 'd' are not.
+    assert_eq!(stage.ledger("merge of%"), "2");
+    assert_eq!(stage.there("to_regclass('v3_files')"), "NULL");
+    assert_eq!(stage.there("SELECT string_agg(coalesce(file, '-'), ' ' ORDER BY id) FROM records"), "a c - d -");
+    assert!(stage.seen.batch("INSERT INTO files (id) VALUES ('a')").is_err(), "the key is the primary key");
+    assert!(
+        stage.seen.batch("INSERT INTO records VALUES (9, 'zz')").is_err(),
+        "what referred to a twin refers to the merged table"
+    );
+    stage.run(&["verify"], MERGED, &["--quiet"]).exits(0);
+    stage.seen.batch("UPDATE files SET size = 11 WHERE id = 'a'").unwrap();
+    stage.run(&["verify"], MERGED, &["--quiet"]).exits(5);
+    stage.run(&["verify"], MERGED, &["--quiet", "--repair"]).exits(0);
+    stage.migrate(MERGED).exits(0);
+}
+
+#[test]
+fn mistakes_of_a_merge_and_of_a_querys_columns_are_told() {
+    let stage = Stage::new(TWINS);
+    let told = stage.migrate(
+        r#"
+        [[table]]
+        to = "files"
+        merge = [{ from = "v3_files", drop = ["is_mok"] }, { from = "files", columns = { source_filename = "size_bytes" } }]
+        [[table]]
+        to = "x"
+        key = ["idd"]
+        merge = [{ from = "filess" }]
+        [[table]]
+        from = "files"
+        query = "SELECT 1"
+        "#,
+    );
+    let told = told.exits(2).stderr;
+    for words in [
+        "5 mistakes",
+        "`v3_files` has no column `is_mok`",
+        "did you mean `is_mock`?",
+        "two columns of `files` are called `size_bytes`",
+        "a merge needs the columns of its `key`",
+        "did you mean `files`?",
+        "from a `merge` of tables",
+    ] {
+        assert!(told.contains(words), "`{words}` is not in\n{told}");
+    }
+    let typo = "[[table]]\nto = \"q\"\nquery = \"SELECT id, file FROM records\"\nkey = [\"id\"]\n[table.columns]\nfil = { to = \"f\" }\n";
+    stage.migrate(typo).exits(2).says(&["the query of table `q` gives no column `fil`"]);
+}
+
+const LISTS: &str = "
+    CREATE TABLE t (id INTEGER PRIMARY KEY, tags TEXT DEFAULT '[]', parts TEXT, numbers TEXT, flags TEXT, ids TEXT);
+    INSERT INTO t VALUES
+        (1, '[\"a\", \"b,\\\"c\\\"\", null, \"\\u00fc\\ud83d\\udeb2\"]', 'x, y,,z', '[1, -2, 9223372036854775807]', '[true,false]', '[\"018F4E2A-9B7C-7DEF-8123-456789ABCDEF\"]'),
+        (2, '[]', '', '[]', '[]', '[]'),
+        (3, NULL, NULL, NULL, NULL, NULL),
+        (4, 'no list', 'one', '[1.5]', '[1]', '[\"x\"]');";
+
+const ARRAYS: &str = r#"
+    [[table]]
+    from = "t"
+    on_error = "POLICY"
+    [table.columns]
+    tags = { type = "text[]" }
+    parts = { split = "," }
+    numbers = { type = "bigint[]" }
+    flags = { type = "boolean[]" }
+    ids = { type = "uuid[]" }"#;
+
+#[test]
+fn lists_in_text_become_arrays_and_what_is_no_list_follows_the_policy() {
+    let stage = Stage::new(LISTS);
+    stage.migrate(&ARRAYS.replace("POLICY", "fail")).exits(3).says(&["`t.tags` cannot be loaded into text[]"]);
+    let text = ARRAYS.replace("POLICY", "null");
+    let plan = stage.run(&["plan"], &text, &["--quiet", "--sql"]).exits(0).stdout;
+    assert!(plan.contains("\"tags\" text[] DEFAULT '{}'") && plan.contains("1 do not fit:"), "{plan}");
+    stage.migrate(&text).exits(0);
+    // PostgreSQL says by itself what the arrays hold.
+    assert_eq!(
+        stage.there(
+            "SELECT tags = ARRAY['a', 'b,\"c\"', NULL, 'ü🚲'] AND parts = ARRAY['x', ' y', '', 'z'] FROM t WHERE id = 1"
+        ),
+        "true"
+    );
+    assert_eq!(
+        stage.there("SELECT concat_ws(' ', numbers, flags, ids) FROM t WHERE id = 1"),
+        "{1,-2,9223372036854775807} {t,f} {018f4e2a-9b7c-7def-8123-456789abcdef}"
+    );
+    assert_eq!(
+        stage.there("SELECT concat_ws(' ', tags, parts, numbers, flags, ids) FROM t WHERE id = 2"),
+        "{} {} {} {} {}"
+    );
+    assert_eq!(stage.there("SELECT concat_ws(' ', tags, parts, numbers, flags, ids) FROM t WHERE id = 4"), "{one}");
+    assert_eq!(
+        stage.there("SELECT string_agg(convert_from(bytes, 'UTF8'), ' ' ORDER BY column_name) FROM lite2pg.original"),
+        "[1] [\"x\"] [1.5] no list"
+    );
+    assert_eq!(stage.there("SELECT cardinality(tags) FROM (SELECT tags FROM t WHERE id = 2) s"), "0");
+    stage.run(&["verify"], &text, &["--quiet"]).exits(0);
+    stage.run(&["verify"], &text, &["--quiet", "--sample", "10"]).exits(0);
+    for change in [
+        "tags = array_append(tags, 'd')",
+        "parts[2] = 'y'",
+        "numbers = '{1,-2}'",
+        "flags = NULL",
+        "tags = ARRAY[['a','b'],['c','d']]",
+    ] {
+        stage.seen.batch(&format!("UPDATE t SET {change} WHERE id = 1")).unwrap();
+        stage.run(&["verify"], &text, &["--quiet"]).exits(5);
+        stage.run(&["verify"], &text, &["--quiet", "--repair"]).exits(0);
+    }
+    let other = Stage::new(LISTS);
+    other.seen.batch("CREATE TABLE t (id bigint PRIMARY KEY, tags text[], parts text[] DEFAULT '{}', numbers int[], flags text, ids text)").unwrap();
+    let text = "[[table]]\nfrom = \"t\"\non_error = \"reject\"\n[table.columns]\nparts = { split = \", \", nulls = \"default\" }\n";
+    other.migrate(text).exits(4).says(&["2 rows were set aside"]);
+    assert_eq!(
+        other.there("SELECT string_agg(concat_ws(' ', id, tags, parts, numbers), ' ' ORDER BY id) FROM t"),
+        "2 {} {} {} 3 {}"
+    );
+    other.run(&["verify"], text, &["--quiet"]).exits(0);
+    let told = other.migrate("[[table]]\nfrom = \"t\"\n[table.columns]\ntags = { split = \",\", type = \"text\" }\nparts = { split = \"\" }\nids = { type = \"date[]\" }\n");
+    let told = told.exits(2).stderr;
+    for words in
+        ["what is split is an array", "what stands between values is some text", "`date[]` is no type", "3 mistakes"]
+    {
+        assert!(told.contains(words), "`{words}` is not in\n{told}");
+    }
+}
+
+#[test]
+fn a_foreign_key_brings_ids_along_only_where_the_column_is_a_uuid() {
+    let stage = Stage::new(
+        "CREATE TABLE p (id TEXT PRIMARY KEY); INSERT INTO p VALUES ('a');
+         CREATE TABLE c (id INTEGER PRIMARY KEY, p TEXT REFERENCES p); INSERT INTO c VALUES (1, 'a');
+         CREATE TABLE d (id INTEGER PRIMARY KEY, p TEXT REFERENCES p); INSERT INTO d VALUES (1, 'a');",
+    );
+    stage.seen.batch("CREATE TABLE c (id bigint, p varchar(10)); CREATE TABLE d (id bigint, p uuid)").unwrap();
+    let text = "[[table]]\nfrom = \"p\"\n[table.columns]\nid = { v5 = \"p\" }\n";
+    stage.migrate(text).exits(0);
+    assert_eq!(stage.there("SELECT p FROM c"), "a");
+    assert_eq!(stage.there("SELECT count(*) FROM d JOIN p ON p.id = d.p"), "1");
+    let other = Stage::new(
+        "CREATE TABLE p (id TEXT PRIMARY KEY); INSERT INTO p VALUES ('a');
+         CREATE TABLE c (id INTEGER PRIMARY KEY, p TEXT REFERENCES p); INSERT INTO c VALUES (1, 'a');",
+    );
+    let stated = format!("{text}[[table]]\nfrom = \"c\"\n[table.columns]\np = {{ type = \"text\" }}\n");
+    other.migrate(&stated).exits(0);
+    assert_eq!(other.there("SELECT p FROM c"), "a");
+}

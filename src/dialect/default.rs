@@ -90,6 +90,10 @@ fn of_value(
             _ => None,
         },
         PgType::Json | PgType::Jsonb => json(value, pg_type),
+        PgType::Array(_) => match value {
+            Value::Text(t) if t.trim() == "[]" => Some("'{}'".to_owned()),
+            _ => None,
+        },
         PgType::Date | PgType::Time | PgType::Timestamp | PgType::TimestampTz => time(value, pg_type, conversion),
     };
     match (sql, value) {

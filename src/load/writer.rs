@@ -78,6 +78,12 @@ struct ColumnWriter {
     name: String,
     compiled: Compiled,
     not_null: bool,
+    // NULL is not written as it is.
+    minds_null: bool,
+    // The field that takes the place of NULL.
+    null_field: Option<Vec<u8>>,
+    nulls: u64,
+    null_keys: Vec<i64>,
     stand_ins: bool,
     rewrites: [u64; REWRITES.len()],
     keys: [Vec<i64>; REWRITES.len()],
@@ -96,6 +102,10 @@ impl ColumnWriter {
             name: column.target.clone(),
             compiled: Compiled::new(&column.conversion)?,
             not_null: column.not_null,
+            minds_null: column.not_null || column.null_is_default,
+            null_field: column.null_is_default.then(|| field(column.fallback.as_deref())),
+            nulls: 0,
+            null_keys: Vec::new(),
             stand_ins: column.stand_ins,
             rewrites: [0; REWRITES.len()],
             keys: Default::default(),
@@ -106,6 +116,17 @@ impl ColumnWriter {
             replaced: 0,
             replaced_keys: Vec::new(),
         })
+    }
+
+    #[cold]
+    fn null(&mut self, key: i64, buffer: &mut Vec<u8>) -> std::result::Result<Fit, Misfit> {
+        let Some(field) = &self.null_field else { return Err(Misfit::NullInNotNull) };
+        buffer.extend_from_slice(field);
+        self.nulls += 1;
+        if self.null_keys.len() < SAMPLE_KEYS {
+            self.null_keys.push(key);
+        }
+        Ok(Fit::Exact)
     }
 
     #[inline]
@@ -188,8 +209,8 @@ impl RowWriter {
             self.bytes += cell.bytes() as u64;
             let at = self.buffer.len();
             let column = &mut self.columns[i];
-            let written = if column.not_null && cell == Cell::Null {
-                Err(Misfit::NullInNotNull)
+            let written = if column.minds_null && cell == Cell::Null {
+                column.null(key, &mut self.buffer)
             } else if cell.bytes() as u64 >= LARGE_CELL_BYTES {
                 self.met_large_cell = true;
                 if let Some(misfit) = self.large_row_rejected(row, key) {
@@ -283,6 +304,11 @@ impl RowWriter {
                 break;
             }
             let of = &mut self.columns[i];
+            if cell == Cell::Null && of.null_field.is_some() {
+                of.nulls -= 1;
+                of.null_keys.truncate(of.nulls as usize);
+                continue;
+            }
             let written = of.compiled.write(cell, &mut self.buffer);
             self.buffer.truncate(start);
             let (count, keys) = match written {
@@ -313,7 +339,7 @@ impl RowWriter {
             if column.on_error != Policy::Reject {
                 continue;
             }
-            let misfit = if column.not_null && cell == Cell::Null {
+            let misfit = if column.not_null && column.null_field.is_none() && cell == Cell::Null {
                 Some(Some(Misfit::NullInNotNull))
             } else if column.compiled.verbatim(cell).is_some() {
                 None
@@ -450,6 +476,7 @@ impl RowWriter {
                 column.stood_in,
                 &column.stood_in_keys,
             );
+            line("the default in the place of NULL", column.nulls, &column.null_keys);
             let place = if column.on_error == Policy::Default { "the default" } else { "NULL" };
             line(
                 &format!("{place} in the place of a value that does not fit; the original is in lite2pg.original"),

@@ -1,6 +1,6 @@
 //! What becomes of a column's cells: the rule that `transform` carries out, printable and storable.
 
-use super::pg_type::PgType;
+use super::pg_type::{Element, PgType};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use uuid::Uuid;
@@ -63,6 +63,14 @@ pub enum Conversion {
     Label {
         /// The labels.
         labels: Vec<String>,
+    },
+    /// TEXT holding a JSON list of such values and nulls; or, where a separator is stated, values between separators: an empty
+    /// TEXT has none.
+    Array {
+        /// What the values are.
+        element: Element,
+        /// The separator.
+        split: Option<String>,
     },
     /// TEXT holding JSON that `jsonb` can hold.
     Jsonb {
@@ -208,10 +216,12 @@ pub enum Rewrite {
     NegativeZero,
     /// An id that was no uuid.
     IdMapped,
+    /// A list in text, written as an array.
+    ListAsArray,
 }
 
 /// Every rule, in the order of [`Rewrite`]'s declaration.
-pub const REWRITES: [Rewrite; 14] = [
+pub const REWRITES: [Rewrite; 15] = [
     Rewrite::JsonNormalised,
     Rewrite::JsonDuplicateKeys,
     Rewrite::UuidSpelling,
@@ -226,6 +236,7 @@ pub const REWRITES: [Rewrite; 14] = [
     Rewrite::TextAsBytes,
     Rewrite::NegativeZero,
     Rewrite::IdMapped,
+    Rewrite::ListAsArray,
 ];
 
 /// Why a cell does not fit its column's rule.
@@ -266,6 +277,8 @@ pub enum Misfit {
     TooLong,
     /// Not one of the enum's labels.
     NotLabel,
+    /// Not a list of the array's values.
+    NotList,
     /// An id that is text with NUL or invalid UTF-8.
     NotId,
     /// NULL in a column that the target declares NOT NULL.
@@ -294,6 +307,7 @@ impl Misfit {
             Self::NoZone => "a time without a zone, or one that its zone skips or repeats",
             Self::TooLong => "text that is too long",
             Self::NotLabel => "text that is no label of the enum",
+            Self::NotList => "text that is no list of such values",
             Self::NotId => "an id that holds NUL or is no UTF-8",
             Self::NullInNotNull => "NULL in a NOT NULL column",
         }
@@ -324,6 +338,7 @@ impl Rewrite {
             Self::NumberAsText => "number kept as text",
             Self::TextAsBytes => "text or number kept as bytes",
             Self::NegativeZero => "lost: the sign of a negative zero",
+            Self::ListAsArray => "list in text written as an array",
             Self::IdMapped => "id that is no uuid: version 5 of it, kept in lite2pg.id_map",
         }
     }
@@ -344,6 +359,7 @@ impl Conversion {
             Self::Text { .. } | Self::Label { .. } => PgType::Text,
             Self::Bytea { .. } => PgType::Bytea,
             Self::Uuid(_) | Self::Id { .. } => PgType::Uuid,
+            Self::Array { element, .. } => PgType::Array(*element),
             Self::Jsonb { .. } => PgType::Jsonb,
             Self::Json => PgType::Json,
             Self::Date => PgType::Date,

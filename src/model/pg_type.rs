@@ -46,6 +46,41 @@ pub enum PgType {
     /// A type of an existing table that takes its labels or text as text in binary COPY too:
     /// enums and `citext`. The string is its SQL spelling, quoted where needed.
     TextLike(String),
+    /// An array of one dimension; only on request or in existing tables.
+    Array(Element),
+}
+
+/// What an array's elements are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Element {
+    /// `boolean`
+    Bool,
+    /// `integer`
+    Int4,
+    /// `bigint`
+    Int8,
+    /// `text`
+    Text,
+    /// `uuid`
+    Uuid,
+}
+
+impl Element {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Bool, Self::Int4, Self::Int8, Self::Text, Self::Uuid];
+
+    /// The SQL spelling.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Bool => "boolean",
+            Self::Int4 => "integer",
+            Self::Int8 => "bigint",
+            Self::Text => "text",
+            Self::Uuid => "uuid",
+        }
+    }
 }
 
 impl fmt::Display for PgType {
@@ -71,6 +106,7 @@ impl fmt::Display for PgType {
             Self::Timestamp => "timestamp",
             Self::TimestampTz => "timestamptz",
             Self::TextLike(name) => name,
+            Self::Array(element) => return write!(f, "{}[]", element.word()),
         };
         f.write_str(word)
     }
@@ -81,6 +117,10 @@ impl PgType {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let lower = text.trim().to_ascii_lowercase();
+        if let Some(element) = lower.strip_suffix("[]") {
+            let element = Self::parse(element)?.to_string();
+            return Element::ALL.into_iter().find(|known| known.word() == element).map(Self::Array);
+        }
         let (name, inside) = match lower.split_once('(') {
             Some((name, rest)) => (name.trim(), Some(rest.strip_suffix(')')?)),
             None => (lower.as_str(), None),
@@ -158,6 +198,8 @@ mod tests {
             PgType::Time,
             PgType::Timestamp,
             PgType::TimestampTz,
+            PgType::Array(Element::Text),
+            PgType::Array(Element::Int8),
         ];
         for pg_type in all {
             assert_eq!(PgType::parse(&pg_type.to_string()), Some(pg_type));
@@ -168,9 +210,20 @@ mod tests {
 
     #[test]
     fn what_is_no_type_of_ours_is_none() {
-        for text in
-            ["", "numeric(2,5)", "numeric(0)", "varchar(0)", "text(5)", "timestamptz(3)", "money", "int)", "x(1"]
-        {
+        for text in [
+            "",
+            "numeric(2,5)",
+            "numeric(0)",
+            "varchar(0)",
+            "text(5)",
+            "timestamptz(3)",
+            "money",
+            "int)",
+            "x(1",
+            "date[]",
+            "text[][]",
+            "[]",
+        ] {
             assert_eq!(PgType::parse(text), None, "{text}");
         }
     }

@@ -64,6 +64,7 @@ pub struct TablePlan {
 
 /// What becomes of one column.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "facts about a column, each independent of the others")]
 pub struct ColumnPlan {
     /// Its name in SQLite.
     pub source: String,
@@ -84,9 +85,12 @@ pub struct ColumnPlan {
     /// What becomes of a cell that breaks the rule.
     #[serde(default)]
     pub on_error: Policy,
-    /// Under [`Policy::Default`]: the default as a field of a binary COPY, NULL where there is none.
+    /// Under [`Policy::Default`], and where NULL takes the default: the default as a field of a binary COPY, NULL where there is none.
     #[serde(default)]
     pub fallback: Option<Vec<u8>>,
+    /// NULL takes the default too.
+    #[serde(default)]
+    pub null_is_default: bool,
     /// NOT NULL on the target.
     pub not_null: bool,
     /// DEFAULT on the target, as SQL.
@@ -215,6 +219,14 @@ impl Remark {
     pub fn with_sql(mut self, sql: impl Into<String>) -> Self {
         self.sql = Some(sql.into());
         self
+    }
+}
+
+impl ColumnPlan {
+    /// Whether some cells get something else than their value.
+    #[must_use]
+    pub const fn replaces(&self) -> bool {
+        self.on_error.replaces() || self.null_is_default
     }
 }
 

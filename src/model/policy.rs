@@ -2,7 +2,7 @@
 //!
 //! An inferred type breaks no value: it is widened. A rule is a type that a person stated, or that a table had before.
 
-use super::pg_type::PgType;
+use super::pg_type::{Element, PgType};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use uuid::Uuid;
@@ -59,6 +59,8 @@ pub struct Rules {
     pub policies: Vec<(Option<String>, Policy)>,
     /// Readings of cells beyond what a column's type says, each by `table.column`.
     pub readings: Vec<(String, Reading)>,
+    /// Columns whose NULLs take their default, each by `table.column`.
+    pub nulls: Vec<String>,
 }
 
 /// How cells of a column are read, where its type alone does not say it.
@@ -71,6 +73,13 @@ pub enum Reading {
         map: String,
         /// Its namespace.
         namespace: Uuid,
+    },
+    /// Values between separators, as an array.
+    Split {
+        /// What the values are.
+        element: Element,
+        /// The separator.
+        by: String,
     },
 }
 

@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 pub struct Reshape {
     /// In the file's order.
     pub tables: Vec<TableShape>,
+    /// SELECTs in SQLite's SQL, with the names that queries use them under.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub define: Vec<(String, String)>,
 }
 
 /// A table of the target.
@@ -50,6 +53,38 @@ pub enum Origin {
         /// The columns that tell its rows apart.
         key: Vec<String>,
     },
+    /// Several tables that hold rows of the same kind.
+    Merge {
+        /// Them, best first.
+        sources: Vec<MergeSource>,
+        /// The columns that tell their rows apart: of two rows with one key, that of the better table is taken.
+        key: Vec<String>,
+    },
+}
+
+/// A table among those that are merged.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MergeSource {
+    /// Its name.
+    pub table: String,
+    /// Its columns that have other names than those of the merged table, each with that one.
+    pub columns: Vec<(String, String)>,
+    /// Its columns that are left behind.
+    pub drop: Vec<String>,
+    /// Only its rows for which this is true: SQLite's SQL.
+    pub only: Option<String>,
+}
+
+impl MergeSource {
+    /// What a column of it is called in the merged table; none where it is left behind.
+    #[must_use]
+    pub fn name_of<'a>(&'a self, column: &'a str) -> Option<&'a str> {
+        if self.drop.iter().any(|dropped| dropped.eq_ignore_ascii_case(column)) {
+            return None;
+        }
+        let renamed = self.columns.iter().find(|(from, _)| from.eq_ignore_ascii_case(column));
+        Some(renamed.map_or(column, |(_, to)| to))
+    }
 }
 
 /// A column of the target.
@@ -146,7 +181,7 @@ impl TableShape {
     /// Whether its rows or values are others than the table's: then they are read through a SELECT.
     #[must_use]
     pub fn is_derived(&self) -> bool {
-        matches!(self.origin, Origin::Query { .. })
+        !matches!(self.origin, Origin::Table(_))
             || self.only.is_some()
             || !self.rejects.is_empty()
             || self.columns.iter().any(|c| !c.is_own() || c.orphans.is_some())

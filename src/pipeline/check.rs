@@ -1,13 +1,13 @@
 //! A pipeline against the source that it is for: every name it uses, every type it states.
 
 use super::Pipeline;
-use super::file::{Column, Constant, Table};
+use super::file::{Column, Constant, Nulls, Table};
 use super::mistakes::{Mistake, Mistakes, Step, nearest};
 use crate::error::Result;
 use crate::model::bounds::PARITY_TIMES_MAX;
-use crate::model::pg_type::PgType;
+use crate::model::pg_type::{Element, PgType};
 use crate::model::policy::{Reading, Rules};
-use crate::model::reshape::{ColumnShape, Literal, Origin, Orphans, Refusal, Reshape, Stray, TableShape, Value};
+use crate::model::reshape::{ColumnShape, Literal, Origin, Refusal, Reshape, TableShape, Value};
 use crate::model::source::{Catalog, Table as SourceTable};
 use std::collections::HashSet;
 use toml::de::DeTable;
@@ -29,6 +29,7 @@ pub fn check(pipeline: &Pipeline, catalog: &Catalog) -> Result<Checked> {
     let namespace = super::namespace(&pipeline.name());
     let (found, names) = (Checked::default(), HashSet::new());
     let mut checker = Checker { root: &root, catalog, mistakes, found, names, namespace };
+    checker.found.reshape.define = pipeline.file.define.clone().into_iter().collect();
     if let Some(stated) = &pipeline.file.namespace {
         match Uuid::try_parse(stated) {
             Ok(stated) => checker.namespace = stated,
@@ -80,37 +81,36 @@ pub fn check(pipeline: &Pipeline, catalog: &Catalog) -> Result<Checked> {
     Ok(checker.found)
 }
 
-struct Checker<'a> {
-    root: &'a DeTable<'a>,
-    catalog: &'a Catalog,
-    mistakes: Mistakes<'a>,
+/// A check under way.
+pub(super) struct Checker<'a> {
+    pub(super) root: &'a DeTable<'a>,
+    pub(super) catalog: &'a Catalog,
+    pub(super) mistakes: Mistakes<'a>,
     found: Checked,
     names: HashSet<String>,
     namespace: Uuid,
 }
 
 impl Checker<'_> {
-    fn mistake(&mut self, way: &[Step<'_>], message: impl Into<String>) {
+    pub(super) fn mistake(&mut self, way: &[Step<'_>], message: impl Into<String>) {
         self.mistakes.add(Mistake::of(self.root, way, message));
     }
 
     fn table(&mut self, n: usize, table: &Table) {
         let head = [Step::Key("table"), Step::Index(n)];
-        let (origin, source, name) = match (&table.from, &table.query) {
-            (Some(from), None) => {
-                let Some(source) = self.catalog.table(from) else {
-                    let near = nearest(from, self.catalog.tables.iter().map(|t| t.name.as_str()));
-                    let way = [head[0], head[1], Step::Key("from")];
-                    let mistake = Mistake::of(self.root, &way, format!("the source has no table `{from}`"));
-                    self.mistakes.add(match near {
-                        Some(near) => mistake.help(format!("did you mean `{near}`?")),
-                        None => mistake,
-                    });
-                    return;
-                };
+        let (origin, source, name) = match (&table.from, &table.query, table.merge.is_empty()) {
+            (Some(from), None, true) => {
+                let Some(source) = self.source(&[head[0], head[1], Step::Key("from")], from) else { return };
                 (Origin::Table(source.name.clone()), Some(source), source.name.clone())
             }
-            (None, Some(query)) => {
+            (None, None, false) => {
+                let Some(to) = &table.to else {
+                    return self.mistake(&head, "a table that others are merged into needs its name: `to`");
+                };
+                let Some(origin) = self.merge(&head, table) else { return };
+                (origin, None, to.clone())
+            }
+            (None, Some(query), true) => {
                 let Some(to) = &table.to else {
                     return self.mistake(&head, "a table made by a query needs its name: `to`");
                 };
@@ -119,7 +119,10 @@ impl Checker<'_> {
                 }
                 (Origin::Query { sql: query.clone(), key: table.key.clone() }, None, to.clone())
             }
-            _ => return self.mistake(&head, "a table comes `from` a table or from a `query`"),
+            _ => {
+                return self
+                    .mistake(&head, "a table comes `from` a table, from a `query`, or from a `merge` of tables");
+            }
         };
         // SQLite tells names apart that differ in the case of other letters than ASCII's.
         if !self.names.insert(name.to_ascii_lowercase()) {
@@ -199,6 +202,27 @@ impl Checker<'_> {
             let reading = Reading::Id { map: map.clone(), namespace: Uuid::new_v5(&self.namespace, map.as_bytes()) };
             self.found.rules.readings.push((name, reading));
         }
+        if let Some(by) = &column.split {
+            let name = format!("{table}.{named}");
+            let element = match column.pg_type.as_deref().map(PgType::parse) {
+                None => {
+                    self.found.rules.types.push((name.clone(), PgType::Array(Element::Text)));
+                    Some(Element::Text)
+                }
+                Some(Some(PgType::Array(element))) => Some(element),
+                Some(_) => None,
+            };
+            match element {
+                Some(element) if !by.is_empty() && column.v5.is_none() => {
+                    self.found.rules.readings.push((name, Reading::Split { element, by: by.clone() }));
+                }
+                Some(_) => self.mistake(&key("split"), "what stands between values is some text, and they are no ids"),
+                None => self.mistake(&key("type"), "what is split is an array, as `text[]`"),
+            }
+        }
+        if column.nulls == Some(Nulls::Default) {
+            self.found.rules.nulls.push(format!("{table}.{named}"));
+        }
         if let Some(policy) = column.on_error {
             self.found.rules.policies.push((Some(format!("{table}.{named}")), policy));
         }
@@ -226,59 +250,6 @@ impl Checker<'_> {
             value,
             default: column.default.as_ref().map(literal),
         })
-    }
-}
-
-impl Checker<'_> {
-    // What a column with a policy for orphans refers to: as is stated, or by its foreign key.
-    fn orphans(
-        &mut self,
-        way: &[Step<'_>; 4],
-        source: Option<&SourceTable>,
-        name: &str,
-        column: &Column,
-    ) -> Option<Orphans> {
-        let key = |name: &'static str| [way[0], way[1], way[2], way[3], Step::Key(name)];
-        let policy = match (column.orphans, &column.references) {
-            (Some(policy), _) => policy,
-            (None, None) => return None,
-            (None, Some(_)) => Stray::Keep,
-        };
-        let Some(stated) = &column.references else {
-            let found = source.and_then(|table| self.parent(table, name));
-            if found.is_none() {
-                let message = format!("no foreign key says what `{name}` refers to: `references = \"table.column\"`");
-                self.mistake(&key("orphans"), message);
-            }
-            return found.map(|(parent, column)| Orphans { policy, parent, column });
-        };
-        let known = stated.match_indices('.').find_map(|(point, _)| {
-            let table = self.catalog.table(&stated[..point])?;
-            let column = &table.columns[table.column_index(&stated[point + 1..])?];
-            Some(Orphans { policy, parent: table.name.clone(), column: column.name.clone() })
-        });
-        if known.is_none() {
-            let columns = self.catalog.tables.iter().flat_map(|t| t.columns.iter().map(move |c| (t, c)));
-            let all: Vec<String> = columns.map(|(t, c)| format!("{}.{}", t.name, c.name)).collect();
-            let near = nearest(stated, all.iter().map(String::as_str)).map(str::to_owned);
-            let mistake = Mistake::of(self.root, &key("references"), format!("the source has no `{stated}`"));
-            self.mistakes.add(match near {
-                Some(near) => mistake.help(format!("did you mean `{near}`?")),
-                None => mistake,
-            });
-        }
-        known
-    }
-
-    fn parent(&self, table: &SourceTable, column: &str) -> Option<(String, String)> {
-        let at = table.column_index(column)?;
-        let key = table.foreign_keys.iter().find(|key| key.columns == [at])?;
-        let parent = self.catalog.table(&key.parent)?;
-        let at = match key.parent_columns.first() {
-            Some(name) => parent.column_index(name)?,
-            None => *parent.primary_key.first()?,
-        };
-        Some((parent.name.clone(), parent.columns[at].name.clone()))
     }
 }
 

@@ -42,6 +42,8 @@ pub struct File {
     pub on_error: Option<Policy>,
     /// Rows that are set aside.
     pub rejects: Rejects,
+    /// SELECTs in SQLite's own SQL, by the names that queries use them under.
+    pub define: IndexMap<String, String>,
     /// Tables about which there is something to say.
     pub table: Vec<Table>,
     /// SQL that is run on the target before anything is created, in one transaction.
@@ -140,7 +142,9 @@ pub struct Table {
     pub from: Option<String>,
     /// A SELECT in SQLite's own SQL, in the place of `from`.
     pub query: Option<String>,
-    /// The columns of the query that tell its rows apart.
+    /// Tables that are merged into this one, best first, in the place of `from`.
+    pub merge: Vec<MergeSource>,
+    /// The columns of the query, or of the merged tables, that tell rows apart.
     pub key: Vec<String>,
     /// The name on the target.
     pub to: Option<String>,
@@ -155,6 +159,23 @@ pub struct Table {
     pub on_error: Option<Policy>,
     /// Columns about which there is something to say, by their names in the source; others are new ones.
     pub columns: IndexMap<String, Column>,
+}
+
+/// A table among those that are merged.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MergeSource {
+    /// The source's table; it is no table of the target's any more.
+    pub from: String,
+    /// Its columns that have other names in the merged table: `old = "new"`.
+    #[serde(default)]
+    pub columns: IndexMap<String, String>,
+    /// Its columns that are left behind, on purpose.
+    #[serde(default)]
+    pub drop: Vec<String>,
+    /// Only its rows for which this is true, in SQLite's own SQL.
+    #[serde(default, rename = "where")]
+    pub only: Option<String>,
 }
 
 /// Rows that are set aside for what they say.
@@ -182,6 +203,8 @@ pub struct Column {
     pub on_error: Option<Policy>,
     /// Ids: uuids stay, any other id becomes a uuid of version 5, the same in every column that names the same map.
     pub v5: Option<String>,
+    /// What stands between the values of an array's text; unless stated, the text is a JSON list.
+    pub split: Option<String>,
     /// An expression in SQLite's own SQL over the source's columns.
     pub sql: Option<String>,
     /// The same value in every row.
@@ -194,10 +217,22 @@ pub struct Column {
     pub others: Option<Stray>,
     /// What takes the place of NULL.
     pub default: Option<Constant>,
+    /// `default`: the target's own default takes the place of NULL.
+    pub nulls: Option<Nulls>,
     /// What becomes of values that refer to no row: `keep`, `null` or `reject`.
     pub orphans: Option<Stray>,
     /// The `table.column` of the source that the values refer to, where no foreign key says it.
     pub references: Option<String>,
+}
+
+/// What becomes of NULL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Nulls {
+    /// It stays.
+    Keep,
+    /// The target's own default takes its place.
+    Default,
 }
 
 /// A value as TOML writes it.

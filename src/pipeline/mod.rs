@@ -6,6 +6,7 @@
 pub mod check;
 pub mod file;
 pub mod mistakes;
+mod sources;
 
 use crate::error::{Error, Kind, Result};
 use file::File;

@@ -223,7 +223,8 @@ pub fn plan(
         };
         if purpose != Purpose::Compare {
             let nulls = profile.columns[c].count(Class::Null);
-            if target.not_null && nulls > 0 && without_null(policy, true) == Policy::Fail {
+            if !rules.null_is_default(id) && target.not_null && nulls > 0 && without_null(policy, true) == Policy::Fail
+            {
                 return Err(choice::null_refused(&table.name, &column.name, nulls, profile.complete));
             }
         }
@@ -238,6 +239,7 @@ pub fn plan(
             is_rule: true,
             on_error: without_null(policy, target.not_null),
             fallback: None,
+            null_is_default: rules.null_is_default(id),
             not_null: target.not_null,
             default: None,
             generated: None,

@@ -161,9 +161,14 @@ impl Draft {
     // The rules of a column whose type was stated, or was there before; none for a column whose type the rows decide.
     fn stated_rules(&self, at: groups::ColumnId) -> Option<Vec<Trial>> {
         let types = &self.options.types;
-        let is_missing = self.matched[at.0].as_ref().is_some_and(|matched| matched.columns[at.1].is_err());
-        if let Some(reading) = self.rules.reading_of(at, &self.groups).filter(|_| !is_missing) {
-            return Some(vec![Trial::new(rules::conversion(reading), false)]);
+        // A reading that a foreign key brings along is none of a column that keeps another type.
+        let arrives = match &self.matched[at.0] {
+            Some(matched) => matched.columns[at.1].as_ref().ok().map(|column| &column.pg_type),
+            None => self.rules.type_of(at, &self.groups),
+        };
+        let reading = self.rules.reading_of(at, &self.groups).map(rules::conversion);
+        if let Some(reading) = reading.filter(|reading| arrives == Some(&reading.pg_type())) {
+            return Some(vec![Trial::new(reading, false)]);
         }
         if let Some(matched) = &self.matched[at.0] {
             let column = matched.columns[at.1].as_ref();
@@ -311,6 +316,7 @@ impl Draft {
         let stated = self.rules.type_of(at, &self.groups);
         let policy = stated.and_then(|_| self.rules.policy_of(at)).unwrap_or_default();
         let holds_null = null_columns.contains(&at.1);
+        let holds_null = holds_null && !self.rules.null_is_default(at);
         let not_null = !holds_null && (column.not_null || table.primary_key.contains(&at.1));
         check_null(&table.name, &column.name, not_null, policy, self.rules.with_policy().any(|(c, _)| c == at))?;
         let followed = without_null(policy, not_null);
@@ -344,6 +350,7 @@ impl Draft {
             is_rule: stated.is_some(),
             on_error: followed,
             fallback: None,
+            null_is_default: self.rules.null_is_default(at),
             not_null,
             default,
             generated: None,

@@ -7,13 +7,14 @@ use crate::model::name::for_shell;
 use crate::model::pg_type::PgType;
 use crate::model::policy::{Policy, Reading, Rules};
 use crate::model::source::Catalog;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Stated types and policies by position.
 #[derive(Debug, Clone, Default)]
 pub struct Matched {
     types: HashMap<ColumnId, PgType>,
     readings: HashMap<ColumnId, Reading>,
+    nulls: HashSet<ColumnId>,
     columns: HashMap<ColumnId, Policy>,
     tables: HashMap<usize, Policy>,
     run: Option<Policy>,
@@ -44,6 +45,11 @@ impl Matched {
                 matched.readings.insert(at, reading.clone());
             }
         }
+        for name in &rules.nulls {
+            if let Some(Object::Column(at)) = find(name, catalog) {
+                matched.nulls.insert(at);
+            }
+        }
         for (name, policy) in &rules.policies {
             let Some(name) = name else {
                 matched.run = Some(*policy);
@@ -61,6 +67,12 @@ impl Matched {
     #[must_use]
     pub fn type_of(&self, at: ColumnId, groups: &Groups) -> Option<&PgType> {
         self.types.get(&at).or_else(|| groups.members(at).iter().find_map(|m| self.types.get(m)))
+    }
+
+    /// Whether NULLs of this column take its default.
+    #[must_use]
+    pub fn null_is_default(&self, at: ColumnId) -> bool {
+        self.nulls.contains(&at)
     }
 
     /// How cells of a column are read: as is stated of it, else of a column which foreign keys compare it with.
@@ -107,6 +119,7 @@ impl Matched {
 pub fn conversion(reading: &Reading) -> Conversion {
     match reading {
         Reading::Id { map, namespace } => Conversion::Id { map: map.clone(), namespace: *namespace },
+        Reading::Split { element, by } => Conversion::Array { element: *element, split: Some(by.clone()) },
     }
 }
 
@@ -115,6 +128,7 @@ pub fn conversion(reading: &Reading) -> Conversion {
 pub fn words(conversion: &Conversion) -> String {
     match conversion {
         Conversion::Id { map, .. } => format!("; what is no uuid becomes one of version 5, map `{map}`"),
+        Conversion::Array { split: Some(by), .. } => format!("; values between `{by}`"),
         _ => String::new(),
     }
 }

@@ -4,7 +4,7 @@ use super::ddl;
 use super::session::Session;
 use crate::error::Result;
 use crate::model::name::{qualified, quoted};
-use crate::model::pg_type::PgType;
+use crate::model::pg_type::{Element, PgType};
 use std::collections::{HashMap, HashSet};
 
 /// A table that was there before.
@@ -302,6 +302,11 @@ fn pg_type(name: &str, modifier: i32, kind: &str, in_catalog: bool, shown: &str)
         "bpchar" => inner.map_or(PgType::Text, PgType::Char),
         "bytea" => PgType::Bytea,
         "uuid" => PgType::Uuid,
+        "_bool" => PgType::Array(Element::Bool),
+        "_int4" => PgType::Array(Element::Int4),
+        "_int8" => PgType::Array(Element::Int8),
+        "_text" => PgType::Array(Element::Text),
+        "_uuid" => PgType::Array(Element::Uuid),
         "json" => PgType::Json,
         "jsonb" => PgType::Jsonb,
         "date" => PgType::Date,

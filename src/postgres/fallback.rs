@@ -1,7 +1,7 @@
 //! What takes a value's place by policy: a column's default, as the server works it out.
 
 use super::decode::Rows;
-use super::session::Session;
+use super::session::{Session, Transaction};
 use crate::error::{Error, Kind, Result};
 use crate::model::name::{for_shell, qualified};
 use crate::model::plan::{ColumnPlan, TablePlan};
@@ -10,9 +10,14 @@ use crate::model::plan::{ColumnPlan, TablePlan};
 ///
 /// A default that gives another value each time (a sequence, a random uuid) is [`Kind::Blocked`]: one value would take
 /// the place of many.
-pub fn field(session: &mut Session, schema: &str, table: &TablePlan, column: &ColumnPlan) -> Result<Option<Vec<u8>>> {
+pub fn field(
+    tx: &mut Transaction<'_>,
+    schema: &str,
+    table: &TablePlan,
+    column: &ColumnPlan,
+) -> Result<Option<Vec<u8>>> {
     let expression = if table.existing {
-        of_existing(session, schema, table, column)?
+        of_existing(tx, schema, table, column)?
     } else {
         column.default.clone().map(|default| format!("({default})::{}", column.pg_type))
     };
@@ -23,8 +28,7 @@ pub fn field(session: &mut Session, schema: &str, table: &TablePlan, column: &Co
     }
     // now() stands still within a statement; what does not is no default to be repeated.
     let sql = format!("COPY (SELECT {expression}, {expression}) TO STDOUT (FORMAT binary)");
-    let mut copy =
-        session.copy_out(&sql).map_err(|e| e.context(format!("the default of `{name}` cannot be asked for")))?;
+    let mut copy = tx.copy_out(&sql).map_err(|e| e.context(format!("the default of `{name}` cannot be asked for")))?;
     let (mut rows, mut found) = (Rows::default(), None);
     while let Some(piece) = copy.next()? {
         rows.feed(&piece, |mut fields| {

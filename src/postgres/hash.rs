@@ -65,7 +65,13 @@ pub fn columns(table: &TablePlan) -> String {
 fn cell(name: &str, pg_type: &PgType) -> String {
     match pg_type {
         PgType::Float4 | PgType::Float8 => format!("float8send({name}::float8)"),
-        PgType::Text | PgType::Varchar(_) | PgType::Char(_) | PgType::TextLike(_) | PgType::Json | PgType::Jsonb => {
+        PgType::Text
+        | PgType::Varchar(_)
+        | PgType::Char(_)
+        | PgType::TextLike(_)
+        | PgType::Json
+        | PgType::Jsonb
+        | PgType::Array(_) => {
             format!("{name}::text COLLATE \"C\"")
         }
         PgType::Numeric(_) => format!("{name}::numeric"),

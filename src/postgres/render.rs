@@ -55,7 +55,13 @@ impl Form {
             PgType::Int2 | PgType::Int4 | PgType::Int8 => Self::Integer,
             PgType::Float4 | PgType::Float8 => Self::Float,
             PgType::Numeric(_) => Self::Numeric,
-            PgType::Text | PgType::Varchar(_) | PgType::Char(_) | PgType::Json | PgType::TextLike(_) => Self::Text,
+            // Rows decide for no array, and a bench states no type.
+            PgType::Text
+            | PgType::Varchar(_)
+            | PgType::Char(_)
+            | PgType::Json
+            | PgType::TextLike(_)
+            | PgType::Array(_) => Self::Text,
             PgType::Jsonb => Self::Jsonb,
             PgType::Bytea => Self::Bytea,
             PgType::Uuid => Self::Uuid,

@@ -154,8 +154,8 @@ fn readings(there: &str, raw: &str, cell: &str, column: &ColumnPlan) -> Option<(
             there,
             format!("CASE left({cell}, 1) WHEN 'b' THEN decode({raw}, 'hex') ELSE convert_to({raw}, 'UTF8') END"),
         ),
-        // The core of PostgreSQL makes no uuid of version 5.
-        Conversion::Id { .. } => return None,
+        // The core of PostgreSQL makes no uuid of version 5, and no cast reads an array's text where that is a list in JSON.
+        Conversion::Id { .. } | Conversion::Array { .. } => return None,
         Conversion::Uuid(_) => (there, format!("{raw}::uuid")),
         Conversion::Jsonb { .. } => (format!("{there}::text"), format!("{raw}::jsonb::text")),
         Conversion::Date => (there, format!("{raw}::date")),

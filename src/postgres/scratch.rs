@@ -185,6 +185,7 @@ fn neighbours(c: &str, pg_type: &PgType) -> Vec<String> {
         PgType::Uuid => vec![format!(
             "overlay({c}::text placing CASE WHEN right({c}::text, 1) = '0' THEN '1' ELSE '0' END from 36)"
         )],
+        PgType::Array(_) => vec![format!("array_append({c}, NULL)")],
         PgType::Json => vec![format!("{c}::text || ' '")],
         PgType::Jsonb => vec![format!("jsonb_build_array({c})")],
         PgType::Date => vec![format!("{c} + 1"), format!("{c} - 1"), "'2000-01-01'".into()],

@@ -127,6 +127,11 @@ impl Column {
             Conversion::Int { .. } => vec![Owned::Integer(decode::int(field)?)],
             Conversion::Whole { .. } => {
                 let n = decode::int(field)?;
+                // A cell that the rule did not take says nothing of how its column writes numbers.
+                let class = match own.map(Owned::cell) {
+                    Some(Cell::Text(own)) if !std::str::from_utf8(own).is_ok_and(|t| t.parse::<i64>().is_ok()) => None,
+                    _ => class,
+                };
                 let preferred = match class {
                     Some(Class::Text) => Some(text(n.to_string())),
                     Some(Class::Real) => Some(Owned::Real(n as f64)),
@@ -149,6 +154,8 @@ impl Column {
                 vec![text(uuid(decode::fixed(field)?, spelling))]
             }
             Conversion::Uuid(spelling) => vec![text(uuid(decode::fixed(field)?, *spelling))],
+            // A list has many spellings: only a cell that was not changed goes back.
+            Conversion::Array { .. } => own.cloned().into_iter().collect(),
             // A text cannot be told from its uuid: only a cell that was not changed goes back, or one that is a uuid by now.
             Conversion::Id { .. } => {
                 let written = text(uuid(decode::fixed(field)?, UuidSpelling::Hyphens));

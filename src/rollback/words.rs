@@ -20,7 +20,7 @@ pub fn value(pg_type: &PgType, field: Option<&[u8]>) -> Result<Option<String>> {
             Numeric::NaN => "NaN".to_owned(),
             Numeric::Infinite { negative } => if negative { "-Infinity" } else { "Infinity" }.to_owned(),
         },
-        PgType::Bytea => hex(field),
+        PgType::Bytea | PgType::Array(_) => hex(field),
         PgType::Uuid => uuid::Uuid::from_bytes(decode::fixed(field)?).to_string(),
         PgType::Jsonb => String::from_utf8_lossy(decode::jsonb(field)?).into_owned(),
         PgType::Date => match i32::from_be_bytes(decode::fixed(field)?) {

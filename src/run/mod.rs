@@ -12,7 +12,6 @@ mod crew;
 mod evidence;
 mod existing;
 mod finish;
-mod ground;
 mod hashed;
 mod ids;
 mod inspect;
@@ -20,6 +19,7 @@ mod memory;
 mod options;
 mod oracles;
 mod parts;
+mod prepare;
 mod probe;
 mod proof;
 mod rejects;
@@ -45,7 +45,6 @@ pub use strict::after as strictly;
 pub use verify::verify;
 
 use crate::error::{Error, Kind, Result};
-use crate::load::Conflict;
 use crate::model::check::{Answer, Race};
 use crate::model::digest::SetDigest;
 use crate::model::event::{Event, Observer, Phase, Summary};
@@ -57,8 +56,7 @@ use crate::model::verdict::{Level, Outcome, TableVerdict, Verification};
 use crate::plan::Draft;
 use crate::plan::select::Selection;
 use crate::postgres::control::{self, DoneRange, RunRecord, State};
-use crate::postgres::{Pool, PoolSettings, Session, Target, Transaction, catalog, ddl};
-use crate::profile::Depth;
+use crate::postgres::{Pool, PoolSettings, Session, Target, catalog, ddl};
 use crate::run::bookkeeping::Left;
 use crate::sqlite::{Reader, Source};
 use crate::verify::source;
@@ -66,7 +64,7 @@ use ahead::Ahead;
 use chores::Chores;
 use clock::Clock;
 use crew::Hands;
-use ground::Ground;
+use prepare::{Preparation, plan_rows};
 use proof::{Held, Known, Proof, Subject};
 use rows::Planned;
 use start::Start;
@@ -164,13 +162,14 @@ pub fn migrate(options: &Options, target: &Target, observer: &dyn Observer, stop
         }
         Start::Resume(run) => resume(*run, &mut opened, &mut control, options, observer).map_err(untouched)?,
         Start::Fresh => {
-            let prepared = prepare(options, &mut opened, &mut control, observer, stop, &mut clock);
+            let preparation = Preparation { options, observer, stop };
+            let prepared = preparation.plan(&mut opened, &mut control, &mut clock);
             let dropped = "what the earlier run created is dropped; nothing new was written";
             let planned = prepared.map_err(|e| if options.restart { e.state(dropped) } else { untouched(e) })?;
             if !options.restart {
                 backups = backup::make(options, &opened, &control, observer, stop).map_err(untouched)?;
             }
-            let begun = begin(options, &opened, &planned, &mut control);
+            let begun = preparation.begin(&opened, &planned, &mut control);
             let run = begun.map_err(|e| if options.restart { e.or_state(dropped) } else { untouched(e) })?;
             (planned, run, false)
         }
@@ -254,7 +253,7 @@ pub fn dry_run(
         let mut control = pool.session()?;
         start::check_server(&control)?;
         start::check_rights(&control, options)?;
-        prepare(options, &mut opened, &mut control, observer, stop, &mut clock)?
+        Preparation { options, observer, stop }.plan(&mut opened, &mut control, &mut clock)?
     } else {
         let draft = Draft::new(opened.catalog.clone(), options.plan_options(), &[], &[])?;
         plan_rows(draft, &mut opened, observer, stop, &mut clock)?
@@ -291,95 +290,10 @@ fn open(options: &Options) -> Result<Opened> {
     })
 }
 
-// Everything up to the first write: names, evidence, plan, and the server's word on it.
-fn prepare(
-    options: &Options,
-    opened: &mut Opened,
-    control: &mut Session,
-    observer: &dyn Observer,
-    stop: &AtomicBool,
-    clock: &mut Clock<'_>,
-) -> Result<Planned> {
-    let Ground { left, existing, taken } = ground::look(control, options, opened)?;
-    let draft = Draft::new(opened.catalog.clone(), options.plan_options(), &taken, &existing)?;
-    let mut planned = plan_rows(draft, opened, observer, stop, clock)?;
-    note_left(&mut planned.plan, left);
-    let mut session = control.another()?;
-    let first = |tx: &Transaction<'_>| ground::prepare(tx, options);
-    clock.phase(Phase::Create, planned.plan.tables.len(), || probe::probe(&mut session, &mut planned.plan, &first))?;
-    ground::on(&mut session, options, |session| rejects::fallbacks(session, &mut planned.plan))?;
-    keyless(options, &mut planned.plan);
-    if options.strict {
-        strict::before(&planned)?;
-    }
-    for remark in &planned.plan.remarks {
-        observer.event(&Event::Remark(remark.clone()));
-    }
-    Ok(planned)
-}
-
 // Remarks on the application's own tables name one each.
 fn note_left(plan: &mut Plan, left: Left) {
     plan.left_alone = left.tables;
     plan.remarks.splice(0..0, left.remarks);
-}
-
-// Without a key nobody can tell a row that is there from a new one.
-fn keyless(options: &Options, plan: &mut Plan) {
-    if !matches!(options.conflict, Some(Conflict::Skip | Conflict::Update)) {
-        return;
-    }
-    for table in plan.tables.iter().filter(|t| t.existing && t.primary_key.is_none()) {
-        let text = "no primary key on the target: rows that are there count as other rows, and all are added";
-        plan.remarks.push(Remark::warning(&table.source, text));
-    }
-}
-
-fn plan_rows(
-    draft: Draft,
-    opened: &mut Opened,
-    observer: &dyn Observer,
-    stop: &AtomicBool,
-    clock: &mut Clock<'_>,
-) -> Result<Planned> {
-    let depth = |t: usize| if draft.is_read_whole(t) { Depth::Whole } else { Depth::Sample };
-    let tables: Vec<(usize, Depth)> = (0..draft.catalog().tables.len()).map(|t| (t, depth(t))).collect();
-    let profiles = clock.phase(Phase::Profile, tables.len(), || {
-        evidence::gather(&draft, &mut opened.readers, &tables, observer, stop)
-    })?;
-    let plan = clock.phase(Phase::Plan, tables.len(), || draft.plan(&profiles))?;
-    Ok(Planned { draft, profiles, plan })
-}
-
-// The first durable step: the run with its plan, and emptied tables where that was asked for.
-fn begin(options: &Options, opened: &Opened, planned: &Planned, control: &mut Session) -> Result<RunRecord> {
-    let run = RunRecord {
-        id: Uuid::now_v7(),
-        source: options.source.display().to_string(),
-        fingerprint: opened.fingerprint.clone(),
-        schema: options.schema.clone(),
-        options: options.shape(),
-        plan: planned.plan.clone(),
-        profiles: planned.profiles.clone(),
-        state: State::Copying,
-        format: control::FORMAT,
-    };
-    let tx = control.transaction()?;
-    control::create(&tx)?;
-    let made = ground::make(&tx, options)?;
-    let existing: Vec<&str> = planned.plan.tables.iter().filter(|t| t.existing).map(|t| t.target.as_str()).collect();
-    if options.truncate && !existing.is_empty() {
-        tx.batch(&ddl::truncate(&options.schema, &existing)).map_err(|e| {
-            e.context("the target's tables cannot be emptied")
-                .state("nothing was written")
-                .hint("tables outside this run refer to them; empty those first, or include them")
-        })?;
-    }
-    checks::run(&tx, &options.scripts.before, "before")?;
-    control::insert(&tx, &run)?;
-    control::record_objects(&tx, run.id, &made)?;
-    tx.commit()?;
-    Ok(run)
 }
 
 fn resume(
@@ -621,7 +535,13 @@ fn finish_beside(
     }
     let mut session = context.session()?;
     let tx = session.transaction()?;
-    checks::run(&tx, &context.options.scripts.after, "after")?;
+    if !context.options.scripts.after.is_empty() {
+        let there = catalog::objects(&tx, &context.options.schema)?;
+        checks::run(&tx, &context.options.scripts.after, "after")?;
+        let mut made = catalog::objects(&tx, &context.options.schema)?;
+        made.retain(|object| !there.contains(object));
+        control::record_objects(&tx, context.run, &made)?;
+    }
     control::set_state(&tx, context.run, State::Done)?;
     tx.commit()?;
     drop(session);

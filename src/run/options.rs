@@ -269,6 +269,9 @@ impl Options {
         if !self.rules.readings.is_empty() {
             shape["readings"] = serde_json::json!(self.rules.readings);
         }
+        if !self.rules.nulls.is_empty() {
+            shape["nulls"] = serde_json::json!(self.rules.nulls);
+        }
         if !self.reshape.tables.is_empty() {
             shape[RESHAPE] = serde_json::json!(self.reshape);
         }

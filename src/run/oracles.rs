@@ -186,7 +186,7 @@ pub fn figures(
             if matches!(proof.wish.level, Level::Counts | Level::Sample) || rejected > 0 {
                 Vec::new()
             } else {
-                let is_asked = |c: &&ColumnPlan| !c.on_error.replaces();
+                let is_asked = |c: &&ColumnPlan| !c.replaces();
                 table
                     .compared()
                     .filter(is_asked)

@@ -1,39 +1,37 @@
-//! The server is asked about every definition before a row moves: everything is created in one transaction
-//! that is rolled back. What it refuses leaves the plan and becomes a remark.
+//! The server is asked about every definition before a row moves: everything is created, and undone. What it refuses leaves the plan and becomes a remark.
 
 use crate::error::{Error, Result};
 use crate::model::bounds::PROBE_TABLES_MAX;
 use crate::model::name::exclude;
 use crate::model::plan::{CheckPlan, ForeignKeyPlan, Plan, Remark, TablePlan, ViewPlan};
-use crate::postgres::{Session, Transaction, catalog, ddl, is_answer};
+use crate::postgres::{Transaction, catalog, ddl, is_answer};
 
-/// Takes out of the plan what the server refuses.
+/// Takes out of the plan what the server refuses, and leaves nothing in the transaction.
 ///
 /// A transaction holds a lock for everything that it creates, and the server has room for a few thousand
 /// (`max_locks_per_transaction`). So a large schema is asked about in parts, and what refers to other tables
-/// (foreign keys, views) only when it is created for good. `first` is what the run does before it creates anything.
-pub fn probe(session: &mut Session, plan: &mut Plan, first: &dyn Fn(&Transaction<'_>) -> Result<()>) -> Result<()> {
+/// (foreign keys, views) only when it is created for good.
+pub fn probe(tx: &Transaction<'_>, plan: &mut Plan) -> Result<()> {
     let Plan { schema, tables, views, remarks, .. } = plan;
     let mut new: Vec<&mut TablePlan> = tables.iter_mut().filter(|t| !t.existing).collect();
     let is_whole = new.len() <= PROBE_TABLES_MAX;
     for part in new.chunks_mut(PROBE_TABLES_MAX) {
-        let tx = session.transaction()?;
-        catalog::create_schema(&tx, schema)?;
-        first(&tx)?;
+        let undo = tx.savepoint("lite2pg_plan")?;
+        catalog::create_schema(tx, schema)?;
         for table in part.iter_mut() {
-            columns(&tx, schema, table, remarks)?;
+            columns(tx, schema, table, remarks)?;
         }
         for table in part.iter_mut() {
-            keys(&tx, schema, table, remarks)?;
-            checks(&tx, schema, table, remarks)?;
+            keys(tx, schema, table, remarks)?;
+            checks(tx, schema, table, remarks)?;
         }
         if is_whole {
             for table in part.iter_mut() {
-                foreign_keys(&tx, schema, table, remarks)?;
+                foreign_keys(tx, schema, table, remarks)?;
             }
-            ask_views(&tx, schema, views, remarks)?;
+            ask_views(tx, schema, views, remarks)?;
         }
-        tx.rollback()?;
+        undo.back()?;
     }
     Ok(())
 }

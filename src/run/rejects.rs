@@ -9,22 +9,28 @@ use crate::model::policy::{Place, Policy, Reject};
 use crate::model::range::Range;
 use crate::model::source::{Catalog, RowKey, Table};
 use crate::plan::{Draft, no_rule};
-use crate::postgres::{Session, control, fallback};
+use crate::postgres::{Session, Transaction, control, fallback};
 use crate::sqlite::{Flow, Reader, RowRef, TableScan};
 use crate::verify::listing::{ListFile, literal};
 use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
 
 /// Asks the server for what takes the place of values that do not fit, where a policy says `default`.
-pub fn fallbacks(session: &mut Session, plan: &mut Plan) -> Result<()> {
+pub fn fallbacks(tx: &mut Transaction<'_>, plan: &mut Plan) -> Result<()> {
     let Plan { schema, tables, .. } = plan;
     for table in tables {
         for i in 0..table.columns.len() {
-            if table.columns[i].on_error != Policy::Default {
+            let column = &table.columns[i];
+            if column.on_error != Policy::Default && !column.null_is_default {
                 continue;
             }
-            let column = &table.columns[i];
-            let field = fallback::field(session, schema, table, column)?;
+            let field = fallback::field(tx, schema, table, column)?;
+            if field.is_none() && column.null_is_default {
+                let name = format!("{}.{}", table.source, column.source);
+                return Err(Error::new(Kind::Blocked, format!("`{name}` has no default to take the place of NULL"))
+                    .state("nothing was written")
+                    .hint("`default = …` in the pipeline states one"));
+            }
             if field.is_none() && column.not_null {
                 let name = format!("{}.{}", table.source, column.source);
                 return Err(Error::new(Kind::Blocked, format!("`{name}` is NOT NULL and has no default"))
@@ -72,7 +78,9 @@ pub fn change_policies(plan: &mut Plan, draft: &Draft, session: &mut Session) ->
         }
     }
     if changed {
-        fallbacks(session, plan)?;
+        let mut tx = session.transaction()?;
+        fallbacks(&mut tx, plan)?;
+        tx.rollback()?;
     }
     Ok(changed)
 }

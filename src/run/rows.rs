@@ -283,7 +283,11 @@ fn replan(
         .draft
         .plan(&planned.profiles)
         .map_err(|e| e.state("finished ranges are on the target; the command goes on with them once the rule holds"))?;
-    rejects::fallbacks(&mut context.session()?, &mut plan)?;
+    let mut session = context.session()?;
+    let mut tx = session.transaction()?;
+    rejects::fallbacks(&mut tx, &mut plan)?;
+    tx.rollback()?;
+    drop(session);
     keep_probed(&planned.plan, &mut plan);
     let changed: Vec<usize> =
         (0..plan.tables.len()).filter(|&t| !plan.tables[t].loads_like(&planned.plan.tables[t])).collect();

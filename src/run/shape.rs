@@ -2,12 +2,15 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::model::affinity::Affinity;
-use crate::model::reshape::{Origin, Reshape, Stray, TableShape};
+use crate::model::reshape::{ColumnShape, MergeSource, Origin, Reshape, Stray, TableShape, Value};
 use crate::model::source::{Catalog, Column, RowKey, Table};
-use crate::sqlite::{Reader, derive};
+use crate::sqlite::{Reader, derive, merge};
 
 /// Gives the catalog its shape. What SQLite does not understand is a [`Kind::Usage`] error.
 pub fn apply(catalog: &mut Catalog, reshape: &Reshape, reader: &Reader) -> Result<()> {
+    let merges = reshape.tables.iter().any(|shape| matches!(shape.origin, Origin::Merge { .. }));
+    // As it was, with the tables that globs leave out.
+    let all = if merges { reader.catalog()? } else { Catalog::default() };
     for shape in &reshape.tables {
         let table = match &shape.origin {
             Origin::Table(name) => {
@@ -24,9 +27,27 @@ pub fn apply(catalog: &mut Catalog, reshape: &Reshape, reader: &Reader) -> Resul
                 catalog.tables[at] = shaped;
                 continue;
             }
-            Origin::Query { .. } if shape.skip => continue,
-            Origin::Query { sql, key } => of_query(shape, (sql, key), reshape, reader)?,
+            Origin::Query { .. } | Origin::Merge { .. } if shape.skip => continue,
+            Origin::Query { sql, key } => {
+                of_query(shape, (&derive::with_defined(sql, &reshape.define), key), reshape, reader)?
+            }
+            Origin::Merge { sources, key } => {
+                let of = |source: &MergeSource| {
+                    all.table(&source.table).ok_or_else(|| {
+                        Error::new(Kind::Usage, format!("the source has no table `{}`", source.table))
+                            .state("nothing was written")
+                    })
+                };
+                let tables = sources.iter().map(of).collect::<Result<Vec<_>>>()?;
+                let table = of_query(shape, (&merge::select(&tables, sources, key), key), reshape, reader)?;
+                // They are this one from now on.
+                let is_merged = |t: &Table| t.derived.is_none() && sources.iter().any(|s| s.table == t.name);
+                catalog.tables.retain(|t| !is_merged(t));
+                table
+            }
         };
+        // A table of the source that is called like it is the one that it takes the place of.
+        catalog.tables.retain(|t| t.derived.is_some() || !t.name.eq_ignore_ascii_case(&table.name));
         catalog.tables.push(table);
     }
     Ok(())
@@ -91,6 +112,14 @@ fn of_table(table: &Table, shape: &TableShape, reshape: &Reshape, reader: &Reade
 fn of_query(shape: &TableShape, (query, key): (&str, &[String]), reshape: &Reshape, reader: &Reader) -> Result<Table> {
     let what = format!("table `{}`", shape.name);
     let inner = reader.columns_of_select(query, &what)?;
+    let is_there = |name: &str| inner.iter().any(|column| column.name == name);
+    let needs_one = |column: &&ColumnShape| !matches!(column.value, Value::Sql(_) | Value::Constant(_));
+    if let Some(column) = shape.columns.iter().filter(needs_one).find(|column| !is_there(&column.name)) {
+        let gives: Vec<String> = inner.iter().map(|c| format!("`{}`", c.name)).collect();
+        return Err(Error::new(Kind::Usage, format!("the query of {what} gives no column `{}`", column.name))
+            .fact(format!("it gives {}", gives.join(", ")))
+            .state("nothing was written"));
+    }
     let derive::Shaped { sql, marks } = derive::select_from_query(query, &inner, shape, reshape);
     let mut given = reader.columns_of_select(&sql, &what)?;
     given.truncate(given.len() - marks.len());

@@ -2,6 +2,7 @@
 //!
 //! Owns the SQL, and what SQLite says of its columns. What the columns mean on the target is decided elsewhere.
 
+use super::merge;
 use super::snapshot::Reader;
 use crate::error::{Error, Kind, Result};
 use crate::model::name::quoted;
@@ -60,10 +61,7 @@ impl List<'_> {
             self.marks.push((mark, is_stray.to_owned()));
         };
         if let (Value::Map(map), Stray::Null | Stray::Reject) = (&shape.value, shape.others) {
-            let known = map.iter().flat_map(|(from, to)| [text(from), format!("CAST({} AS TEXT)", literal(to))]);
-            let known: Vec<String> = known.collect();
-            let is_stray = format!("({own} IS NOT NULL AND CAST({own} AS TEXT) NOT IN ({}))", known.join(", "));
-            stray(shape.others, &is_stray, "a value that the map does not name");
+            stray(shape.others, &unnamed(own, map), "a value that the map does not name");
         }
         if let Some(orphans) = &shape.orphans {
             let is_stray = format!("({own} IS NOT NULL AND NOT {})", exists(self.reshape, self.table, own, orphans));
@@ -86,17 +84,38 @@ impl List<'_> {
     }
 }
 
+// Whether a map neither names a value nor gives it.
+fn unnamed(own: &str, map: &[(String, Literal)]) -> String {
+    let known = map.iter().flat_map(|(from, to)| [text(from), format!("CAST({} AS TEXT)", literal(to))]);
+    let known: Vec<String> = known.collect();
+    format!("({own} IS NOT NULL AND CAST({own} AS TEXT) NOT IN ({}))", known.join(", "))
+}
+
 // Whether there is such a row among those of the parent that arrive, as far as its own shape tells.
 fn exists(reshape: &Reshape, child: &str, own: &str, orphans: &Orphans) -> String {
+    let merged = reshape.tables.iter().find_map(|shape| match &shape.origin {
+        Origin::Merge { sources, .. } if sources.iter().any(|s| s.table.eq_ignore_ascii_case(&orphans.parent)) => {
+            Some(sources)
+        }
+        _ => None,
+    });
+    if let Some(sources) = merged {
+        return merge::exists(sources, own, orphans);
+    }
     let is_parent = |shape: &&TableShape| matches!(&shape.origin, Origin::Table(name) if name.eq_ignore_ascii_case(&orphans.parent));
     let mut conditions = Vec::new();
-    if let Some(parent) = reshape.tables.iter().find(is_parent) {
-        conditions.extend(parent.only.as_ref().map(|only| format!(" AND ({only}\n)")));
-        conditions.extend(parent.rejects.iter().map(|r| format!(" AND NOT coalesce(({}\n), 0)", r.when)));
-    }
     // The parent's own name, which its conditions may use, unless it would hide the child.
     let alias = if child.eq_ignore_ascii_case(&orphans.parent) { "lite2pg parent" } else { &orphans.parent };
     let (table, alias, column) = (quoted(&orphans.parent), quoted(alias), quoted(&orphans.column));
+    if let Some(parent) = reshape.tables.iter().find(is_parent) {
+        conditions.extend(parent.only.as_ref().map(|only| format!(" AND ({only}\n)")));
+        conditions.extend(parent.rejects.iter().map(|r| format!(" AND NOT coalesce(({}\n), 0)", r.when)));
+        for shape in parent.columns.iter().filter(|shape| shape.others == Stray::Reject) {
+            if let Value::Map(map) = &shape.value {
+                conditions.push(format!(" AND NOT {}", unnamed(&format!("{alias}.{}", quoted(&shape.name)), map)));
+            }
+        }
+    }
     format!("EXISTS (SELECT 1 FROM main.{table} AS {alias} WHERE {alias}.{column} = {own}{})", conditions.concat())
 }
 
@@ -125,11 +144,26 @@ pub fn select(table: &Table, shape: &TableShape, reshape: &Reshape) -> Shaped {
     list.end(shape, &format!("main.{alias} AS {alias}{by}"))
 }
 
+/// A person's SELECT with those that it may name.
+#[must_use]
+pub fn with_defined(query: &str, define: &[(String, String)]) -> String {
+    if define.is_empty() {
+        return query.to_owned();
+    }
+    let defined: Vec<String> = define.iter().map(|(name, sql)| format!("{} AS ({sql}\n)", quoted(name))).collect();
+    // The query may begin with a WITH of its own.
+    format!("WITH {} SELECT * FROM ({query}\n)", defined.join(", "))
+}
+
 /// A person's SELECT with the shapes of its columns.
 #[must_use]
 pub fn select_from_query(query: &str, columns: &[SelectColumn], shape: &TableShape, reshape: &Reshape) -> Shaped {
     let mut list = List { reshape, table: "q", items: Vec::new(), marks: Vec::new() };
-    for column in columns {
+    if let Origin::Merge { sources, key } = &shape.origin {
+        let mark = Mark { column: key.first().cloned(), words: merge::twins(sources), rejects: false };
+        list.marks.push((mark, format!("q.{}", quoted(merge::TWINS))));
+    }
+    for column in columns.iter().filter(|column| column.name != merge::TWINS) {
         let own = format!("q.{}", quoted(&column.name));
         match shape.columns.iter().find(|c| c.name == column.name) {
             Some(shape) if shape.skip => {}

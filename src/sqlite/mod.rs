@@ -18,6 +18,7 @@ mod heads;
 mod hold;
 mod ids;
 mod kept;
+pub mod merge;
 mod open;
 pub mod restore;
 mod scan;

@@ -4,6 +4,7 @@
 //! nothing from one cell to the next but a scratch buffer, and prints nothing: what happened to a cell is its
 //! [`Fit`] or its [`Misfit`].
 
+mod array;
 mod boolean;
 mod decimal;
 mod id;
@@ -19,6 +20,7 @@ mod uuid;
 use crate::error::{Error, Kind, Result};
 use crate::model::cell::Cell;
 use crate::model::conversion::{Conversion, Fit, Misfit, Rewrite, UuidSpelling};
+use crate::model::pg_type::Element;
 use crate::postgres::encode;
 
 /// A column's rule made ready: zones are looked up, and there is room for JSON's keys. One per lane and column.
@@ -43,6 +45,7 @@ enum Rule {
     Uuid(UuidSpelling),
     Id(::uuid::Uuid),
     Label(Vec<String>),
+    Array(Element, Option<String>),
     Jsonb { scalars: bool },
     Json,
     Date,
@@ -72,6 +75,7 @@ impl Compiled {
             Conversion::Uuid(spelling) => Rule::Uuid(*spelling),
             Conversion::Id { namespace, .. } => Rule::Id(*namespace),
             Conversion::Label { labels } => Rule::Label(labels.clone()),
+            Conversion::Array { element, split } => Rule::Array(*element, split.clone()),
             Conversion::Jsonb { scalars } => Rule::Jsonb { scalars: *scalars },
             Conversion::Json => Rule::Json,
             Conversion::Date => Rule::Date,
@@ -123,6 +127,7 @@ impl Compiled {
             Rule::Uuid(spelling) => uuid::write(cell, *spelling, out),
             Rule::Id(namespace) => id::write(cell, *namespace, out),
             Rule::Label(labels) => label::write(cell, labels, out),
+            Rule::Array(element, split) => array::write(cell, *element, split.as_deref(), out),
             Rule::Jsonb { scalars } => json::write_jsonb(cell, *scalars, &mut self.keys, out),
             Rule::Json => json::write_json(cell, out),
             Rule::Date => time::write_date(cell, out),
@@ -177,6 +182,8 @@ pub(crate) mod tests {
             Conversion::Uuid(UuidSpelling::Any),
             Conversion::Id { map: "m".to_owned(), namespace: ::uuid::Uuid::NAMESPACE_URL },
             Conversion::Label { labels: vec!["a".to_owned(), "b".to_owned()] },
+            Conversion::Array { element: Element::Int4, split: None },
+            Conversion::Array { element: Element::Text, split: Some(",".to_owned()) },
             Conversion::Jsonb { scalars: true },
             Conversion::Json,
             Conversion::Date,

@@ -32,7 +32,11 @@ pub fn measures(column: &ColumnPlan, is_utf16: bool) -> Vec<Measure> {
         Conversion::Time => all.extend(ends(Measure::Time)),
         Conversion::Moment { form, naive, target_has_zone, .. } => all.extend(moments(*form, naive, *target_has_zone)),
         // Of numbers in several classes SQLite makes no sum that is exact.
-        Conversion::Bytea { .. } | Conversion::Uuid(_) | Conversion::Id { .. } | Conversion::Whole { .. } => {}
+        Conversion::Bytea { .. }
+        | Conversion::Uuid(_)
+        | Conversion::Id { .. }
+        | Conversion::Array { .. }
+        | Conversion::Whole { .. } => {}
     }
     all
 }

@@ -31,6 +31,7 @@ const TIMESTAMP: u8 = 10;
 const TIMESTAMP_TZ: u8 = 11;
 const JSON: u8 = 12;
 const JSONB: u8 = 13;
+const LIST: u8 = 14;
 // Joined to the tag where the payload stands as its hash.
 const HASHED: u8 = 0x40;
 // A source cell that the target's type has no value for. No target cell has this tag, so that it never agrees.
@@ -197,6 +198,11 @@ impl Form {
         self.sized(JSONB, printed);
     }
 
+    /// An array of one dimension: its elements, each as a cell.
+    pub fn list(&mut self, elements: &Self) {
+        self.sized(LIST, &elements.bytes);
+    }
+
     #[inline]
     fn fixed<const N: usize>(&mut self, tag: u8, payload: [u8; N]) {
         self.bytes.push(tag);
@@ -240,7 +246,7 @@ fn cell_length(form: &[u8]) -> Option<usize> {
         UUID => 17,
         // A class and an exponent, then the digits with a tag of their own.
         NUMERIC => sized(7, form[6] & HASHED != 0),
-        TEXT | BYTES | JSON | JSONB => sized(1, tag & HASHED != 0),
+        TEXT | BYTES | JSON | JSONB | LIST => sized(1, tag & HASHED != 0),
         _ => 9,
     })
 }
@@ -264,6 +270,8 @@ pub enum Value<'a> {
     Text(&'a [u8]),
     /// Bytes.
     Bytes(&'a [u8]),
+    /// The cells of an array.
+    List(&'a [u8]),
     /// A uuid.
     Uuid([u8; 16]),
     /// Days since 2000-01-01.
@@ -306,6 +314,7 @@ pub fn value(cell: &[u8]) -> Value<'_> {
         }),
         TEXT | JSON | JSONB => Value::Text(&cell[9..]),
         BYTES => Value::Bytes(&cell[9..]),
+        LIST => Value::List(&cell[9..]),
         UUID => Value::Uuid(cell[1..].try_into().expect("a uuid is 16 bytes")),
         DATE => Value::Date(i32::from_be_bytes(cell[1..].try_into().expect("four bytes"))),
         TIME => Value::Time(number(1)),

@@ -2,7 +2,7 @@
 
 use super::form::{Form, Number};
 use crate::error::{Error, Kind, Result};
-use crate::model::pg_type::PgType;
+use crate::model::pg_type::{Element, PgType};
 use crate::model::plan::ColumnPlan;
 use crate::postgres::decode::{self, Decimal, Fields, Numeric};
 
@@ -11,6 +11,7 @@ use crate::postgres::decode::{self, Decimal, Fields, Numeric};
 pub struct Finder {
     kinds: Vec<Field>,
     digits: Vec<u8>,
+    list: Form,
 }
 
 /// How a field is read.
@@ -23,6 +24,7 @@ enum Field {
     Text,
     Bytes,
     Uuid,
+    List(Element),
     Json,
     Jsonb,
     Date,
@@ -34,7 +36,7 @@ enum Field {
 impl Finder {
     /// The columns in the order in which fields will come.
     pub fn new<'a>(columns: impl Iterator<Item = &'a ColumnPlan>) -> Self {
-        Self { kinds: columns.map(|c| Field::of(&c.pg_type)).collect(), digits: Vec::new() }
+        Self { kinds: columns.map(|c| Field::of(&c.pg_type)).collect(), digits: Vec::new(), list: Form::default() }
     }
 
     /// Appends the fields of a row.
@@ -68,6 +70,7 @@ impl Finder {
             Field::Text => form.text(field),
             Field::Bytes => form.blob(field),
             Field::Uuid => form.uuid(decode::fixed(field)?),
+            Field::List(element) => list(field, element, &mut self.list, form)?,
             Field::Json => form.json(field),
             Field::Jsonb => form.jsonb(decode::jsonb(field)?),
             Field::Date => form.date(i32::from_be_bytes(decode::fixed(field)?)),
@@ -89,6 +92,7 @@ impl Field {
             PgType::Text | PgType::Varchar(_) | PgType::Char(_) | PgType::TextLike(_) => Self::Text,
             PgType::Bytea => Self::Bytes,
             PgType::Uuid => Self::Uuid,
+            PgType::Array(element) => Self::List(*element),
             PgType::Json => Self::Json,
             PgType::Jsonb => Self::Jsonb,
             PgType::Date => Self::Date,
@@ -97,6 +101,27 @@ impl Field {
             PgType::TimestampTz => Self::TimestampTz,
         }
     }
+}
+
+fn list(field: &[u8], element: Element, list: &mut Form, form: &mut Form) -> Result<()> {
+    list.clear();
+    let is_flat = decode::array::elements(field, |found| {
+        match (found, element) {
+            (None, _) => list.null(),
+            (Some(field), Element::Bool) => list.bool(decode::bool(field)?),
+            (Some(field), Element::Int4 | Element::Int8) => list.int(decode::int(field)?),
+            (Some(field), Element::Text) => list.text(field),
+            (Some(field), Element::Uuid) => list.uuid(decode::fixed(field)?),
+        }
+        Ok(())
+    })?;
+    // A table of values is no list: it equals none.
+    if is_flat {
+        form.list(list);
+    } else {
+        form.blob(field);
+    }
+    Ok(())
 }
 
 #[cold]

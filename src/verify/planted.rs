@@ -92,6 +92,7 @@ pub fn plan(table: &TablePlan) -> TablePlan {
         is_rule: false,
         on_error: Policy::Fail,
         fallback: None,
+        null_is_default: false,
         not_null: true,
         default: None,
         generated: None,

@@ -43,7 +43,7 @@ pub fn gather<'a>(
         return Ok(None);
     }
     let is_key = |c: &ColumnPlan| key.columns.contains(&c.target);
-    let readable = table.compared().enumerate().filter(|(_, c)| sample::reads(c) && !c.on_error.replaces());
+    let readable = table.compared().enumerate().filter(|(_, c)| sample::reads(c) && !c.replaces());
     let (mut chosen, others): (Vec<_>, Vec<_>) = readable.partition(|(_, c)| is_key(c));
     if chosen.len() < key.columns.len() {
         return Ok(None);

@@ -176,9 +176,10 @@ fn key_of(cells: &[&[u8]], columns: &[usize]) -> Place {
         key.push(match form::value(cells[column]) {
             Value::NoValue => return Place::Nowhere,
             // SQLite has no NaN, and its infinities are none of numeric's: such a key is of no source row.
-            Value::Null | Value::Hashed { .. } | Value::Numeric(Number::NaN | Number::Infinite { .. }) => {
-                return Place::Unusable;
-            }
+            Value::Null
+            | Value::Hashed { .. }
+            | Value::List(_)
+            | Value::Numeric(Number::NaN | Number::Infinite { .. }) => return Place::Unusable,
             Value::Bool(value) => KeyCell::Bool(value),
             Value::Int(number) => KeyCell::Int(number),
             Value::Float(number) => KeyCell::Float(number),

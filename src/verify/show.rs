@@ -21,6 +21,10 @@ pub fn cell(cell: &[u8]) -> String {
         form::Value::Numeric(number) => numeric(number),
         form::Value::Text(text) => quoted(&String::from_utf8_lossy(text)),
         form::Value::Bytes(bytes) => hex(bytes),
+        form::Value::List(cells) => {
+            let shown: Vec<String> = form::cells(cells).take(CHARS_MAX / 2).map(self::cell).collect();
+            format!("{{{}}}", shown.join(", "))
+        }
         form::Value::Uuid(bytes) => uuid::Uuid::from_bytes(bytes).to_string(),
         form::Value::Date(i32::MAX) | form::Value::Timestamp(i64::MAX) => "infinity".to_owned(),
         form::Value::Date(i32::MIN) | form::Value::Timestamp(i64::MIN) => "-infinity".to_owned(),
@@ -133,6 +137,10 @@ mod tests {
         check(|f| f.timestamp_tz(i64::MIN), "-infinity");
         check(|f| f.json(b"[1]"), "'[1]'");
         check(|f| f.jsonb(b"{}"), "'{}'");
+        let mut list = Form::default();
+        list.text(b"a");
+        list.null();
+        check(|f| f.list(&list), "{'a', NULL}");
         check(|f| f.text(&[b'x'; 1024]), &format!("'{}'… (1024 bytes)", "x".repeat(200)));
     }
 

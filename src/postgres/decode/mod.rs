@@ -3,6 +3,7 @@
 //! The way back of `encode`, and written apart from it: the verifier reads by this what the load wrote by that.
 //! Formats: PostgreSQL's `*_send` functions in `src/backend/utils/adt`, unchanged from version 12 to 18.
 
+pub mod array;
 mod numeric;
 mod rows;
 

@@ -5,6 +5,7 @@
 //! envelope (<https://www.postgresql.org/docs/15/sql-copy.html>, "Binary Format") but leaves the fields to
 //! the source (`src/backend/utils/adt/*.c`, functions `*_recv`); each file names its page or function.
 
+pub mod array;
 mod boolean;
 mod copy;
 mod number;

@@ -89,7 +89,7 @@ fn measure(options: &BenchOptions, target: &Target, observer: &dyn Observer, sto
     let scratch = Scratch::create(&pool)?;
     let draft = Draft::new(opened.catalog.clone(), shape.plan_options(), &[], &[])?;
     let mut planned = plan_rows(draft, &mut opened, observer, stop, &mut clock)?;
-    probe::probe(&mut control, &mut planned.plan, &|_| Ok(()))?;
+    asked(&mut control, &mut planned)?;
     let prepare_ms = clock.ms();
 
     let (load, sample) =
@@ -133,6 +133,12 @@ fn measure(options: &BenchOptions, target: &Target, observer: &dyn Observer, sto
     Ok(BenchReport { server, embedded: options.embedded, sample: sample.size, results, advice, prediction })
 }
 
+fn asked(control: &mut Session, planned: &mut Planned) -> Result<()> {
+    let tx = control.transaction()?;
+    probe::probe(&tx, &mut planned.plan)?;
+    tx.rollback()
+}
+
 /// The tables of a bench.
 struct Loaded {
     plan: Plan,
@@ -164,7 +170,7 @@ fn sampled(
         let fresh = evidence::gather(&planned.draft, readers, &[(t, Depth::Whole)], observer, stop)?;
         planned.profiles[t] = fresh.into_iter().next().expect("a profile for the table");
         planned.plan = planned.draft.plan(&planned.profiles)?;
-        probe::probe(control, &mut planned.plan, &|_| Ok(()))?;
+        asked(control, planned)?;
     }
 }
 

@@ -98,9 +98,13 @@ fn width(column: &ColumnPlan, profile: &ColumnProfile, table: &TableProfile) -> 
         PgType::Uuid => 16.0 * filled,
         // A head of four bytes for each key and value replaces quotes, colons and commas.
         PgType::Jsonb => text() * 1.2,
-        PgType::Text | PgType::Varchar(_) | PgType::Char(_) | PgType::Bytea | PgType::Json | PgType::TextLike(_) => {
-            text()
-        }
+        PgType::Text
+        | PgType::Varchar(_)
+        | PgType::Char(_)
+        | PgType::Bytea
+        | PgType::Json
+        | PgType::TextLike(_)
+        | PgType::Array(_) => text(),
     }
 }
 

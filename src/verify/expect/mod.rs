@@ -11,6 +11,7 @@ mod decimal;
 mod id;
 mod iso;
 mod json;
+mod list;
 mod moment;
 mod rule;
 mod text;
@@ -41,22 +42,43 @@ pub struct Expectation {
 struct Replacement {
     // Its form; none where no policy replaces it.
     form: Option<Form>,
-    // Whether NULL is such a cell.
-    of_null: bool,
+    // What NULL is.
+    of_null: OfNull,
+}
+
+#[derive(Debug)]
+enum OfNull {
+    // Itself.
+    Null,
+    // A cell like any other that the rule does not take.
+    Misfit,
+    // The column's default.
+    Default(Form),
 }
 
 impl Replacement {
     fn of(column: &ColumnPlan) -> Result<Self> {
-        let mut form = Form::default();
-        match column.on_error {
-            Policy::Fail | Policy::Reject => return Ok(Self { form: None, of_null: false }),
-            Policy::Null => form.null(),
-            // The server made the field, so that it is read as what the target holds.
-            Policy::Default => {
-                Finder::new(std::iter::once(column)).field(0, column.fallback.as_deref(), &mut form)?;
+        // The server made the field, so that it is read as what the target holds.
+        let default = || -> Result<Form> {
+            let mut form = Form::default();
+            Finder::new(std::iter::once(column)).field(0, column.fallback.as_deref(), &mut form)?;
+            Ok(form)
+        };
+        let form = match column.on_error {
+            Policy::Fail | Policy::Reject => None,
+            Policy::Null => {
+                let mut form = Form::default();
+                form.null();
+                Some(form)
             }
-        }
-        Ok(Self { form: Some(form), of_null: column.not_null })
+            Policy::Default => Some(default()?),
+        };
+        let of_null = match (column.null_is_default, column.on_error) {
+            (true, _) => OfNull::Default(default()?),
+            (false, Policy::Null | Policy::Default) if column.not_null => OfNull::Misfit,
+            _ => OfNull::Null,
+        };
+        Ok(Self { form, of_null })
     }
 }
 
@@ -74,18 +96,22 @@ impl Expectation {
     #[inline]
     pub fn cell(&mut self, column: usize, cell: Cell<'_>, form: &mut Form) {
         if matches!(cell, Cell::Null) {
-            if self.replaced[column].of_null { self.replace(column, form) } else { form.null() }
+            match &self.replaced[column].of_null {
+                OfNull::Null => form.null(),
+                OfNull::Misfit => put(self.replaced[column].form.as_ref(), form),
+                OfNull::Default(default) => form.append(default.bytes()),
+            }
         } else if self.rules[column].read(cell, &mut self.scratch, form).is_none() {
-            self.replace(column, form);
+            put(self.replaced[column].form.as_ref(), form);
         }
     }
+}
 
-    #[cold]
-    fn replace(&self, column: usize, form: &mut Form) {
-        match &self.replaced[column].form {
-            Some(replacement) => form.append(replacement.bytes()),
-            None => form.no_value(),
-        }
+#[cold]
+fn put(replacement: Option<&Form>, form: &mut Form) {
+    match replacement {
+        Some(replacement) => form.append(replacement.bytes()),
+        None => form.no_value(),
     }
 }
 

@@ -3,10 +3,11 @@
 use super::json::{self, Printer};
 use super::moment::Moments;
 use super::text::Texts;
-use super::{boolean, decimal, id, iso, uuid, written};
+use super::{boolean, decimal, id, iso, list, uuid, written};
 use crate::error::Result;
 use crate::model::cell::Cell;
 use crate::model::conversion::{Conversion, UuidSpelling};
+use crate::model::pg_type::Element;
 use crate::model::plan::ColumnPlan;
 use crate::verify::form::Form;
 
@@ -23,6 +24,7 @@ pub(super) enum Rule {
     Uuid(UuidSpelling),
     Id(::uuid::Uuid),
     Label(Vec<String>),
+    List(Element, Option<String>),
     Jsonb { scalars: bool },
     Json,
     Date,
@@ -35,6 +37,7 @@ pub(super) enum Rule {
 pub(super) struct Scratch {
     bytes: Vec<u8>,
     json: Printer,
+    list: Form,
 }
 
 impl Rule {
@@ -57,6 +60,7 @@ impl Rule {
             Conversion::Uuid(spelling) => Self::Uuid(*spelling),
             Conversion::Id { namespace, .. } => Self::Id(*namespace),
             Conversion::Label { labels } => Self::Label(labels.clone()),
+            Conversion::Array { element, split } => Self::List(*element, split.clone()),
             Conversion::Jsonb { scalars } => Self::Jsonb { scalars: *scalars },
             Conversion::Json => Self::Json,
             Conversion::Date => Self::Date,
@@ -80,6 +84,10 @@ impl Rule {
             (Self::Id(namespace), cell) => form.uuid(id::read(cell, *namespace)?),
             (Self::Label(labels), Cell::Text(text)) => {
                 form.text(labels.iter().find(|label| label.as_bytes() == text)?.as_bytes());
+            }
+            (Self::List(element, split), Cell::Text(text)) => {
+                list::read(text, *element, split.as_deref(), &mut scratch.list)?;
+                form.list(&scratch.list);
             }
             (Self::Jsonb { scalars }, Cell::Text(text)) => form.jsonb(scratch.json.print(text, *scalars)?),
             (Self::Json, Cell::Text(text)) => form.json(json::check(text, &mut scratch.json)?),

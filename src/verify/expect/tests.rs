@@ -18,6 +18,7 @@ fn column(conversion: Conversion, pg_type: PgType) -> ColumnPlan {
         is_rule: false,
         on_error: crate::model::policy::Policy::Fail,
         fallback: None,
+        null_is_default: false,
         not_null: false,
         default: None,
         generated: None,

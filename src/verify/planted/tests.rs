@@ -14,6 +14,7 @@ fn column(name: &str, pg_type: PgType) -> ColumnPlan {
         is_rule: false,
         on_error: crate::model::policy::Policy::Fail,
         fallback: None,
+        null_is_default: false,
         not_null: false,
         default: None,
         generated: None,
