@@ -10,6 +10,7 @@ mod output;
 mod plan;
 mod proving;
 mod reading;
+mod rehearse;
 mod rejects;
 mod reporting;
 mod rollback;
@@ -52,6 +53,8 @@ enum Verb {
     Verify(Box<verify::Arguments>),
     /// Bring PostgreSQL's state back into a SQLite file
     Rollback(Box<rollback::Arguments>),
+    /// Rehearse it all on a throw-away server: there, writes, back, kills
+    Rehearse(Box<rehearse::Arguments>),
     /// List rows that a migration has set aside, or try them again
     Rejects(rejects::Arguments),
     /// Load a sample by several strategies and settings, and predict a migration
@@ -66,6 +69,7 @@ impl Verb {
             Self::Plan(arguments) => plan::run(arguments),
             Self::Verify(arguments) => verify::run(arguments),
             Self::Rollback(arguments) => rollback::run(arguments),
+            Self::Rehearse(arguments) => rehearse::run(arguments),
             Self::Rejects(arguments) => rejects::run(arguments),
             Self::Bench(arguments) => bench::run(arguments),
         }
@@ -78,6 +82,7 @@ impl Verb {
             Self::Plan(arguments) => arguments.tells_events(),
             Self::Verify(arguments) => arguments.tells_events(),
             Self::Rollback(arguments) => arguments.tells_events(),
+            Self::Rehearse(arguments) => arguments.tells_events(),
             Self::Rejects(arguments) => arguments.tells_events(),
             Self::Bench(arguments) => arguments.tells_events(),
         }
@@ -88,7 +93,7 @@ impl Verb {
             Self::Migrate(arguments) => arguments.shows_values(),
             Self::Verify(arguments) => arguments.shows_values(),
             Self::Rejects(arguments) => arguments.shows_values(),
-            Self::Inspect(_) | Self::Plan(_) | Self::Rollback(_) | Self::Bench(_) => false,
+            Self::Inspect(_) | Self::Plan(_) | Self::Rollback(_) | Self::Rehearse(_) | Self::Bench(_) => false,
         }
     }
 }

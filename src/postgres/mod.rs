@@ -14,6 +14,7 @@ pub mod control;
 mod copy;
 pub mod ddl;
 pub mod decode;
+pub mod drill;
 mod embedded;
 pub mod encode;
 mod environment;

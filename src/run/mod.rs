@@ -20,6 +20,7 @@ mod oracles;
 mod parts;
 mod probe;
 mod proof;
+mod rehearse;
 mod rejects;
 mod repair;
 mod retry;
@@ -35,6 +36,7 @@ pub use bench::{BenchOptions, bench};
 pub use inspect::inspect;
 pub use options::{Migrations, Options, RejectLimits, Scope, Scripts, default_jobs};
 pub use proof::Wish;
+pub use rehearse::{Job, RehearseOptions, rehearse, work};
 pub use retry::{Retried, Wanted, set_aside};
 pub use rollback::{Fence, RollbackOptions, lift_fence, rollback};
 pub use strict::after as strictly;
@@ -48,6 +50,7 @@ use crate::model::event::{Event, Observer, Phase, Summary};
 use crate::model::name::exclude;
 use crate::model::plan::{Plan, Remark, TablePlan};
 use crate::model::policy::Policy;
+use crate::model::restored::WayBack;
 use crate::model::source::Catalog;
 use crate::model::verdict::{Level, Outcome, TableVerdict, Verification};
 use crate::plan::Draft;
@@ -55,6 +58,7 @@ use crate::plan::select::Selection;
 use crate::postgres::control::{self, DoneRange, RunRecord, State};
 use crate::postgres::{Pool, PoolSettings, Session, Target, catalog, ddl};
 use crate::profile::Depth;
+use crate::rollback::carry::way_back;
 use crate::sqlite::{Reader, Source};
 use crate::verify::source;
 use ahead::Ahead;
@@ -112,6 +116,8 @@ pub struct DryRun {
     pub snapshot: String,
     /// All DDL, in order.
     pub script: String,
+    /// How much of each table goes back, in the plan's order.
+    pub ways_back: Vec<WayBack>,
 }
 
 /// The source, held still.
@@ -223,7 +229,10 @@ pub fn dry_run(
         plan_rows(draft, &mut opened, observer, stop, &mut clock)?
     };
     let script = ddl::script(&planned.plan);
-    Ok(DryRun { plan: planned.plan, snapshot: opened.snapshot, script })
+    let base = opened.readers[0].catalog()?;
+    let way = |t: &TablePlan| way_back(&t.target, options.reshape.table(&t.source), base.table(&t.source));
+    let ways_back = planned.plan.tables.iter().map(way).collect();
+    Ok(DryRun { plan: planned.plan, snapshot: opened.snapshot, script, ways_back })
 }
 
 fn open(options: &Options) -> Result<Opened> {

@@ -5,6 +5,7 @@
 //! out [`Catalog`](crate::model::source::Catalog)s and borrowed [`Cell`](crate::model::cell::Cell)s.
 
 pub mod aggregate;
+pub mod alike;
 mod answer;
 mod baseline;
 mod catalog;
@@ -12,12 +13,14 @@ mod check;
 mod connection;
 mod copy;
 pub mod derive;
+mod excerpt;
 mod fingerprint;
 mod hazards;
 mod heads;
 mod hold;
 mod ids;
 mod kept;
+pub mod mirror;
 mod open;
 pub mod restore;
 mod scan;
@@ -28,6 +31,7 @@ mod words;
 pub use baseline::Copied;
 pub use check::Orphans;
 pub use fingerprint::{Fingerprint, fingerprint};
+pub use kept::release;
 pub use open::Source;
 pub use scan::{Flow, RowRef, SampleEnd, ScanEnd, TableScan, describe_key};
 pub use snapshot::{Reader, Snapshot, SnapshotChoice, SnapshotKind};
