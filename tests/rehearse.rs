@@ -143,7 +143,9 @@ fn help_and_results_are_readable() {
     let mut settings = insta::Settings::clone_current();
     for (what, with) in [
         (r"/tmp/\.tmp\w+", "[dir]"),
-        (r"\b\d+(\.\d+)?s\b", "[t]"),
+        (r"\b(\d+m )?\d+(\.\d+)?s\b", "[t]"),
+        // Where its lines break depends on the times in them.
+        (r"(?s)\ndowntime   .*?\n--- stderr", "\ndowntime [words]\n--- stderr"),
         (r"PostgreSQL \d+(\.\d+)?", "PostgreSQL [v]"),
         (r"killed \d+ times, before and after \d+ of \d+ steps", "killed [n] times, before and after [n] of [n] steps"),
         (r"kinds of steps: [^!]*?\n(\s*\d|\n)", "kinds of steps: [words]\n$1"),
