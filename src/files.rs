@@ -5,8 +5,10 @@
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use tempfile::NamedTempFile;
 
 /// What a file is called before it has its name: one that is left behind by `kill -9` says whose it was.
@@ -119,10 +121,56 @@ fn our_uid(folder: &Path) -> io::Result<u32> {
     Ok(tempfile::tempfile_in(folder)?.metadata()?.uid())
 }
 
+/// The BLAKE3 of a file, in hex. Not for a database that this process has open: see `sqlite::fingerprint`.
+pub fn content(path: &Path) -> io::Result<String> {
+    let mut hash = blake3::Hasher::new();
+    hash.update_reader(File::open(path)?)?;
+    Ok(hash.finalize().to_hex().to_string())
+}
+
+/// A private folder for a piece of work. However the process ends, the folder goes with it: dropped it is removed, and a
+/// small shell that waits for our end removes it after a `kill -9`.
+#[derive(Debug)]
+pub struct Workplace {
+    folder: tempfile::TempDir,
+    leash: Child,
+}
+
+impl Workplace {
+    /// A new, empty folder among the system's temporary ones.
+    pub fn new(prefix: &str) -> io::Result<Self> {
+        let mode = fs::Permissions::from_mode(0o700);
+        let folder = tempfile::Builder::new().prefix(prefix).permissions(mode).tempdir()?;
+        // In a group of its own: Ctrl-C reaches us, not it.
+        let leash = Command::new("sh")
+            .args(["-c", "trap '' HUP INT TERM; read -r _; rm -rf -- \"$1\"", "sh"])
+            .arg(folder.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()?;
+        Ok(Self { folder, leash })
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+impl Drop for Workplace {
+    fn drop(&mut self) {
+        drop(self.leash.stdin.take());
+        self.leash.wait().ok();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    use std::os::unix::fs::symlink;
 
     fn mode(path: &Path) -> u32 {
         fs::symlink_metadata(path).unwrap().permissions().mode() & 0o777

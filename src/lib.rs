@@ -3,6 +3,7 @@
 //! The modules stand in reading order: pure values first, then the two databases, then the stages of a
 //! run, then what a person sees. A module looks down, never up, never sideways (see ARCHITECTURE.md).
 
+pub mod durable;
 pub mod error;
 pub mod files;
 pub mod model;

@@ -90,3 +90,43 @@ fn one_huge_cell_arrives() {
     assert_eq!(done.rows, 3);
     assert!(done.peak <= BASE + 4 * (bytes + 1), "{} bytes", done.peak);
 }
+
+/// The most memory that a rollback of a table held in which every row was changed.
+fn rolled_back(rows: u64) -> u64 {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (path, to) = (dir.path().join("app.db"), dir.path().join("restored.db"));
+    let connection = Connection::open(&path).expect("a database");
+    connection
+        .execute_batch(&format!(
+            "CREATE TABLE t(id INTEGER PRIMARY KEY, v TEXT, n INTEGER);
+             WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows})
+             INSERT INTO t SELECT i, hex(randomblob(150)), i FROM n;"
+        ))
+        .expect("rows");
+    drop(connection);
+    let target = support::database();
+    let url = support::program::url(&target);
+    support::program::migrate([path.as_os_str(), url.as_ref(), "--quiet".as_ref(), "--no-verify".as_ref()]).exits(0);
+    let changed = "UPDATE t SET n = n + 1; DELETE FROM t WHERE id % 10 = 0; INSERT INTO t SELECT -id, v, n FROM t WHERE id % 10 = 1";
+    support::session(&target).batch(changed).expect("changes");
+    let mut command = support::program::program();
+    command.arg("rollback").arg(&path).arg(&url).arg("--to").arg(&to).arg("--quiet");
+    let mut running = support::program::Running::start(&mut command);
+    let mut peak = 0;
+    while !running.is_over() {
+        peak = peak.max(running.memory_peak_bytes().unwrap_or(0));
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    running.end().exits(0);
+    peak
+}
+
+#[test]
+fn a_way_back_needs_the_same_memory_however_much_was_changed() {
+    let rows = if is_long() { [100_000, 1_000_000] } else { [10_000, 60_000] };
+    let peaks = rows.map(rolled_back);
+    assert!(peaks.iter().all(|&peak| peak <= BASE), "{peaks:?}");
+    // The scratch file's cache fills up, and no more.
+    assert!(peaks[1] < peaks[0] + 24 * 1024 * 1024, "{peaks:?}");
+    println!("{peaks:?}");
+}

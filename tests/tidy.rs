@@ -14,6 +14,7 @@ use std::process::Command;
 
 /// The modules of the crate and the floor that each stands on. A module sees the floors below its own.
 const FLOORS: &[(&str, u8)] = &[
+    ("durable", 0),
     ("error", 0),
     ("files", 0),
     ("model", 0),

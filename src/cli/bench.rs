@@ -1,17 +1,16 @@
 //! The verb `bench`: its arguments, its server, and where its result goes.
 
-use super::output;
+use super::output::{self, Output};
 use super::server::Server;
 use super::signals::stop_flag;
 use super::telling::Telling;
 use crate::error::{Error, Kind, Result};
-use crate::files::Pending;
 use crate::model::bounds::LANES_MAX;
 use crate::postgres::EmbeddedOptions;
 use crate::report::{bench, plot};
 use crate::run::{self, BenchOptions};
 use clap::Args;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The arguments of `lite2pg bench`.
 #[derive(Debug, Args)]
@@ -65,7 +64,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let svg = arguments.svg.as_deref().map(Output::open).transpose()?;
     let stop = stop_flag()?;
     let teller = arguments.telling.teller();
-    let server = Server::of(&arguments.target, &Arguments::durable(), &teller)?;
+    let server = Server::of(&arguments.target, &EmbeddedOptions::durable(), &teller)?;
     let result = run::bench(&options, &server.target(), &teller, &stop);
     teller.finish();
     drop(server);
@@ -106,30 +105,5 @@ impl Arguments {
 
     fn is_embedded(&self) -> bool {
         self.target == "embedded"
-    }
-
-    // Its figures are to be those of a server whose data stays.
-    fn durable() -> EmbeddedOptions {
-        let durable = ["fsync", "synchronous_commit", "full_page_writes"];
-        let settings = durable.map(|name| (name.to_owned(), "on".to_owned())).to_vec();
-        EmbeddedOptions { settings, ..EmbeddedOptions::default() }
-    }
-}
-
-/// A file for a result, prepared before the long work begins.
-struct Output<'a> {
-    path: &'a Path,
-    file: Pending,
-}
-
-impl<'a> Output<'a> {
-    fn open(path: &'a Path) -> Result<Self> {
-        let refused = |e| Error::new(Kind::Usage, format!("`{}` cannot be written", path.display())).cause(e);
-        Ok(Self { path, file: Pending::new(path).map_err(refused)? })
-    }
-
-    fn write(self, text: &str) -> Result<()> {
-        let refused = |e| Error::new(Kind::Failed, format!("`{}` cannot be written", self.path.display())).cause(e);
-        self.file.write(text.as_bytes()).map_err(refused)
     }
 }

@@ -106,7 +106,12 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         let target = server.as_ref().map(Server::target);
         let dry = run::dry_run(&options, target.as_ref(), &teller, &stop)?;
         teller.finish();
-        return output::result(&plan::text(&dry.plan, &dry.snapshot, arguments.sql.then_some(dry.script.as_str())));
+        return output::result(&plan::text(
+            &dry.plan,
+            &dry.ways_back,
+            &dry.snapshot,
+            arguments.sql.then_some(dry.script.as_str()),
+        ));
     }
     let server = server.ok_or_else(|| no_target("migrate"))?;
     let result = run::migrate(&options, &given.connecting(server.target()), &metrics, &stop);

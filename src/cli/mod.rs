@@ -14,6 +14,7 @@ mod output;
 mod plan;
 mod proving;
 mod reading;
+mod rehearse;
 mod rejects;
 mod reporting;
 mod rollback;
@@ -61,6 +62,8 @@ enum Verb {
     Status(status::Arguments),
     /// Bring PostgreSQL's state back into a SQLite file
     Rollback(Box<rollback::Arguments>),
+    /// Rehearse it all on a throw-away server: there, writes, back, kills
+    Rehearse(Box<rehearse::Arguments>),
     /// List rows that a migration has set aside, or try them again
     Rejects(rejects::Arguments),
     /// Load a sample by several strategies and settings, and predict a migration
@@ -81,6 +84,7 @@ impl Verb {
             Self::Verify(arguments) => verify::run(arguments),
             Self::Status(arguments) => status::run(arguments),
             Self::Rollback(arguments) => rollback::run(arguments),
+            Self::Rehearse(arguments) => rehearse::run(arguments),
             Self::Rejects(arguments) => rejects::run(arguments),
             Self::Bench(arguments) => bench::run(arguments),
             Self::Completions(arguments) => completions::run(arguments, Arguments::command()),
@@ -96,6 +100,7 @@ impl Verb {
             Self::Verify(arguments) => arguments.tells_events(),
             Self::Init(_) | Self::Status(_) | Self::Completions(_) | Self::Man(_) => false,
             Self::Rollback(arguments) => arguments.tells_events(),
+            Self::Rehearse(arguments) => arguments.tells_events(),
             Self::Rejects(arguments) => arguments.tells_events(),
             Self::Bench(arguments) => arguments.tells_events(),
         }
@@ -111,6 +116,7 @@ impl Verb {
             | Self::Status(_)
             | Self::Plan(_)
             | Self::Rollback(_)
+            | Self::Rehearse(_)
             | Self::Bench(_)
             | Self::Completions(_)
             | Self::Man(_) => false,

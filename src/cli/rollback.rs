@@ -2,13 +2,14 @@
 
 use super::output;
 use super::server::{Server, no_target};
+use super::sides::Given;
 use super::signals::stop_flag;
 use super::telling::Telling;
 use crate::error::{Error, Kind, Result};
 use crate::model::bounds::LANES_MAX;
 use crate::postgres::EmbeddedOptions;
 use crate::report::restored;
-use crate::run::{self, Fence, RollbackOptions};
+use crate::run::{self, Fence, Options, RollbackOptions};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
@@ -18,13 +19,24 @@ use std::path::PathBuf;
   lite2pg rollback app.db postgres://app@db.example.com/app --to restored.db --dry-run
   lite2pg rollback app.db postgres:///app --to restored.db --fence
   lite2pg rollback app.db postgres:///app --to restored.db --export-unmappable unmappable
+  lite2pg rollback -p pipelines/shop.toml --to restored.db --dry-run
   lite2pg rollback app.db postgres:///app --fence=lift")]
 pub struct Arguments {
     /// The SQLite file that was migrated, as it was then, or a copy of it. It is only read
-    source: PathBuf,
+    #[arg(required_unless_present = "pipeline")]
+    source: Option<PathBuf>,
     /// The database that it was migrated to: postgres://…, key=value pairs, or "" for the PG* variables
     #[arg(env = "DATABASE_URL", hide_env_values = true)]
     target: Option<String>,
+    /// The pipeline file of the migration: its source, target and schema, and what it says by now of `inverse`
+    #[arg(long, short, value_name = "FILE", conflicts_with = "source")]
+    pipeline: Option<PathBuf>,
+    /// With --pipeline: another source than the file's
+    #[arg(long = "source", id = "other_source", value_name = "SOURCE", requires = "pipeline")]
+    other_source: Option<PathBuf>,
+    /// With --pipeline: another target than the file's
+    #[arg(long = "target", id = "other_target", value_name = "TARGET", requires = "pipeline")]
+    other_target: Option<String>,
     /// Where the restored file goes; a private copy is made beside it first
     #[arg(long, value_name = "FILE")]
     to: Option<PathBuf>,
@@ -66,16 +78,17 @@ enum When {
 pub fn run(arguments: &Arguments) -> Result<()> {
     let stop = stop_flag()?;
     let teller = arguments.telling.teller();
-    let text = arguments.target.as_deref().ok_or_else(|| no_target("rollback"))?;
+    let given = arguments.given()?;
+    let text = given.target.as_deref().ok_or_else(|| no_target("rollback"))?;
     if text == "embedded" {
         return Err(Error::new(Kind::Usage, "`embedded` starts an empty server: there is nothing to bring back"));
     }
     if arguments.fence == Some(When::Lift) {
         let server = Server::of(text, &EmbeddedOptions::default(), &teller)?;
-        let lifted = run::lift_fence(&server.target(), &arguments.schema)?;
+        let lifted = run::lift_fence(&server.target(), &arguments.schema(&given))?;
         return output::result(&restored::lifted(&lifted, arguments.telling.json));
     }
-    let options = arguments.options()?;
+    let options = arguments.options(&given)?;
     let server = Server::of(text, &EmbeddedOptions::default(), &teller)?;
     let result = run::rollback(&options, &server.target(), &teller, &stop);
     teller.finish();
@@ -94,7 +107,20 @@ impl Arguments {
         self.telling.tells_events()
     }
 
-    fn options(&self) -> Result<RollbackOptions> {
+    fn given(&self) -> Result<Given> {
+        Given::of(
+            self.pipeline.as_deref(),
+            self.other_source.as_ref().or(self.source.as_ref()),
+            (self.other_target.as_ref(), self.target.as_ref()),
+        )
+    }
+
+    fn schema(&self, given: &Given) -> String {
+        let file = given.pipeline.as_ref().and_then(|pipeline| pipeline.file.schema.clone());
+        file.filter(|_| self.schema == "public").unwrap_or_else(|| self.schema.clone())
+    }
+
+    fn options(&self, given: &Given) -> Result<RollbackOptions> {
         if !(1..=LANES_MAX).contains(&self.jobs) {
             return Err(Error::new(Kind::Usage, format!("`--jobs {}` is outside 1 to {LANES_MAX}", self.jobs)));
         }
@@ -102,8 +128,11 @@ impl Arguments {
             Error::new(Kind::Usage, "`--to` says where the restored file goes, and is missing")
                 .hint("lite2pg rollback app.db TARGET --to restored.db --dry-run says what would be in it")
         })?;
+        // Its shapes are checked against the source's names.
+        let shaped = given.pipeline.is_some().then(|| given.shape(Options::new(&given.source))).transpose()?;
         Ok(RollbackOptions {
-            schema: self.schema.clone(),
+            reshape: shaped.map(|options| options.reshape),
+            schema: self.schema(given),
             jobs: self.jobs,
             force: self.force,
             dry_run: self.dry_run,
@@ -114,7 +143,7 @@ impl Arguments {
                 Some(When::Keep) => Fence::Keep,
                 Some(_) => Fence::During,
             },
-            ..RollbackOptions::new(&self.source, to)
+            ..RollbackOptions::new(&given.source, to)
         })
     }
 }

@@ -9,7 +9,7 @@ use crate::pipeline::{Pipeline, check};
 use crate::postgres::Target;
 use crate::run::{self, Backup, Ddl, Options, Scope, Scripts, Settings};
 use clap::Args;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The two sides of a verb.
@@ -46,22 +46,33 @@ pub struct Given {
 impl Sides {
     /// Reads the pipeline file, if one is named, and finds both sides.
     pub fn given(&self) -> Result<Given> {
-        let Some(path) = &self.pipeline else {
-            let source = self.source.clone().expect("clap asks for the source where there is no pipeline");
-            return Ok(Given { source, target: self.target.clone(), pipeline: None });
-        };
-        let pipeline = Pipeline::load(path)?;
-        let own = pipeline.file.source.as_ref().map(|source| pipeline.beside(source));
-        let Some(source) = self.other_source.clone().or(own) else {
-            return Err(Error::new(Kind::Usage, format!("`{}` names no source", path.display()))
-                .hint("`source = \"app.db\"` in the file, or `--source app.db`"));
-        };
-        let target = self.other_target.clone().or_else(|| pipeline.file.target.clone()).or_else(|| self.target.clone());
-        Ok(Given { source, target, pipeline: Some(pipeline) })
+        let source = self.other_source.as_ref().or(self.source.as_ref());
+        Given::of(self.pipeline.as_deref(), source, (self.other_target.as_ref(), self.target.as_ref()))
     }
 }
 
 impl Given {
+    /// Reads the pipeline file, if one is named. The source and the first target are stated, and count more than the
+    /// file's; the second target less.
+    pub fn of(
+        pipeline: Option<&Path>,
+        source: Option<&PathBuf>,
+        (first, second): (Option<&String>, Option<&String>),
+    ) -> Result<Self> {
+        let Some(path) = pipeline else {
+            let source = source.cloned().expect("clap asks for the source where there is no pipeline");
+            return Ok(Self { source, target: first.or(second).cloned(), pipeline: None });
+        };
+        let pipeline = Pipeline::load(path)?;
+        let own = pipeline.file.source.as_ref().map(|source| pipeline.beside(source));
+        let Some(source) = source.cloned().or(own) else {
+            return Err(Error::new(Kind::Usage, format!("`{}` names no source", path.display()))
+                .hint("`source = \"app.db\"` in the file, or `--source app.db`"));
+        };
+        let target = first.cloned().or_else(|| pipeline.file.target.clone()).or_else(|| second.cloned());
+        Ok(Self { source, target, pipeline: Some(pipeline) })
+    }
+
     /// Adds what the pipeline says. What the command line states, beyond its defaults, counts more.
     pub fn shape(&self, options: Options) -> Result<Options> {
         let Some(pipeline) = &self.pipeline else { return Ok(options) };

@@ -294,3 +294,27 @@ pub const METRICS_REQUEST_BYTES_MAX: usize = 8 * 1024;
 
 /// Time in which such a request comes and is answered: the next one waits meanwhile.
 pub const METRICS_PATIENCE: Duration = Duration::from_secs(2);
+
+/// A source of at most this size is rehearsed whole by `--quick` too: that takes a few seconds.
+pub const REHEARSAL_WHOLE_BYTES_MAX: u64 = 8 * 1024 * 1024;
+
+/// Rows of each table that `--quick` takes, besides those that they refer to.
+pub const REHEARSAL_ROWS: u64 = 2000;
+
+/// A source of at most this size is killed whole: it is moved again after each kill.
+pub const REHEARSAL_KILL_BYTES_MAX: u64 = 2 * 1024 * 1024;
+
+/// Rows of each table of a larger one: kills are about steps, and more rows of a table do not make more of them.
+pub const REHEARSAL_KILL_ROWS: u64 = 100;
+
+/// Kills of each verb, each of which costs two runs. A schema of some dozen tables has fewer steps.
+pub const REHEARSAL_KILLS_MAX: usize = 250;
+
+/// The same with `--quick`.
+pub const REHEARSAL_KILLS_QUICK: usize = 6;
+
+/// How long a process that is to be killed may be at work between two steps: its file is a small one.
+pub const REHEARSAL_STEP_PATIENCE: Duration = Duration::from_secs(300);
+
+/// The last lines that a command wrote, each of them cut: a test says there what it found.
+pub const HOOK_LINES: usize = 20;

@@ -21,6 +21,7 @@ pub mod plan;
 pub mod policy;
 pub mod profile;
 pub mod range;
+pub mod rehearsal;
 pub mod reshape;
 pub mod restored;
 pub mod source;

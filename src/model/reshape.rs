@@ -106,6 +106,9 @@ pub struct ColumnShape {
     /// What becomes of values that refer to no row.
     #[serde(default)]
     pub orphans: Option<Orphans>,
+    /// What the source's cell becomes on the way back: SQLite's SQL over the target's row.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inverse: Option<String>,
 }
 
 /// What becomes of a value that should not be there.
@@ -175,6 +178,21 @@ pub enum Literal {
     Real(f64),
     /// A text.
     Text(String),
+}
+
+impl Reshape {
+    /// The same without what is said of the way back: it may be stated once the rows are there.
+    #[must_use]
+    pub fn without_inverses(mut self) -> Self {
+        self.tables.iter_mut().flat_map(|t| &mut t.columns).for_each(|column| column.inverse = None);
+        self
+    }
+
+    /// What is said of a table of the source.
+    #[must_use]
+    pub fn table(&self, name: &str) -> Option<&TableShape> {
+        self.tables.iter().find(|t| t.name.eq_ignore_ascii_case(name))
+    }
 }
 
 impl TableShape {

@@ -79,6 +79,41 @@ pub struct Unfit {
     pub file: Option<String>,
 }
 
+/// How much of a table goes back, as far as that is known before anything was changed in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct WayBack {
+    /// The table on the target.
+    pub table: String,
+    /// How much.
+    pub extent: Extent,
+    /// What does not, or not as it came.
+    pub notes: Vec<String>,
+}
+
+/// How much of a table goes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Extent {
+    /// Everything that SQLite can hold.
+    Whole,
+    /// Everything but what the notes say.
+    Partly,
+    /// Nothing.
+    OneWay,
+}
+
+impl Extent {
+    /// A few words for people.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Whole => "whole",
+            Self::Partly => "with exceptions",
+            Self::OneWay => "none",
+        }
+    }
+}
+
 /// Why a value cannot go back.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Reason {
@@ -102,6 +137,10 @@ pub enum Reason {
     Refused(String),
     /// A value in another column of the row cannot go back.
     RowOf(String),
+    /// The pipeline has no way back for it.
+    OneWay,
+    /// The pipeline puts a default in the place of NULL.
+    NoNull,
 }
 
 impl Reason {
@@ -117,6 +156,8 @@ impl Reason {
             Self::NoCell => "a value that no cell of this column stands for",
             Self::Affinity => "a value that the column's declared type changes into another",
             Self::Computed => "SQLite computes the column, and comes to another value",
+            Self::OneWay => "the pipeline makes it of something else, and states no way back",
+            Self::NoNull => "NULL, in whose place the pipeline puts a default",
             Self::Refused(words) => return format!("SQLite refuses the row: {words}"),
             Self::RowOf(column) => return format!("left out with its row, of which `{column}` cannot go back"),
         };

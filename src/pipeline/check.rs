@@ -226,6 +226,9 @@ impl Checker<'_> {
         if let Some(policy) = column.on_error {
             self.found.rules.policies.push((Some(format!("{table}.{named}")), policy));
         }
+        if column.inverse.is_some() && known.is_none() {
+            self.mistake(&key("inverse"), "an `inverse` makes a column of the source, and this is none");
+        }
         let value = if let Some(sql) = &column.sql {
             Value::Sql(sql.clone())
         } else if let Some(value) = &column.value {
@@ -249,6 +252,7 @@ impl Checker<'_> {
             skip: column.skip,
             value,
             default: column.default.as_ref().map(literal),
+            inverse: column.inverse.clone(),
         })
     }
 }

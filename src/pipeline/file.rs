@@ -223,6 +223,9 @@ pub struct Column {
     pub orphans: Option<Stray>,
     /// The `table.column` of the source that the values refer to, where no foreign key says it.
     pub references: Option<String>,
+    /// What this column of the source becomes on the way back: an expression in SQLite's own SQL over the columns of the
+    /// target's row, by the names that they have in this file.
+    pub inverse: Option<String>,
 }
 
 /// What becomes of NULL.

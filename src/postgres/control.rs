@@ -147,6 +147,37 @@ pub fn try_lock(session: &Session, schema: &str) -> Result<bool> {
     Ok(session.query_one("SELECT pg_try_advisory_lock(1815244903, $1)", &[&lock_key(schema)])?.get(0))
 }
 
+/// Takes that lock once nobody else has it.
+pub fn wait_for_lock(session: &Session, schema: &str) -> Result<()> {
+    session.query_one("SELECT pg_advisory_lock(1815244903, $1)", &[&lock_key(schema)])?;
+    Ok(())
+}
+
+/// Gives that lock back.
+pub fn unlock(session: &Session, schema: &str) -> Result<()> {
+    session.query_one("SELECT pg_advisory_unlock(1815244903, $1)", &[&lock_key(schema)])?;
+    Ok(())
+}
+
+/// Forgets all runs into a schema that is no more, and everything about them.
+pub fn forget_schema(session: &Session, schema: &str) -> Result<()> {
+    session.execute("DELETE FROM lite2pg.run WHERE target_schema = $1", &[&schema])?;
+    Ok(())
+}
+
+/// The number of runs into a schema, those included that were set aside.
+pub fn runs(session: &Session, schema: &str) -> Result<i64> {
+    Ok(session.query_one("SELECT count(*) FROM lite2pg.run WHERE target_schema = $1", &[&schema])?.get(0))
+}
+
+/// Drops the control schema where it knows of no run.
+pub fn drop_empty(session: &Session) -> Result<()> {
+    if exists(session)? && !session.query_one("SELECT EXISTS (SELECT FROM lite2pg.run)", &[])?.get::<_, bool>(0) {
+        session.batch("DROP SCHEMA lite2pg CASCADE")?;
+    }
+    Ok(())
+}
+
 pub(super) fn lock_key(schema: &str) -> i32 {
     let hash = blake3::hash(schema.as_bytes());
     i32::from_be_bytes([hash.as_bytes()[0], hash.as_bytes()[1], hash.as_bytes()[2], hash.as_bytes()[3]])

@@ -58,6 +58,16 @@ pub struct EmbeddedOptions {
     pub files: Vec<(String, String)>,
 }
 
+impl EmbeddedOptions {
+    /// A throw-away server that syncs to disk: its figures are those of one whose data stays.
+    #[must_use]
+    pub fn durable() -> Self {
+        let durable = ["fsync", "synchronous_commit", "full_page_writes"];
+        let settings = durable.map(|name| (name.to_owned(), "on".to_owned())).to_vec();
+        Self { settings, ..Self::default() }
+    }
+}
+
 /// A running server. Dropped, it is stopped and its directory removed; so it is when the process dies.
 pub struct Embedded {
     script: Child,

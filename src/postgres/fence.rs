@@ -24,6 +24,16 @@ const FUNCTION: &str = "CREATE OR REPLACE FUNCTION lite2pg.fence() RETURNS trigg
                   HINT = 'lite2pg rollback --fence=lift SOURCE TARGET lifts the fence'; \
     END $$";
 
+/// Whether the function of fences is there.
+pub fn has_function(session: &Session) -> Result<bool> {
+    Ok(session.query_one("SELECT to_regprocedure('lite2pg.fence()') IS NOT NULL", &[])?.get(0))
+}
+
+/// Drops the function of fences; an error where a fence is up somewhere.
+pub fn drop_function(session: &Session) -> Result<()> {
+    session.batch("DROP FUNCTION IF EXISTS lite2pg.fence()")
+}
+
 /// The tables of a schema that have a fence.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Fenced {

@@ -2,7 +2,7 @@
 
 use super::copy::CopyIn;
 use super::encode;
-use super::session::Transaction;
+use super::session::{Session, Transaction};
 use crate::error::Result;
 use crate::model::bounds::BATCH_BYTES;
 use uuid::Uuid;
@@ -11,6 +11,13 @@ use uuid::Uuid;
 pub fn is_written(tx: &Transaction<'_>, run: Uuid, map: &str) -> Result<bool> {
     let sql = "SELECT EXISTS (SELECT FROM lite2pg.id_map WHERE run = $1::text::uuid AND map = $2)";
     Ok(tx.query_one(sql, &[&run.to_string(), &map])?.get(0))
+}
+
+/// The id that became this uuid in a map.
+pub fn old(session: &Session, run: Uuid, map: &str, new: [u8; 16]) -> Result<Option<String>> {
+    let sql = "SELECT old FROM lite2pg.id_map WHERE run = $1::text::uuid AND map = $2 AND new = $3::text::uuid LIMIT 1";
+    let new = Uuid::from_bytes(new).to_string();
+    Ok(session.query_opt(sql, &[&run.to_string(), &map, &new])?.map(|row| row.get(0)))
 }
 
 /// Writes a map down, id after id.

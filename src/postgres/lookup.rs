@@ -58,14 +58,14 @@ pub fn copy_out<'a>(
 }
 
 // What is compared with a key's cell. A label that an enum does not know is no error as text, and `json` has no `=`.
-fn column(name: &str, pg_type: &PgType) -> String {
+pub(super) fn column(name: &str, pg_type: &PgType) -> String {
     match pg_type {
         PgType::TextLike(_) | PgType::Json => format!("{name}::text"),
         _ => name.to_owned(),
     }
 }
 
-fn value(cell: &KeyCell, pg_type: &PgType) -> String {
+pub(super) fn value(cell: &KeyCell, pg_type: &PgType) -> String {
     const DAY: i64 = 86_400_000_000;
     match cell {
         KeyCell::Bool(value) => value.to_string(),

@@ -14,6 +14,7 @@ pub mod control;
 mod copy;
 pub mod ddl;
 pub mod decode;
+pub mod drill;
 pub mod dump;
 mod embedded;
 pub mod encode;

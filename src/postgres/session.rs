@@ -8,6 +8,7 @@ use super::copy::{CopyIn, CopyOut};
 use super::refusal::refused;
 use super::silence::{self, Backend};
 use super::target::Target;
+use crate::durable;
 use crate::error::{Error, Kind, Result};
 use crate::model::bounds::CONNECT_TIMEOUT;
 use std::future::Future;
@@ -26,6 +27,8 @@ pub struct Session {
     backend: Option<Backend>,
     /// Set when the connection's state is not known any more: it refuses statements and is closed.
     is_given_up: AtomicBool,
+    /// Whether what is done lasts only once the transaction is committed.
+    is_in_transaction: AtomicBool,
     pool: Arc<Shared>,
 }
 
@@ -52,7 +55,8 @@ pub struct ServerInfo {
 
 impl Session {
     pub(super) fn new(client: deadpool_postgres::Client, backend: Option<Backend>, pool: Arc<Shared>) -> Self {
-        Self { client: Some(client), backend, is_given_up: AtomicBool::new(false), pool }
+        let (is_given_up, is_in_transaction) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { client: Some(client), backend, is_given_up, is_in_transaction, pool }
     }
 
     pub(super) fn client(&self) -> Result<&deadpool_postgres::Client> {
@@ -115,19 +119,31 @@ impl Session {
 
     /// Runs any number of statements, separated by semicolons. Outside a transaction they are one.
     pub fn batch(&self, sql: &str) -> Result<()> {
-        self.wait(sql, self.client()?.batch_execute(sql))
+        self.lasting(sql, || self.wait(sql, self.client()?.batch_execute(sql)))
+    }
+
+    // Outside a transaction, a statement that writes is a step of its own.
+    fn lasting<T>(&self, sql: &str, run: impl FnOnce() -> Result<T>) -> Result<T> {
+        if !durable::is_watched() || self.is_in_transaction.load(Ordering::Relaxed) || !writes(sql) {
+            return run();
+        }
+        // Keywords only: which object it is about does not matter to anybody.
+        let is_keyword = |word: &&str| word.bytes().all(|b| b.is_ascii_uppercase());
+        let words: Vec<&str> = sql.split_whitespace().take(2).take_while(is_keyword).collect();
+        durable::step(&words.join(" "), run)
     }
 
     /// Runs a statement; gives the number of rows that it touched.
     pub fn execute(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<u64> {
         let client = self.client()?;
-        self.wait(sql, async {
+        let run = async {
             if params.is_empty() {
                 return client.execute(sql, params).await;
             }
             let statement = client.prepare_cached(sql).await?;
             client.execute(&statement, params).await
-        })
+        };
+        self.lasting(sql, || self.wait(sql, run))
     }
 
     /// Runs a query; gives all its rows.
@@ -170,6 +186,7 @@ impl Session {
     /// Begins a transaction with a `BEGIN` statement of one's own, for an isolation level or READ ONLY.
     pub fn transaction_as(&mut self, begin: &str) -> Result<Transaction<'_>> {
         self.batch(begin)?;
+        self.is_in_transaction.store(true, Ordering::Relaxed);
         Ok(Transaction { session: self, is_open: true })
     }
 
@@ -237,6 +254,14 @@ impl std::fmt::Debug for Session {
     }
 }
 
+// A batch begins with what matters: nothing else here is run outside a transaction and writes.
+fn writes(sql: &str) -> bool {
+    const WORDS: [&str; 9] =
+        ["ALTER", "ANALYZE", "COMMENT", "CREATE", "DELETE", "DROP", "INSERT", "TRUNCATE", "UPDATE"];
+    let first = sql.split_whitespace().next().unwrap_or_default();
+    WORDS.iter().any(|word| first.eq_ignore_ascii_case(word))
+}
+
 fn not_as_many(sql: &str, wanted: &str, rows: usize) -> Error {
     Error::new(Kind::Bug, format!("a query should give {wanted} and gave {rows}"))
         .fact(format!("statement: {}", sql.lines().next().unwrap_or_default()))
@@ -256,7 +281,7 @@ impl Transaction<'_> {
         // PostgreSQL answers COMMIT in a failed transaction by rolling back, without an error, and the driver
         // hides the tag that says so. The query in front fails there (25P02) and keeps COMMIT from being run.
         let sql = "SELECT 1; COMMIT";
-        match self.session.wait("COMMIT", self.session.client()?.batch_execute(sql)) {
+        match durable::step("COMMIT", || self.session.wait("COMMIT", self.session.client()?.batch_execute(sql))) {
             Ok(()) => {
                 self.is_open = false;
                 Ok(())
@@ -331,6 +356,7 @@ impl Drop for Transaction<'_> {
         if self.is_open && !self.session.is_given_up() && self.session.batch("ROLLBACK").is_err() {
             self.session.give_up();
         }
+        self.session.is_in_transaction.store(false, Ordering::Relaxed);
     }
 }
 

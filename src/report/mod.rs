@@ -15,6 +15,7 @@ pub mod page;
 pub mod plan;
 pub mod plot;
 pub mod progress;
+pub mod rehearsal;
 pub mod rejected;
 pub mod restored;
 pub mod status;

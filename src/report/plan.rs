@@ -4,6 +4,7 @@ use super::figures::{bytes, count, plural};
 use super::layout::{SCREEN_COLUMNS, cell, clean, columns, wrapped};
 use super::message;
 use crate::model::plan::{ColumnPlan, Plan, TablePlan};
+use crate::model::restored::{Extent, WayBack};
 use std::fmt::Write as _;
 
 /// Columns of the screen for a column's name; a longer one is cut.
@@ -14,7 +15,7 @@ const TYPE_COLUMNS_MAX: usize = 28;
 
 /// The plan, table by table, then what a person should know. `sql` is the DDL script to append.
 #[must_use]
-pub fn text(plan: &Plan, snapshot: &str, sql: Option<&str>) -> String {
+pub fn text(plan: &Plan, ways_back: &[WayBack], snapshot: &str, sql: Option<&str>) -> String {
     let mut out = format!(
         "{} and {} into schema `{}`\n{}\n",
         plural(plan.tables.len() as u64, "table"),
@@ -24,9 +25,20 @@ pub fn text(plan: &Plan, snapshot: &str, sql: Option<&str>) -> String {
     );
     for t in &plan.tables {
         table(t, &mut out);
+        for way in ways_back.iter().filter(|way| way.table == t.target && way.extent != Extent::Whole) {
+            way_back(way, &mut out);
+        }
     }
     for view in &plan.views {
         let _ = writeln!(out, "\nview {}", clean(&view.target));
+    }
+    let whole = ways_back.iter().filter(|way| way.extent == Extent::Whole).count();
+    let words = match ways_back.len() - whole {
+        0 => "every table goes back whole".to_owned(),
+        _ => format!("{whole} of {} go back whole, the others as they say", plural(ways_back.len() as u64, "table")),
+    };
+    if !ways_back.is_empty() {
+        let _ = writeln!(out, "\n{}", wrapped("way back  ", &words, 10));
     }
     if !plan.remarks.is_empty() {
         out.push('\n');
@@ -38,6 +50,14 @@ pub fn text(plan: &Plan, snapshot: &str, sql: Option<&str>) -> String {
         let _ = write!(out, "\n{sql}");
     }
     out
+}
+
+// How much of a table a rollback brings back, and what it does not.
+fn way_back(way: &WayBack, out: &mut String) {
+    object(out, &format!("way back: {}", way.extent.words()));
+    for note in &way.notes {
+        let _ = writeln!(out, "{}", wrapped("      ", note, 8));
+    }
 }
 
 /// Adds one table of a plan: its columns with their evidence, its keys and indexes.

@@ -3,8 +3,9 @@
 //! A cell that means the same on both sides is not touched. What was written is read back, and stays only where the
 //! verifier reads in it what the target holds. A row that finds its place taken waits until the others have moved.
 
+use super::carry::Carried;
 use super::differ::Subject;
-use super::down::Down;
+use super::down::{Down, Ids};
 use super::export::Unfits;
 use super::habit::Habit;
 use super::words;
@@ -14,6 +15,7 @@ use crate::model::digest::SetDigest;
 use crate::model::restored::{Reason, TableRestored};
 use crate::model::source::RowKey;
 use crate::postgres::decode::Fields;
+use crate::sqlite::alike::is_same;
 use crate::sqlite::restore::{At, Objection, RowsOf, Writer};
 use crate::sqlite::stage::Stage;
 use crate::verify::form::{self, Form};
@@ -48,7 +50,7 @@ pub fn apply(
     (stage, number): (&Stage, usize),
     source_rows: u64,
     unfits: &mut Unfits,
-    look: &dyn Fn() -> Result<()>,
+    (ids, look): (&Ids<'_>, &dyn Fn() -> Result<()>),
 ) -> Result<Applied> {
     let (alone, both, _) = stage.counts(number)?;
     let counts = TableRestored {
@@ -58,12 +60,16 @@ pub fn apply(
         deleted: alone,
         ..TableRestored::default()
     };
-    let is_stored = |i: &usize| subject.table.columns[*i].generated.is_none();
-    let writable: Vec<bool> =
-        subject.plan.compared().zip(&subject.compared).map(|(c, i)| c.generated.is_none() && is_stored(i)).collect();
+    let is_stored = |i: usize| subject.base.columns[i].generated.is_none();
+    let writable: Vec<bool> = subject
+        .plan
+        .compared()
+        .zip(&subject.carried)
+        .map(|(c, carried)| c.generated.is_none() && carried.to.is_some_and(is_stored))
+        .collect();
     let mut work = Work {
-        rows: writer.rows(subject.table),
-        down: Down::new(subject.plan, subject.table, habits)?,
+        rows: writer.rows(subject.base, subject.table),
+        down: Down::new(subject.plan, subject.table, habits, ids)?,
         subject,
         writable,
         unfits,
@@ -89,7 +95,7 @@ pub fn apply(
 
 struct Work<'a> {
     rows: RowsOf<'a>,
-    down: Down,
+    down: Down<'a>,
     subject: &'a Subject<'a>,
     /// Which of the compared columns can be written.
     writable: Vec<bool>,
@@ -99,6 +105,9 @@ struct Work<'a> {
     here: Form,
     there: Form,
 }
+
+/// Cells to write: of which compared column, where there is one, into which column of SQLite's table.
+type Puts = Vec<(Option<usize>, usize, Owned)>;
 
 /// The columns of a row that cannot go back, by their place among the compared ones.
 type Misfits = Vec<(usize, Reason)>;
@@ -116,27 +125,28 @@ impl Work<'_> {
     fn change(&mut self, at: &At, row: &[u8], stage: &Stage) -> Result<()> {
         let fields = self.fields(row)?;
         let own = self.read(at)?;
-        let (mut set, mut misfits) = (Vec::new(), Misfits::new());
-        for i in self.differing(&own, &fields)? {
-            if !self.writable[i] {
-                continue;
-            }
-            match self.down.cell(i, fields[i], Some(&own[i]))? {
-                Ok(cell) => set.push((i, cell)),
+        let raw = self.raw(at, &own)?;
+        let (mut set, mut misfits) = (Puts::new(), Misfits::new());
+        let differing = self.differing(&own, &fields)?;
+        for &i in &differing {
+            let Some(to) = self.subject.carried[i].to.filter(|_| self.writable[i]) else { continue };
+            match self.down.cell(i, fields[i], Some((&own[i], &raw[i])), &self.subject.carried[i])? {
+                Ok((_, cell)) => set.push((Some(i), to, cell)),
                 Err(reason) => misfits.push((i, reason)),
             }
         }
+        set.extend(self.inverted(Some(&own), &fields, &differing)?);
         loop {
-            match self.update(at, &own, &set, &fields, &misfits)? {
+            match self.update(at, &raw, &set, &fields, &misfits)? {
                 Outcome::Done(computed) => {
-                    misfits.extend(computed.into_iter().map(|i| (i, Reason::Computed)));
+                    misfits.extend(computed.into_iter().map(|i| (i, self.computed(i))));
                     let now = self.moved(at, &set);
                     return self.done(&now, &fields, &misfits);
                 }
                 Outcome::Objected(objection) if objection.is_unique => return stage.put_later(at, row),
                 Outcome::Objected(objection) => return self.refused(&fields, Some(at), &objection),
                 Outcome::Altered(columns) => {
-                    set.retain(|(i, _)| !columns.contains(i));
+                    set.retain(|(i, _, _)| i.is_none_or(|i| !columns.contains(&i)));
                     misfits.extend(columns.into_iter().map(|i| (i, Reason::Affinity)));
                 }
             }
@@ -146,18 +156,22 @@ impl Work<'_> {
     fn update(
         &mut self,
         at: &At,
-        own: &[Owned],
-        set: &[(usize, Owned)],
+        raw: &[Owned],
+        set: &Puts,
         fields: &[Option<&[u8]>],
         misfits: &Misfits,
     ) -> Result<Outcome> {
-        let columns: Vec<usize> = set.iter().map(|(i, _)| self.subject.compared[*i]).collect();
-        let cells: Vec<Owned> = set.iter().map(|(_, cell)| cell.clone()).collect();
+        let columns: Vec<usize> = set.iter().map(|(_, to, _)| *to).collect();
+        let cells: Vec<Owned> = set.iter().map(|(_, _, cell)| cell.clone()).collect();
         let now = self.moved(at, set);
-        let written: Vec<usize> = set.iter().map(|(i, _)| *i).collect();
+        let written: Vec<usize> = set.iter().filter_map(|(i, _, _)| *i).collect();
+        let kept: Vec<(usize, usize)> = (0..raw.len())
+            .filter(|&i| self.writable[i])
+            .filter_map(|i| self.subject.carried[i].to.map(|to| (i, to)))
+            .filter(|(_, to)| !columns.contains(to))
+            .collect();
         let (rows, subject, down) = (&self.rows, self.subject, &mut self.down);
         let (here, there) = (&mut self.here, &mut self.there);
-        let writable = &self.writable;
         let mut outcome = Outcome::Done(Vec::new());
         rows.attempt(|| {
             if !columns.is_empty()
@@ -166,14 +180,19 @@ impl Work<'_> {
                 outcome = Outcome::Objected(objection);
                 return Ok(false);
             }
-            let cells = rows.read(&now, &subject.compared)?.ok_or_else(|| gone(subject))?;
             // SQLite stores the whole row anew: a cell that the declared type was put upon later would follow it now.
-            let kept = |i: &usize| writable[*i] && !written.contains(i);
-            if let Some(i) = (0..cells.len()).filter(kept).find(|&i| !is_same(&cells[i], &own[i])) {
-                let words = format!("its cell of `{}` would be stored as another one", name(subject, i));
+            let places: Vec<usize> = kept.iter().map(|(_, to)| *to).collect();
+            let stored = rows.read(&now, &places)?.ok_or_else(|| gone(subject))?;
+            let another = kept.iter().zip(&stored).find(|((i, _), cell)| !is_same(cell, &raw[*i]));
+            if let Some(((i, _), _)) = another {
+                let words = format!("its cell of `{}` would be stored as another one", name(subject, *i));
                 outcome = Outcome::Objected(Objection { is_unique: false, words });
                 return Ok(false);
             }
+            let Some(cells) = rows.read_shaped(&now, &subject.compared)? else {
+                outcome = Outcome::Objected(left_out());
+                return Ok(false);
+            };
             outcome = judged(differing(down, &cells, fields, here, there)?, &written, misfits);
             Ok(!matches!(outcome, Outcome::Altered(_)))
         })?;
@@ -181,16 +200,16 @@ impl Work<'_> {
     }
 
     // Where a row is reached once these cells are written.
-    fn moved(&self, at: &At, set: &[(usize, Owned)]) -> At {
-        let written = |column: usize| set.iter().find(|(i, _)| self.subject.compared[*i] == column).map(|(_, c)| c);
-        match (at, &self.subject.table.row_key) {
+    fn moved(&self, at: &At, set: &Puts) -> At {
+        let written = |column: usize| set.iter().find(|(_, to, _)| *to == column).map(|(_, _, cell)| cell);
+        match (at, &self.subject.base.row_key) {
             (At::Rowid(_), RowKey::Rowid { column: Some(column), .. }) => match written(*column) {
                 Some(Owned::Integer(rowid)) => At::Rowid(*rowid),
                 _ => at.clone(),
             },
             (At::Rowid(_), _) => at.clone(),
             (At::Key(cells), _) => {
-                let key = self.subject.table.primary_key.iter().zip(cells);
+                let key = self.subject.base.primary_key.iter().zip(cells);
                 At::Key(key.map(|(column, cell)| written(*column).unwrap_or(cell).clone()).collect())
             }
         }
@@ -201,43 +220,53 @@ impl Work<'_> {
         let stored = self.rows.stored().to_vec();
         let mut last = 0;
         while let Some(later) = stage.next_later(last)? {
-            let cells = self.rows.read(&later.at, &stored)?.ok_or_else(|| gone(self.subject))?;
+            let mut cells = self.rows.read(&later.at, &stored)?.ok_or_else(|| gone(self.subject))?;
+            // Behind them the same in its shape: out of its table, the row cannot be read through it.
+            cells.extend(self.read(&later.at)?);
             stage.keep_cells(later.n, &cells)?;
             self.rows.delete(&later.at)?;
             last = later.n;
         }
         last = 0;
         while let Some(later) = stage.next_later(last)? {
-            self.come_back(&later.at, &later.row, &stored, &later.cells)?;
+            let (was, own) = later.cells.split_at(stored.len().min(later.cells.len()));
+            self.come_back(&later.at, &later.row, &stored, (was, own))?;
             last = later.n;
         }
         stage.forget_later()
     }
 
-    fn come_back(&mut self, at: &At, row: &[u8], stored: &[usize], was: &[Owned]) -> Result<()> {
+    fn come_back(&mut self, at: &At, row: &[u8], stored: &[usize], (was, own): (&[Owned], &[Owned])) -> Result<()> {
         let fields = self.fields(row)?;
-        let rowid = match (at, &self.subject.table.row_key) {
+        let rowid = match (at, &self.subject.base.row_key) {
             (At::Rowid(rowid), RowKey::Rowid { column: None, .. }) => Some(*rowid),
             _ => None,
         };
         let place = |column: usize| stored.iter().position(|s| *s == column);
-        let own: Vec<Owned> =
-            self.subject.compared.iter().map(|c| place(*c).map_or(Owned::Null, |n| was[n].clone())).collect();
         let (mut cells, mut written, mut misfits) = (was.to_vec(), Vec::new(), Misfits::new());
-        for i in self.differing(&own, &fields)? {
-            let Some(n) = place(self.subject.compared[i]).filter(|_| self.writable[i]) else { continue };
-            match self.down.cell(i, fields[i], Some(&own[i]))? {
-                Ok(cell) => {
+        let differing = self.differing(own, &fields)?;
+        for &i in &differing {
+            let to = self.subject.carried[i].to.filter(|_| self.writable[i]);
+            let Some(n) = to.and_then(place) else { continue };
+            match self.down.cell(i, fields[i], Some((&own[i], &was[n])), &self.subject.carried[i])? {
+                Ok((_, cell)) => {
                     cells[n] = cell;
                     written.push(i);
                 }
                 Err(reason) => misfits.push((i, reason)),
             }
         }
+        let mut touched: Vec<usize> = written.iter().filter_map(|i| self.subject.carried[*i].to).collect();
+        for (_, to, cell) in self.inverted(Some(own), &fields, &differing)? {
+            if let Some(n) = place(to) {
+                cells[n] = cell;
+                touched.push(to);
+            }
+        }
         loop {
-            match self.put(rowid, stored, &cells, &fields, &written, &misfits)? {
+            match self.put(rowid, (stored, &touched), &cells, &fields, &written, &misfits)? {
                 (Outcome::Done(computed), Some(now)) => {
-                    misfits.extend(computed.into_iter().map(|i| (i, Reason::Computed)));
+                    misfits.extend(computed.into_iter().map(|i| (i, self.computed(i))));
                     return self.done(&now, &fields, &misfits);
                 }
                 (Outcome::Objected(objection), _) => {
@@ -247,7 +276,7 @@ impl Work<'_> {
                 }
                 (Outcome::Altered(columns) | Outcome::Done(columns), _) => {
                     for i in &columns {
-                        if let Some(n) = place(self.subject.compared[*i]) {
+                        if let Some(n) = self.subject.carried[*i].to.and_then(place) {
                             cells[n] = was[n].clone();
                         }
                     }
@@ -262,23 +291,29 @@ impl Work<'_> {
         let fields = self.fields(row)?;
         let (mut columns, mut cells, mut written, mut misfits) = (Vec::new(), Vec::new(), Vec::new(), Misfits::new());
         for (i, field) in fields.iter().enumerate().filter(|(i, _)| self.writable[*i]) {
-            match self.down.cell(i, *field, None)? {
-                Ok(cell) => {
-                    columns.push(self.subject.compared[i]);
+            let Some(to) = self.subject.carried[i].to else { continue };
+            match self.down.cell(i, *field, None, &self.subject.carried[i])? {
+                Ok((_, cell)) => {
+                    columns.push(to);
                     cells.push(cell);
                     written.push(i);
                 }
                 Err(reason) => misfits.push((i, reason)),
             }
         }
+        let all: Vec<usize> = (0..fields.len()).collect();
+        for (_, to, cell) in self.inverted(None, &fields, &all)? {
+            columns.push(to);
+            cells.push(cell);
+        }
         if misfits.is_empty() {
-            match self.put(None, &columns, &cells, &fields, &written, &misfits)? {
+            match self.put(None, (&columns, &columns), &cells, &fields, &written, &misfits)? {
                 (Outcome::Done(computed), Some(_)) if computed.is_empty() => {
                     self.applied.counts.inserted += 1;
                     return Ok(());
                 }
                 (Outcome::Done(computed), Some(now)) => {
-                    let misfits: Misfits = computed.into_iter().map(|i| (i, Reason::Computed)).collect();
+                    let misfits: Misfits = computed.into_iter().map(|i| (i, self.computed(i))).collect();
                     return self.done(&now, &fields, &misfits);
                 }
                 (Outcome::Objected(objection), _) => return self.refused(&fields, None, &objection),
@@ -301,7 +336,7 @@ impl Work<'_> {
     fn put(
         &mut self,
         rowid: Option<i64>,
-        columns: &[usize],
+        (columns, touched): (&[usize], &[usize]),
         cells: &[Owned],
         fields: &[Option<&[u8]>],
         written: &[usize],
@@ -320,13 +355,16 @@ impl Work<'_> {
             };
             // As in a change: what was not written is what it was. A new row has nothing else.
             let stored = rows.read(&at, columns)?.ok_or_else(|| gone(subject))?;
-            let is_kept = |n: &usize| !written.iter().any(|i| subject.compared[*i] == columns[*n]);
+            let is_kept = |n: &usize| !touched.contains(&columns[*n]);
             if (0..columns.len()).filter(is_kept).any(|n| !is_same(&stored[n], &cells[n])) {
                 let words = "another cell of it would be stored as another one".to_owned();
                 outcome = Outcome::Objected(Objection { is_unique: false, words });
                 return Ok(false);
             }
-            let cells = rows.read(&at, &subject.compared)?.ok_or_else(|| gone(subject))?;
+            let Some(cells) = rows.read_shaped(&at, &subject.compared)? else {
+                outcome = Outcome::Objected(left_out());
+                return Ok(false);
+            };
             now = Some(at);
             outcome = judged(differing(down, &cells, fields, here, there)?, written, misfits);
             Ok(!matches!(outcome, Outcome::Altered(_)))
@@ -383,8 +421,48 @@ impl Work<'_> {
         Ok(())
     }
 
+    // The compared columns of a row, as the table's shape gives them.
     fn read(&self, at: &At) -> Result<Vec<Owned>> {
-        self.rows.read(at, &self.subject.compared)?.ok_or_else(|| gone(self.subject))
+        self.rows.read_shaped(at, &self.subject.compared)?.ok_or_else(|| gone(self.subject))
+    }
+
+    // The cells that SQLite's table holds of them; NULL where a column is none of its own.
+    fn raw(&self, at: &At, own: &[Owned]) -> Result<Vec<Owned>> {
+        if self.subject.table.derived.is_none() {
+            return Ok(own.to_vec());
+        }
+        let places: Vec<usize> = self.subject.carried.iter().filter_map(|c| c.to).collect();
+        let mut cells = self.rows.read(at, &places)?.ok_or_else(|| gone(self.subject))?.into_iter();
+        let of = |carried: &Carried| carried.to.and_then(|_| cells.next()).unwrap_or(Owned::Null);
+        Ok(self.subject.carried.iter().map(of).collect())
+    }
+
+    // Cells that a person's SQL makes of the target's row. Where what it makes did not change, the source's stay.
+    fn inverted(&mut self, own: Option<&[Owned]>, fields: &[Option<&[u8]>], differing: &[usize]) -> Result<Puts> {
+        if self.subject.inverses.is_empty() {
+            return Ok(Puts::new());
+        }
+        let mut new: Vec<Owned> = own.map_or_else(|| vec![Owned::Null; fields.len()], <[Owned]>::to_vec);
+        for &i in differing {
+            let own = own.map(|own| (&own[i], &own[i]));
+            match self.down.cell(i, fields[i], own, &self.subject.carried[i])? {
+                Ok((cell, _)) => new[i] = cell,
+                // It is told of this column itself, once the row is read again.
+                Err(_) => return Ok(Puts::new()),
+            }
+        }
+        let names: Vec<String> = self.subject.plan.compared().map(|c| c.source.clone()).collect();
+        let expressions: Vec<&str> = self.subject.inverses.iter().map(|(_, sql)| sql.as_str()).collect();
+        let made = self.rows.evaluate(&expressions, &names, &new)?;
+        let before = own.map(|own| self.rows.evaluate(&expressions, &names, own)).transpose()?;
+        let is_new = |n: &usize| before.as_ref().is_none_or(|before| !is_same(&before[*n], &made[*n]));
+        let put = |n: usize| (None, self.subject.inverses[n].0, made[n].clone());
+        Ok((0..made.len()).filter(is_new).map(put).collect())
+    }
+
+    // Why a column that is not written is another than PostgreSQL's.
+    fn computed(&self, column: usize) -> Reason {
+        if self.subject.carried[column].to.is_none() { Reason::OneWay } else { Reason::Computed }
     }
 
     fn differing(&mut self, cells: &[Owned], fields: &[Option<&[u8]>]) -> Result<Vec<usize>> {
@@ -405,7 +483,7 @@ fn name<'s>(subject: &'s Subject<'_>, column: usize) -> &'s str {
 
 // The compared columns that are not the same on both sides.
 fn differing(
-    down: &mut Down,
+    down: &mut Down<'_>,
     cells: &[Owned],
     fields: &[Option<&[u8]>],
     here: &mut Form,
@@ -417,18 +495,16 @@ fn differing(
     Ok(sides.enumerate().filter(|(_, (a, b))| a != b).map(|(i, _)| i).collect())
 }
 
-// The same class and bytes: -0.0 is another cell than 0.0.
-fn is_same(a: &Owned, b: &Owned) -> bool {
-    match (a, b) {
-        (Owned::Real(a), Owned::Real(b)) => a.to_bits() == b.to_bits(),
-        _ => a == b,
-    }
-}
-
 fn judged(differing: Vec<usize>, written: &[usize], misfits: &Misfits) -> Outcome {
     let new: Vec<usize> = differing.into_iter().filter(|i| misfits.iter().all(|(m, _)| m != i)).collect();
     let altered: Vec<usize> = new.iter().copied().filter(|i| written.contains(i)).collect();
     if altered.is_empty() { Outcome::Done(new) } else { Outcome::Altered(altered) }
+}
+
+// A row that the shape does not take would not be on the target.
+fn left_out() -> Objection {
+    let words = "the pipeline would leave it out, or set it aside".to_owned();
+    Objection { is_unique: false, words }
 }
 
 #[cold]

@@ -2,6 +2,7 @@
 //!
 //! Reads each side of a table that differs twice. Memory stays the same whatever was changed.
 
+use super::carry::{Carried, inverses};
 use super::habit::Habit;
 use crate::error::{Error, Kind, Result};
 use crate::model::cell::Owned;
@@ -9,6 +10,7 @@ use crate::model::digest::{RowDigest, SetDigest};
 use crate::model::plan::TablePlan;
 use crate::model::policy::Place;
 use crate::model::range::Range;
+use crate::model::reshape::TableShape;
 use crate::model::source::{RowKey, Table};
 use crate::postgres::Transaction;
 use crate::postgres::decode::Rows;
@@ -33,11 +35,17 @@ const ROWS_PER_LOOK: u64 = 4096;
 pub struct Subject<'a> {
     /// What was planned for it.
     pub plan: &'a TablePlan,
-    /// What SQLite says of it.
+    /// What SQLite says of it, in the shape in which it is read.
     pub table: &'a Table,
+    /// The table that is written to.
+    pub base: &'a Table,
+    /// How each of the compared columns goes back.
+    pub carried: Vec<Carried>,
+    /// Columns of the base whose cells a person's SQL makes.
+    pub inverses: Vec<(usize, String)>,
     /// Which rows are the same row.
     pub key: Key,
-    /// The positions of the compared columns in SQLite's table.
+    /// The positions of the compared columns in the table as it is read.
     pub compared: Vec<usize>,
     /// Rows that the migration set aside: the target never had them, and they stay.
     pub aside: Option<&'a HashSet<Place>>,
@@ -45,9 +53,14 @@ pub struct Subject<'a> {
 }
 
 impl<'a> Subject<'a> {
-    /// A table of the plan and the same of SQLite.
-    pub fn new(plan: &'a TablePlan, table: &'a Table, aside: Option<&'a HashSet<Place>>) -> Result<Self> {
-        if matches!(table.row_key, RowKey::None) {
+    /// A table of the plan, the same of SQLite as it is read and as it is written to, and what makes one of the other.
+    pub fn new(
+        plan: &'a TablePlan,
+        (table, base): (&'a Table, &'a Table),
+        shape: Option<&TableShape>,
+        aside: Option<&'a HashSet<Place>>,
+    ) -> Result<Self> {
+        if matches!(base.row_key, RowKey::None) {
             return Err(Error::new(
                 Kind::Blocked,
                 format!("the rows of `{}` cannot be reached one by one", table.name),
@@ -65,14 +78,17 @@ impl<'a> Subject<'a> {
         let compared = plan.compared().map(|c| position(&c.source)).collect::<Result<Vec<_>>>()?;
         // Behind them what reaches a row of a table without rowids.
         let mut read = compared.clone();
-        if table.without_rowid {
-            read.extend(&table.primary_key);
+        if base.without_rowid {
+            let place = |&i: &usize| position(&base.columns[i].name);
+            read.extend(base.primary_key.iter().map(place).collect::<Result<Vec<_>>>()?);
         }
-        Ok(Self { plan, table, key: Key::of(plan), scan: TableScan::new(table, &read), compared, aside })
+        let carried = plan.compared().map(|column| Carried::of(shape, base, column)).collect();
+        let (key, scan) = (Key::of(plan), TableScan::new(table, &read));
+        Ok(Self { plan, table, base, carried, inverses: inverses(shape, base), key, scan, compared, aside })
     }
 
     fn place(&self, key: i64, row: &RowRef<'_>) -> At {
-        if !self.table.without_rowid {
+        if !self.base.without_rowid {
             return At::Rowid(key);
         }
         let cells = (self.compared.len()..row.len()).map(|i| Owned::from(row.cell(i)));

@@ -4,6 +4,7 @@
 //! That is the law of this module: what is written back, converted forth again, gives the same target value. A value
 //! of which no candidate keeps the law cannot go back.
 
+use super::carry::Carried;
 use super::clock::{Local, Shape, day};
 use super::habit::{Habit, counterpart};
 use super::number;
@@ -22,8 +23,12 @@ use crate::verify::form::Form;
 use crate::verify::found::Finder;
 use jiff::tz::TimeZone;
 
+/// Finds the id that became this uuid in a map, where the map has one.
+pub type Ids<'a> = dyn Fn(&str, [u8; 16]) -> Result<Option<String>> + 'a;
+
 /// The way back of one table's cells.
-pub struct Down {
+pub struct Down<'a> {
+    ids: &'a Ids<'a>,
     columns: Vec<Column>,
     expectation: Expectation,
     /// The same without policies: what is written keeps the rule, and needs nothing in its place.
@@ -41,9 +46,9 @@ struct Column {
     habit: Habit,
 }
 
-impl Down {
+impl<'a> Down<'a> {
     /// The way back of the compared columns, in their order; `habits` are theirs.
-    pub fn new(plan: &TablePlan, table: &Table, habits: &[Habit]) -> Result<Self> {
+    pub fn new(plan: &TablePlan, table: &Table, habits: &[Habit], ids: &'a Ids<'a>) -> Result<Self> {
         let columns = plan.compared().zip(habits).map(|(column, habit)| Column {
             padded: matches!(column.pg_type, PgType::Char(_)),
             affinity: affinity(table, &column.declared),
@@ -54,6 +59,7 @@ impl Down {
         let strict: Vec<ColumnPlan> =
             plan.compared().map(|c| ColumnPlan { on_error: Policy::Fail, ..c.clone() }).collect();
         Ok(Self {
+            ids,
             columns: columns.collect(),
             expectation: Expectation::new(plan.compared())?,
             law: Expectation::new(strict.iter())?,
@@ -63,14 +69,35 @@ impl Down {
         })
     }
 
-    /// The cell for a field of this column. `own` is the cell that it replaces, whose style is kept where it can be.
-    pub fn cell(&mut self, column: usize, field: Option<&[u8]>, own: Option<&Owned>) -> Result<Result<Owned, Reason>> {
-        let Some(bytes) = field else { return Ok(Ok(Owned::Null)) };
+    /// The cell for a field of this column, as the table's shape gives it and as SQLite's table holds it. `own` is the
+    /// cell that it replaces, in the same two forms, whose style is kept where it can be.
+    pub fn cell(
+        &mut self,
+        column: usize,
+        field: Option<&[u8]>,
+        own: Option<(&Owned, &Owned)>,
+        carried: &Carried,
+    ) -> Result<Result<(Owned, Owned), Reason>> {
+        let Some(bytes) = field else {
+            return Ok(if carried.has_default { Err(Reason::NoNull) } else { Ok((Owned::Null, Owned::Null)) });
+        };
         self.wanted.clear();
         self.finder.field(column, field, &mut self.wanted)?;
-        for candidate in self.columns[column].candidates(bytes, own)? {
-            if means(&mut self.law, &mut self.tried, column, candidate.cell(), &self.wanted) {
-                return Ok(Ok(candidate));
+        for (from, to) in &carried.map {
+            if means(&mut self.law, &mut self.tried, column, to.cell(), &self.wanted) {
+                let number = own.filter(|(_, raw)| matches!(raw, Owned::Integer(_))).and_then(|_| from.parse().ok());
+                let raw = number.map_or_else(|| Owned::Text(from.clone().into_bytes()), Owned::Integer);
+                return Ok(Ok((to.clone(), raw)));
+            }
+        }
+        for candidate in self.columns[column].candidates(bytes, own.map(|(own, _)| own), self.ids)? {
+            // What the map would make something else of is no way to say it.
+            let is_mapped = carried.map.iter().any(|(from, _)| is_text(&candidate, from));
+            if !is_mapped
+                && !carried.only_named
+                && means(&mut self.law, &mut self.tried, column, candidate.cell(), &self.wanted)
+            {
+                return Ok(Ok((candidate.clone(), candidate)));
             }
         }
         Ok(Err(self.columns[column].reason(bytes)?))
@@ -91,6 +118,15 @@ impl Down {
             self.finder.field(i, *field, form)?;
         }
         Ok(())
+    }
+}
+
+// Whether SQLite's text of a cell is this one.
+fn is_text(cell: &Owned, text: &str) -> bool {
+    match cell {
+        Owned::Text(bytes) | Owned::Blob(bytes) => bytes == text.as_bytes(),
+        Owned::Integer(n) => n.to_string() == text,
+        Owned::Real(_) | Owned::Null => false,
     }
 }
 
@@ -118,7 +154,7 @@ fn local(conversion: &Conversion) -> Local {
 }
 
 impl Column {
-    fn candidates(&self, field: &[u8], own: Option<&Owned>) -> Result<Vec<Owned>> {
+    fn candidates(&self, field: &[u8], own: Option<&Owned>, ids: &Ids<'_>) -> Result<Vec<Owned>> {
         let own = own.filter(|cell| !matches!(cell, Owned::Null));
         let class = own.map(|cell| cell.cell().class()).or_else(|| self.habit.class());
         let text = |text: String| Owned::Text(text.into_bytes());
@@ -127,11 +163,9 @@ impl Column {
             Conversion::Int { .. } => vec![Owned::Integer(decode::int(field)?)],
             Conversion::Whole { .. } => {
                 let n = decode::int(field)?;
-                // A cell that the rule did not take says nothing of how its column writes numbers.
-                let class = match own.map(Owned::cell) {
-                    Some(Cell::Text(own)) if !std::str::from_utf8(own).is_ok_and(|t| t.parse::<i64>().is_ok()) => None,
-                    _ => class,
-                };
+                // A text that is no number broke the rule: it says nothing of how numbers are written.
+                let is_number = |text: &Vec<u8>| text.trim_ascii().iter().any(u8::is_ascii_digit);
+                let class = class.filter(|_| !matches!(own, Some(Owned::Text(text)) if !is_number(text)));
                 let preferred = match class {
                     Some(Class::Text) => Some(text(n.to_string())),
                     Some(Class::Real) => Some(Owned::Real(n as f64)),
@@ -156,10 +190,16 @@ impl Column {
             Conversion::Uuid(spelling) => vec![text(uuid(decode::fixed(field)?, *spelling))],
             // A list has many spellings: only a cell that was not changed goes back.
             Conversion::Array { .. } => own.cloned().into_iter().collect(),
-            // A text cannot be told from its uuid: only a cell that was not changed goes back, or one that is a uuid by now.
-            Conversion::Id { .. } => {
-                let written = text(uuid(decode::fixed(field)?, UuidSpelling::Hyphens));
-                own.cloned().into_iter().chain([written]).collect()
+            // A text cannot be told from its uuid, but the map has it; an id that was born there is a uuid.
+            Conversion::Id { map, .. } => {
+                let new = decode::fixed(field)?;
+                let mut all: Vec<Owned> = Vec::new();
+                if let Some(old) = ids(map, new)? {
+                    all.extend(numbers(old.as_bytes(), class));
+                    all.push(text(old));
+                }
+                all.push(text(uuid(new, UuidSpelling::Hyphens)));
+                all
             }
             Conversion::Jsonb { .. } => vec![Owned::Text(decode::jsonb(field)?.to_vec())],
             Conversion::Json | Conversion::Label { .. } => vec![Owned::Text(field.to_vec())],

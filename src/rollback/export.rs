@@ -85,6 +85,14 @@ impl Unfits {
         self.found.insert(at, unfit);
     }
 
+    /// Adds a table that differs and has no way back, and the file that holds its rows.
+    pub fn one_way(&mut self, table: &str, why: &str, rows: u64, file: Option<&Path>) {
+        let reason = format!("PostgreSQL changed the table, which has no way back: {why}");
+        let file = file.map(|path| path.display().to_string());
+        let unfit = Unfit { table: table.to_owned(), column: None, reason, count: rows, keys: Vec::new(), file };
+        self.found.insert((table.to_owned(), None, why.to_owned()), unfit);
+    }
+
     /// The folder, where values are to be listed.
     #[must_use]
     pub fn folder(&self) -> Option<&Path> {

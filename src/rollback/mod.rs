@@ -5,6 +5,7 @@
 //! read as the same value. Knows neither files nor what a person asked for.
 
 pub mod apply;
+pub mod carry;
 pub mod clock;
 pub mod differ;
 pub mod down;

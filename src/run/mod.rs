@@ -22,6 +22,7 @@ mod parts;
 mod prepare;
 mod probe;
 mod proof;
+mod rehearse;
 mod rejects;
 mod repair;
 mod retry;
@@ -38,6 +39,7 @@ pub use bench::{BenchOptions, bench};
 pub use inspect::inspect;
 pub use options::{Backup, Ddl, Migrations, Options, RejectLimits, Scope, Scripts, Settings, default_jobs};
 pub use proof::Wish;
+pub use rehearse::{Job, RehearseOptions, rehearse, work};
 pub use retry::{Retried, Wanted, set_aside};
 pub use rollback::{Fence, RollbackOptions, lift_fence, rollback};
 pub use status::Watch;
@@ -51,12 +53,14 @@ use crate::model::event::{Event, Observer, Phase, Summary};
 use crate::model::name::exclude;
 use crate::model::plan::{Plan, Remark, TablePlan};
 use crate::model::policy::Policy;
+use crate::model::restored::WayBack;
 use crate::model::source::Catalog;
 use crate::model::verdict::{Level, Outcome, TableVerdict, Verification};
 use crate::plan::Draft;
 use crate::plan::select::Selection;
 use crate::postgres::control::{self, DoneRange, RunRecord, State};
 use crate::postgres::{Pool, PoolSettings, Session, Target, catalog, ddl};
+use crate::rollback::carry::way_back;
 use crate::run::bookkeeping::Left;
 use crate::sqlite::{Reader, Source};
 use crate::verify::source;
@@ -127,6 +131,8 @@ pub struct DryRun {
     pub snapshot: String,
     /// All DDL, in order.
     pub script: String,
+    /// How much of each table goes back, in the plan's order.
+    pub ways_back: Vec<WayBack>,
 }
 
 /// The source, held still.
@@ -259,7 +265,10 @@ pub fn dry_run(
         plan_rows(draft, &mut opened, observer, stop, &mut clock)?
     };
     let script = ddl::script(&planned.plan);
-    Ok(DryRun { plan: planned.plan, snapshot: opened.snapshot, script })
+    let base = opened.readers[0].catalog()?;
+    let way = |t: &TablePlan| way_back(&t.target, options.reshape.table(&t.source), base.table(&t.source));
+    let ways_back = planned.plan.tables.iter().map(way).collect();
+    Ok(DryRun { plan: planned.plan, snapshot: opened.snapshot, script, ways_back })
 }
 
 fn open(options: &Options) -> Result<Opened> {

@@ -6,9 +6,10 @@ use super::options::reshape_of;
 use super::proof::{self, Held, Known, Proof, Subject};
 use super::{Opened, bookkeeping, evidence, hashed, open, rejects, repair, start};
 use crate::error::{Error, Kind, Result};
+use crate::model::conversion::Conversion;
 use crate::model::event::{Event, Observer, Phase};
 use crate::model::pg_type::PgType;
-use crate::model::plan::{Plan, Remark, TablePlan};
+use crate::model::plan::{ColumnPlan, Plan, Remark, TablePlan};
 use crate::model::policy::Policy;
 use crate::model::range::Range;
 use crate::model::source::{Catalog, Table};
@@ -159,17 +160,41 @@ fn subject(table: &TablePlan, catalog: &Catalog) -> Subject {
 // Takes the columns out of a plan that the target has dropped, renamed or changed since, and names them.
 fn without_column(table: &mut TablePlan, there: &[ExistingColumn]) -> Vec<String> {
     let mut gone = Vec::new();
-    table.columns.retain(|column| {
+    table.columns.retain_mut(|column| {
         let found = there.iter().find(|c| c.name == column.target);
         let why = match found {
             None => "the target has no such column any more".to_owned(),
-            Some(c) if c.pg_type.as_ref().is_some_and(|t| reads_like(t, &column.pg_type)) => return true,
+            Some(c) if c.pg_type.as_ref().is_some_and(|t| reads_like(t, &column.pg_type)) => {
+                as_it_is(column, c.pg_type.as_ref());
+                return true;
+            }
             Some(c) => format!("its type on the target is {} now", c.type_text),
         };
         gone.push(format!("{}: {why}", column.source));
         false
     });
     gone
+}
+
+/// Takes a column of a plan as its type is now: somebody may have made it wider, and values that the old one did not
+/// take may be there. Where a policy put something in the place of such values, the old limits tell which they were.
+pub fn as_it_is(column: &mut ColumnPlan, now: Option<&PgType>) {
+    let Some(now) = now else { return };
+    column.pg_type = now.clone();
+    if column.on_error != Policy::Fail {
+        return;
+    }
+    match (&mut column.conversion, now) {
+        (Conversion::Int { bytes } | Conversion::Whole { bytes }, PgType::Int2) => *bytes = 2,
+        (Conversion::Int { bytes } | Conversion::Whole { bytes }, PgType::Int4) => *bytes = 4,
+        (Conversion::Int { bytes } | Conversion::Whole { bytes }, PgType::Int8) => *bytes = 8,
+        (Conversion::Float4, PgType::Float8) => column.conversion = Conversion::Float8,
+        (Conversion::Float8, PgType::Float4) => column.conversion = Conversion::Float4,
+        (Conversion::Numeric { limit, .. }, PgType::Numeric(now)) => *limit = *now,
+        (Conversion::Text { chars_max, .. }, PgType::Varchar(n) | PgType::Char(n)) => *chars_max = Some(*n),
+        (Conversion::Text { chars_max, .. }, PgType::Text | PgType::TextLike(_)) => *chars_max = None,
+        _ => {}
+    }
 }
 
 /// Whether a value of one type means the same as one of the other: another width or limit does not matter.

@@ -4,6 +4,7 @@ use super::copy::back_up_to;
 use super::kept::KeptFile;
 use super::open::{side_bytes, side_file};
 use super::snapshot::Reader;
+use crate::durable;
 use crate::error::{Error, Kind, Result};
 use crate::files;
 use std::io::{self, Write};
@@ -25,6 +26,10 @@ impl Reader {
     /// While a reader is there nobody writes the file itself: in rollback mode a writer waits for its lock, and in
     /// WAL mode a reader of a moment without frames keeps checkpoints away (walRestartLog, `WAL_READ_LOCK(0)`).
     pub fn copy_to(&self, to: &Path) -> Result<Copied> {
+        durable::step("copy of the source", || self.copied_to(to))
+    }
+
+    fn copied_to(&self, to: &Path) -> Result<Copied> {
         let from = self.conn.path().map(Path::new).ok_or_else(|| Error::new(Kind::Bug, "a source without a path"))?;
         let failed = |e: io::Error| cannot_copy(to, e);
         let has_frames = side_bytes(&side_file(from, "-wal")).map_err(failed)?.is_some_and(|bytes| bytes > 0);

@@ -81,7 +81,7 @@ pub(super) fn look(conn: &Connection) -> Result<i64> {
 }
 
 // An application's own collation is unknown here. Rows are only read in key order, so that any order will do.
-fn stand_in_collations(conn: &Connection) -> Result<()> {
+pub(super) fn stand_in_collations(conn: &Connection) -> Result<()> {
     conn.collation_needed(|conn, name| conn.create_collation(name, Ord::cmp))?;
     let encoding: String = conn.query_row("PRAGMA encoding", [], |row| row.get(0))?;
     if encoding == "UTF-8" {

@@ -44,14 +44,31 @@ impl KeptFile {
     }
 }
 
+/// Closes the handle on a file that nobody in this process has open any more, and that is about to be deleted: until
+/// then the disk keeps its room.
+pub fn release(path: &Path) {
+    #[cfg(unix)]
+    if let Ok(found) = std::fs::metadata(path) {
+        use std::os::unix::fs::MetadataExt;
+        kept().lock().unwrap_or_else(PoisonError::into_inner).remove(&(found.dev(), found.ino()));
+    }
+    #[cfg(not(unix))]
+    let _ = path;
+}
+
+// Bounded by the number of different sources that one process ever has open. An open handle keeps its inode from being
+// given to another file, so that the key stays true.
+#[cfg(unix)]
+fn kept() -> &'static Mutex<BTreeMap<(u64, u64), Arc<File>>> {
+    static KEPT: Mutex<BTreeMap<(u64, u64), Arc<File>>> = Mutex::new(BTreeMap::new());
+    &KEPT
+}
+
 #[cfg(unix)]
 fn shared(path: &Path) -> io::Result<Arc<File>> {
     use std::os::unix::fs::MetadataExt;
 
-    // Bounded by the number of different sources that one process ever opens. An open handle keeps its inode
-    // from being given to another file, so that the key stays true.
-    static KEPT: Mutex<BTreeMap<(u64, u64), Arc<File>>> = Mutex::new(BTreeMap::new());
-    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut kept = kept().lock().unwrap_or_else(PoisonError::into_inner);
     let found = std::fs::metadata(path)?;
     if let Some(file) = kept.get(&(found.dev(), found.ino())) {
         return Ok(Arc::clone(file));

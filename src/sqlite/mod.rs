@@ -5,6 +5,7 @@
 //! out [`Catalog`](crate::model::source::Catalog)s and borrowed [`Cell`](crate::model::cell::Cell)s.
 
 pub mod aggregate;
+pub mod alike;
 mod answer;
 mod baseline;
 mod catalog;
@@ -12,6 +13,7 @@ mod check;
 mod connection;
 mod copy;
 pub mod derive;
+mod excerpt;
 mod fingerprint;
 mod hazards;
 mod heads;
@@ -19,6 +21,7 @@ mod hold;
 mod ids;
 mod kept;
 pub mod merge;
+pub mod mirror;
 mod open;
 pub mod restore;
 mod scan;
@@ -29,6 +32,7 @@ mod words;
 pub use baseline::Copied;
 pub use check::Orphans;
 pub use fingerprint::{Fingerprint, fingerprint};
+pub use kept::release;
 pub use open::Source;
 pub use scan::{Flow, RowRef, SampleEnd, ScanEnd, TableScan, describe_key};
 pub use snapshot::{Reader, Snapshot, SnapshotChoice, SnapshotKind};

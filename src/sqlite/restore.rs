@@ -4,8 +4,10 @@
 //! they did was done where the rows come from. Decides nothing about values.
 
 use super::connection;
+use super::derive;
 use super::refused;
 use super::words::words;
+use crate::durable;
 use crate::error::{Error, Kind, Result};
 use crate::model::bounds::{SQLITE_BUSY, SQLITE_STATEMENTS};
 use crate::model::cell::{Cell, Owned};
@@ -43,6 +45,8 @@ pub struct Objection {
 pub struct RowsOf<'a> {
     conn: &'a Connection,
     table: &'a Table,
+    // The same as it is read.
+    shaped: &'a Table,
     // How one row is found, and the columns that can be written.
     condition: String,
     stored: Vec<usize>,
@@ -65,9 +69,9 @@ impl Writer {
         open().map(|conn| Self { conn }).map_err(|e| failed(e, "the copy of the source cannot be written"))
     }
 
-    /// The rows of a table.
+    /// The rows of a table, which is read in the shape of `shaped`.
     #[must_use]
-    pub fn rows<'a>(&'a self, table: &'a Table) -> RowsOf<'a> {
+    pub fn rows<'a>(&'a self, table: &'a Table, shaped: &'a Table) -> RowsOf<'a> {
         let condition = match &table.row_key {
             RowKey::Rowid { name, .. } => format!("{} = ?", quoted(name)),
             // IS uses the key's index, and its collation as the key itself does.
@@ -77,7 +81,7 @@ impl Writer {
             }
         };
         let stored = (0..table.columns.len()).filter(|&i| table.columns[i].generated.is_none()).collect();
-        RowsOf { conn: &self.conn, table, condition, stored }
+        RowsOf { conn: &self.conn, table, shaped, condition, stored }
     }
 
     /// Raises the last number that AUTOINCREMENT gave out; says whether it was lower, or none.
@@ -100,8 +104,9 @@ impl Writer {
     /// Ends the transaction and closes the file, its -wal taken over.
     pub fn finish(self) -> Result<()> {
         let end = || {
-            self.conn.execute_batch("COMMIT")?;
-            self.conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0))
+            durable::step("COMMIT of the copy", || self.conn.execute_batch("COMMIT"))?;
+            let checkpoint = || self.conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
+            durable::step("checkpoint of the copy", checkpoint)
         };
         let busy = end().map_err(|e| failed(e, "what was changed cannot be kept in the copy"))?;
         if busy != 0 {
@@ -138,6 +143,57 @@ impl RowsOf<'_> {
         let read = |row: &rusqlite::Row<'_>| (0..columns.len()).map(|i| row.get_ref(i).map(owned)).collect();
         let mut statement = self.conn.prepare_cached(&sql).map_err(|e| self.failed(e, "read"))?;
         statement.query_row(params_from_iter(at.cells()), read).optional().map_err(|e| self.failed(e, "read"))
+    }
+
+    /// Reads columns of one row in its shape; none where it is not there, or not one that the shape takes.
+    pub fn read_shaped(&self, at: &At, columns: &[usize]) -> Result<Option<Vec<Owned>>> {
+        let name = |&i: &usize| self.shaped.columns[i].name.as_str();
+        let Some(select) = &self.shaped.derived else {
+            let of = |i| self.table.column_index(name(i)).ok_or_else(|| self.unknown(name(i)));
+            let columns = columns.iter().map(of).collect::<Result<Vec<_>>>()?;
+            return self.read(at, &columns);
+        };
+        let mut list: Vec<String> = columns.iter().map(|i| format!("s.{}", quoted(name(i)))).collect();
+        list.push("1".to_owned());
+        let condition = match &self.shaped.row_key {
+            RowKey::Rowid { name, .. } => format!("s.{} = ?", quoted(name)),
+            RowKey::PrimaryKey { .. } | RowKey::None => {
+                let part = |&i: &usize| format!("s.{} IS ?", quoted(&self.table.columns[i].name));
+                self.table.primary_key.iter().map(part).collect::<Vec<_>>().join(" AND ")
+            }
+        };
+        // One that the shape would set aside is none of those that are on the target.
+        let marks = self.shaped.marks.iter().enumerate().filter(|(_, mark)| mark.rejects);
+        let marks: Vec<String> =
+            marks.map(|(n, _)| format!(" AND coalesce(s.{}, 0) = 0", quoted(&derive::mark(n)))).collect();
+        let marks = marks.concat();
+        let sql = format!("SELECT {} FROM ({select}\n) AS s WHERE {condition}{marks}", list.join(", "));
+        let read = |row: &rusqlite::Row<'_>| (0..columns.len()).map(|i| row.get_ref(i).map(owned)).collect();
+        let mut statement = self.conn.prepare_cached(&sql).map_err(|e| self.failed(e, "read"))?;
+        statement.query_row(params_from_iter(at.cells()), read).optional().map_err(|e| self.failed(e, "read"))
+    }
+
+    /// What a person's expressions make of a row whose columns have these names. What SQLite has against them is about the
+    /// expressions.
+    pub fn evaluate(&self, expressions: &[&str], names: &[String], cells: &[Owned]) -> Result<Vec<Owned>> {
+        let row: Vec<String> = names.iter().map(|name| format!("? AS {}", quoted(name))).collect();
+        let list: Vec<String> = expressions.iter().map(|sql| format!("({sql}\n)")).collect();
+        let sql = format!("SELECT {} FROM (SELECT {}) AS target", list.join(", "), row.join(", "));
+        let read = |row: &rusqlite::Row<'_>| (0..expressions.len()).map(|i| row.get_ref(i).map(owned)).collect();
+        let made = self.conn.prepare_cached(&sql).and_then(|mut statement| {
+            if !statement.readonly() {
+                return Err(rusqlite::Error::InvalidQuery);
+            }
+            statement.query_row(params_from_iter(cells.iter().map(Bound)), read)
+        });
+        made.map_err(|e| {
+            let what = format!("an `inverse` of `{}` cannot be worked out", self.table.name);
+            Error::new(Kind::Blocked, what).state(AS_IT_WAS).cause(e)
+        })
+    }
+
+    fn unknown(&self, name: &str) -> Error {
+        Error::new(Kind::Bug, format!("`{}` has no column `{name}` to be read", self.table.name)).state(AS_IT_WAS)
     }
 
     /// Writes columns of one row, or says what SQLite has against it; then nothing was written.
@@ -229,7 +285,7 @@ impl RowsOf<'_> {
 const AS_IT_WAS: &str = "nothing was restored; the source and earlier files are as they were";
 
 impl At {
-    fn cells(&self) -> impl Iterator<Item = Bound<'_>> {
+    pub(super) fn cells(&self) -> impl Iterator<Item = Bound<'_>> {
         let (rowid, key) = match self {
             Self::Rowid(rowid) => (Some(Bound::Rowid(*rowid)), &[][..]),
             Self::Key(cells) => (None, &cells[..]),
@@ -239,13 +295,13 @@ impl At {
 }
 
 // A value as SQLite takes it: text to the byte, whatever it holds.
-enum Bound<'a> {
+pub(super) enum Bound<'a> {
     Rowid(i64),
     Cell(&'a Owned),
 }
 
 #[expect(non_snake_case, reason = "so that a cell is bound as an enum's variant would be")]
-fn Bound(cell: &Owned) -> Bound<'_> {
+pub(super) fn Bound(cell: &Owned) -> Bound<'_> {
     Bound::Cell(cell)
 }
 
@@ -264,7 +320,7 @@ impl ToSql for Bound<'_> {
     }
 }
 
-fn owned(value: ValueRef<'_>) -> Owned {
+pub(super) fn owned(value: ValueRef<'_>) -> Owned {
     match value {
         ValueRef::Null => Owned::Null,
         ValueRef::Integer(n) => Owned::Integer(n),
@@ -275,7 +331,7 @@ fn owned(value: ValueRef<'_>) -> Owned {
 }
 
 // What is said against one row; none where more than that row is wrong.
-fn objection(error: &rusqlite::Error) -> Option<Objection> {
+pub(super) fn objection(error: &rusqlite::Error) -> Option<Objection> {
     let rusqlite::Error::SqliteFailure(code, words) = error else { return None };
     let is_unique = matches!(
         code.extended_code,

@@ -162,6 +162,19 @@ fn rows_of(differences: &Differences) -> u64 {
     differences.missing + differences.extra + differences.changed
 }
 
+/// What finds a row of the target by what these columns of it hold, none for NULL. None where one of them holds what
+/// cannot be asked for.
+#[must_use]
+pub fn address(form: &Form, columns: &[usize]) -> Option<Vec<Option<KeyCell>>> {
+    let cells: Vec<&[u8]> = form::cells(form.bytes()).collect();
+    let of = |&column: &usize| match (form::value(cells[column]), key_of(&cells, &[column])) {
+        (Value::Null, _) => Some(None),
+        (_, Place::Key(mut key)) => key.pop().map(Some),
+        _ => None,
+    };
+    columns.iter().map(of).collect()
+}
+
 // Where a row is looked for.
 enum Place {
     Key(Vec<KeyCell>),

@@ -1,17 +1,19 @@
 //! What of a run's plan still holds on the target, and what the target has that the plan does not name.
 
-use super::super::verify::reads_like;
+use super::super::verify::{as_it_is, reads_like};
+use super::Both;
 use super::place::AS_IT_WAS;
 use crate::error::{Error, Kind, Result};
 use crate::model::conversion::Conversion;
-use crate::model::pg_type::PgType;
 use crate::model::plan::{Plan, Remark, TablePlan};
+use crate::model::restored::Extent;
 use crate::model::source::Catalog;
 use crate::postgres::catalog::{self, ExistingColumn};
 use crate::postgres::stranger::{self, Stranger};
 use crate::postgres::{Session, control::RunRecord};
+use crate::rollback::carry::way_back;
 use crate::rollback::down::affinity;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// What the way back goes by.
 pub struct Ground {
@@ -21,13 +23,15 @@ pub struct Ground {
     pub unverified: Vec<Vec<String>>,
     /// What only the target has, or has in another type now.
     pub strangers: Vec<Stranger>,
+    /// Tables of the target that have no way back, with the reason.
+    pub one_way: HashMap<String, String>,
     /// What a person should know.
     pub remarks: Vec<Remark>,
 }
 
 impl Ground {
     /// Looks at the target.
-    pub fn look(session: &Session, run: &RunRecord, source: &Catalog, leave: &[String]) -> Result<Self> {
+    pub fn look(session: &Session, run: &RunRecord, sides: &Both<'_>, leave: &[String]) -> Result<Self> {
         let schema = &run.plan.schema;
         let mut left = Left::new(leave);
         let known: HashSet<&str> = run.plan.tables.iter().map(|t| t.target.as_str()).collect();
@@ -44,6 +48,7 @@ impl Ground {
             },
             unverified: Vec::new(),
             strangers: Vec::new(),
+            one_way: HashMap::new(),
             remarks: Vec::new(),
         };
         for table in &run.plan.tables {
@@ -58,7 +63,11 @@ impl Ground {
                 ground.remarks.push(Remark::warning(&table.source, text));
                 continue;
             };
-            ground.table(table, there, source, &mut left)?;
+            ground.table(table, there, sides.shaped, &mut left)?;
+            let way = way_back(&table.target, sides.reshape.table(&table.source), sides.base.table(&table.source));
+            if way.extent == Extent::OneWay {
+                ground.one_way.insert(table.target.clone(), way.notes.join("; "));
+            }
         }
         // The application's own records of what it has migrated are each side's own.
         let is_alone = |name: &str| run.plan.left_alone.iter().any(|alone| alone.eq_ignore_ascii_case(name));
@@ -67,7 +76,7 @@ impl Ground {
                 ground.strangers.push(Stranger { table: name.clone(), column: None });
             }
         }
-        for table in source.tables.iter().filter(|t| run.plan.tables.iter().all(|p| p.source != t.name)) {
+        for table in sides.base.tables.iter().filter(|t| run.plan.tables.iter().all(|p| p.source != t.name)) {
             ground.remarks.push(Remark::note(&table.name, "that run left it out: stays as the source has it"));
         }
         left.all_used()?;
@@ -112,8 +121,7 @@ impl Ground {
                         "its type on the target is another now"
                     }
                     Some(c) => {
-                        column.pg_type = c.pg_type.clone().unwrap_or_else(|| column.pg_type.clone());
-                        as_wide(&mut column.conversion, &column.pg_type);
+                        as_it_is(column, c.pg_type.as_ref());
                         // A new text that looks like a number becomes one in such a column, as it would have there.
                         if affinity(table, &column.declared).is_number()
                             && let Conversion::Text { numbers, .. } = &mut column.conversion
@@ -147,21 +155,6 @@ impl Ground {
 
     fn is_stranger(&self, table: &str, column: &str) -> bool {
         self.strangers.iter().any(|s| s.table == table && s.column.as_deref() == Some(column))
-    }
-}
-
-// The rule's limits are those of the type as it is now: somebody may have made it wider.
-fn as_wide(conversion: &mut Conversion, now: &PgType) {
-    match (&mut *conversion, now) {
-        (Conversion::Int { bytes } | Conversion::Whole { bytes }, PgType::Int2) => *bytes = 2,
-        (Conversion::Int { bytes } | Conversion::Whole { bytes }, PgType::Int4) => *bytes = 4,
-        (Conversion::Int { bytes } | Conversion::Whole { bytes }, PgType::Int8) => *bytes = 8,
-        (Conversion::Float4, PgType::Float8) => *conversion = Conversion::Float8,
-        (Conversion::Float8, PgType::Float4) => *conversion = Conversion::Float4,
-        (Conversion::Numeric { limit, .. }, PgType::Numeric(now)) => *limit = *now,
-        (Conversion::Text { chars_max, .. }, PgType::Varchar(n) | PgType::Char(n)) => *chars_max = Some(*n),
-        (Conversion::Text { chars_max, .. }, PgType::Text | PgType::TextLike(_)) => *chars_max = None,
-        _ => {}
     }
 }
 

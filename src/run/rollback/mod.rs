@@ -14,22 +14,23 @@ use super::{Opened, Options, open, rejects, start};
 use crate::error::{Error, Kind, Result};
 use crate::model::bounds::FENCE_PATIENCE;
 use crate::model::digest::SetDigest;
-use crate::model::event::{Event, Observer, Phase};
+use crate::model::event::{CopyTable, Event, Observer, Phase, Progress};
 use crate::model::name::quoted;
 use crate::model::plan::{Plan, Remark, TablePlan};
 use crate::model::policy::Place as Placed;
+use crate::model::reshape::Reshape;
 use crate::model::restored::{Ending, Restored, TableRestored};
 use crate::model::source::{Catalog, Table, VirtualTable};
 use crate::postgres::control::{self, RunRecord, State};
 use crate::postgres::read::{self, Moment};
-use crate::postgres::{Pool, PoolSettings, Session, Target, Transaction, catalog, fence, stranger};
+use crate::postgres::{Pool, PoolSettings, Session, Target, Transaction, catalog, fence, ids, stranger};
 use crate::rollback::apply::{Applied, apply};
 use crate::rollback::differ::{self, Buckets};
 use crate::rollback::export::{Unfits, cannot_write};
 use crate::rollback::habit::Habit;
-use crate::sqlite::TableScan;
 use crate::sqlite::restore::{Writer, is_autoincrement};
 use crate::sqlite::stage::Stage;
+use crate::sqlite::{Reader, TableScan};
 use crate::verify::listing::{self, ListFile};
 use crate::verify::source;
 use ground::Ground;
@@ -38,7 +39,7 @@ use std::collections::{HashMap, HashSet};
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 /// Everything that shapes a way back besides its source and target.
@@ -62,6 +63,8 @@ pub struct RollbackOptions {
     pub export: Option<PathBuf>,
     /// Whether writers of the target are stopped meanwhile.
     pub fence: Fence,
+    /// The shapes of the run, where somebody states anew how they go back; the run's own otherwise.
+    pub reshape: Option<Reshape>,
 }
 
 /// Whether writers of the target are stopped.
@@ -89,6 +92,7 @@ impl RollbackOptions {
             leave: Vec::new(),
             export: None,
             fence: Fence::No,
+            reshape: None,
         }
     }
 }
@@ -111,6 +115,7 @@ pub fn rollback(
     start::hold(&mut control, &reading)?;
     lift_left_over(&mut control, options, observer)?;
     let run = run_of(&control, options)?;
+    let reshape = reshape_of(&run, options)?;
     let mut tables = stranger::tables(&control, &options.schema)?;
     tables.retain(|table| !options.leave.contains(table));
     start::check_table_rights(&control, &reading, &tables, start::Use::Compare)?;
@@ -124,6 +129,7 @@ pub fn rollback(
         place: &place,
         workshop: &workshop,
         run: &run,
+        reshape: &reshape,
         rejected: &rejected,
     };
     let result = way.go(&mut control, clock);
@@ -185,10 +191,6 @@ fn run_of(control: &Session, options: &RollbackOptions) -> Result<RunRecord> {
     if shape["scope"] == "schema_only" {
         return Err(blocked(format!("run {} made tables and no rows: there is nothing to bring back", run.id)));
     }
-    if !super::options::reshape_of(&run.options).tables.is_empty() {
-        return Err(blocked(format!("run {} was made through a pipeline that shapes its tables", run.id))
-            .fact("such a run has no way back"));
-    }
     let is_left = |t: &TablePlan| options.leave.contains(&t.source) || options.leave.contains(&t.target);
     if !shape["conflict"].is_null()
         && let Some(table) = run.plan.tables.iter().find(|t| t.existing && !is_left(t))
@@ -198,6 +200,19 @@ fn run_of(control: &Session, options: &RollbackOptions) -> Result<RunRecord> {
             .hint(format!("`--leave '{}'` leaves the table as the source has it", table.source)));
     }
     Ok(run)
+}
+
+// The shapes that the run gave its tables, with the ways back that are stated now.
+fn reshape_of(run: &RunRecord, options: &RollbackOptions) -> Result<Reshape> {
+    let of_run = super::options::reshape_of(&run.options);
+    let Some(stated) = &options.reshape else { return Ok(of_run) };
+    if stated.clone().without_inverses() == of_run.clone().without_inverses() {
+        return Ok(stated.clone());
+    }
+    Err(Error::new(Kind::Blocked, format!("run {} was made through another pipeline than this one", run.id))
+        .fact("only what it says of `inverse` may have changed since")
+        .state(AS_IT_WAS)
+        .hint("without --pipeline, the way back goes by the pipeline of that run"))
 }
 
 // What start's questions are asked with.
@@ -218,6 +233,8 @@ struct Way<'a> {
     place: &'a Place,
     workshop: &'a Workshop,
     run: &'a RunRecord,
+    /// What the run's pipeline made of the source's tables.
+    reshape: &'a Reshape,
     /// Rows that the run set aside, by table on the target.
     rejected: &'a HashMap<String, HashSet<Placed>>,
 }
@@ -241,7 +258,10 @@ impl Way<'_> {
         let mut holder = self.pool.lone_session()?;
         let tx = holder.transaction_as(read::BEGIN)?;
         let moment = Moment::of(&tx)?;
-        let ground = Ground::look(&tx, self.run, &opened.catalog, &self.options.leave)?;
+        // Tables as they are read, and as they are written to.
+        let base = opened.readers[0].catalog()?;
+        let sides = Both { shaped: &opened.catalog, base: &base, reshape: self.reshape };
+        let ground = Ground::look(&tx, self.run, &sides, &self.options.leave)?;
         let mut remarks = ground.remarks.clone();
         let plan = &ground.plan;
         for table in &plan.tables {
@@ -260,20 +280,28 @@ impl Way<'_> {
         let folder = self.options.export.as_deref().filter(|_| !self.options.dry_run);
         let mut unfits = Unfits::new(folder);
         let stage = Stage::create(&self.workshop.stage())?;
-        let differing =
-            clock.phase(Phase::Verify, tables, || self.differing(&proof, &moment, &opened, &before, &found, &stage))?;
+        let differs = |t: &usize| before[t] != found[t];
+        let (one_way, both_ways): (Vec<usize>, Vec<usize>) =
+            (0..tables).filter(differs).partition(|t| ground.one_way.contains_key(&plan.tables[*t].target));
+        let differing = clock
+            .phase(Phase::Verify, tables, || self.differing(&proof, &moment, &opened, &base, &both_ways, &stage))?;
         self.strangers(&tx, &moment, plan, &ground, &mut unfits)?;
-        let ahead = sequences_ahead(&tx, plan, &opened)?;
+        for &t in &one_way {
+            self.one_way(&moment, plan, &plan.tables[t], &ground, found[&t].rows, &mut unfits)?;
+        }
+        let ahead = sequences_ahead(&tx, plan, &base, &opened.readers[0])?;
         let catalog = opened.catalog.clone();
         // A reader of the copy keeps its writer out.
         drop(opened);
-        let applied = if differing.is_empty() && ahead.is_empty() {
+        let mut applied = if differing.is_empty() && ahead.is_empty() {
             HashMap::new()
         } else {
+            let sides = Both { shaped: &catalog, base: &base, reshape: self.reshape };
             clock.phase(Phase::Restore, differing.len(), || {
-                self.write(plan, &catalog, &differing, &ahead, &stage, &before, &mut unfits)
+                self.write(plan, &sides, &differing, &ahead, &stage, &before, &mut unfits)
             })?
         };
+        applied.extend(one_way.iter().map(|t| (*t, kept(&plan.tables[*t], before[t], found[t]))));
         drop(stage);
         let is_refused = !unfits.is_empty() && self.options.export.is_none();
         let verification = if is_refused {
@@ -287,13 +315,14 @@ impl Way<'_> {
                 applied: &applied,
                 is_written: !differing.is_empty() || !ahead.is_empty(),
                 unverified: &ground.unverified,
+                one_way: &ground.one_way,
             };
             let copy = self.reading(self.workshop.copy());
             let source = self.reading(self.options.source.clone());
             Some(clock.phase(Phase::Verify, tables, || proving.prove(&copy, &source, &mut remarks))?)
         };
-        if !applied.is_empty() && !catalog.virtual_tables.is_empty() {
-            remarks.extend(catalog.virtual_tables.iter().map(stale));
+        if !differing.is_empty() && !base.virtual_tables.is_empty() {
+            remarks.extend(base.virtual_tables.iter().map(stale));
         }
         let ending = match (is_refused, self.options.dry_run) {
             (true, _) => Ending::Refused,
@@ -332,6 +361,7 @@ impl Way<'_> {
             include: globs("include"),
             exclude: globs("exclude"),
             jobs: self.options.jobs,
+            reshape: self.reshape.clone(),
             ..Options::new(file)
         }
     }
@@ -411,17 +441,18 @@ impl Way<'_> {
         proof: &Proof<'_>,
         moment: &Moment,
         opened: &Opened,
-        before: &HashMap<usize, SetDigest>,
-        found: &HashMap<usize, SetDigest>,
+        base: &Catalog,
+        tables: &[usize],
         stage: &Stage,
     ) -> Result<Vec<Differing>> {
         let look = || go_on(self.stop);
         let schema = &proof.plan.schema;
         let reader = &opened.readers[0];
         let mut all = Vec::new();
-        for (t, table) in proof.plan.tables.iter().enumerate().filter(|(t, _)| before[t] != found[t]) {
-            let there = opened.catalog.table(&table.source).expect("the ground was looked at with this catalog");
-            let subject = differ::Subject::new(table, there, self.rejected.get(&table.target))?;
+        let sides = Both { shaped: &opened.catalog, base, reshape: self.reshape };
+        for &t in tables {
+            let table = &proof.plan.tables[t];
+            let subject = sides.subject(table, self.rejected.get(&table.target))?;
             let mut session = self.pool.lone_session()?;
             let (ours, theirs) = std::thread::scope(|scope| {
                 let theirs = scope.spawn(|| target_buckets(proof, moment, &subject));
@@ -454,57 +485,108 @@ impl Way<'_> {
             }
             let file = match unfits.folder() {
                 None => None,
-                Some(folder) => {
-                    let of = stranger
-                        .column
-                        .as_ref()
-                        .map_or_else(|| stranger.table.clone(), |column| format!("{}.{column}", stranger.table));
-                    let path = ListFile::path(folder, &of);
-                    let failed = |e| cannot_write(&path, e);
-                    let mut file = listing::open(&path).map_err(failed)?;
-                    let key = plan.tables.iter().find(|t| t.target == stranger.table);
-                    let key = key.and_then(|t| t.primary_key.as_ref()).map_or(&[][..], |k| &k.columns);
-                    let mut session = self.pool.lone_session()?;
-                    let mut tx = moment.begin(&mut session)?;
-                    stranger::export(&mut tx, &plan.schema, stranger, key, |bytes| {
-                        file.write_all(bytes).map_err(failed)
-                    })?;
-                    file.sync_all().map_err(failed)?;
-                    Some(path)
-                }
+                Some(folder) => Some(self.export(moment, plan, stranger, folder)?),
             };
             unfits.stranger(&stranger.table, stranger.column.as_deref(), count, file.as_deref());
         }
         Ok(())
     }
 
+    // Rows to be written are counted while they are.
+    fn announce(&self, plan: &Plan, differing: &[Differing], stage: &Stage) -> Result<Arc<Progress>> {
+        let mut tables: Vec<CopyTable> = plan
+            .tables
+            .iter()
+            .map(|table| CopyTable { name: table.source.clone(), rows: 0, bytes: 0, rows_done: 0 })
+            .collect();
+        for Differing { table: t, .. } in differing {
+            let (alone, both, new) = stage.counts(*t)?;
+            tables[*t].rows = alone + both + new;
+            tables[*t].bytes = tables[*t].rows * (plan.tables[*t].bytes / plan.tables[*t].rows.max(1));
+        }
+        let progress = Arc::new(Progress::new(tables.len()));
+        self.observer.event(&Event::VerifyPlanned { tables });
+        self.observer.watch(Arc::clone(&progress));
+        Ok(progress)
+    }
+
+    // A table that differs and has no way back: its rows go to a file, where somebody wants that.
+    fn one_way(
+        &self,
+        moment: &Moment,
+        plan: &Plan,
+        table: &TablePlan,
+        ground: &Ground,
+        rows: u64,
+        unfits: &mut Unfits,
+    ) -> Result<()> {
+        let stranger = stranger::Stranger { table: table.target.clone(), column: None };
+        let file = match unfits.folder() {
+            None => None,
+            Some(folder) => Some(self.export(moment, plan, &stranger, folder)?),
+        };
+        let why = ground.one_way.get(&table.target).map_or("it has no way back", String::as_str);
+        unfits.one_way(&table.target, why, rows, file.as_deref());
+        Ok(())
+    }
+
+    // Puts what only the target has into a file.
+    fn export(
+        &self,
+        moment: &Moment,
+        plan: &Plan,
+        stranger: &stranger::Stranger,
+        folder: &std::path::Path,
+    ) -> Result<PathBuf> {
+        let of = stranger
+            .column
+            .as_ref()
+            .map_or_else(|| stranger.table.clone(), |column| format!("{}.{column}", stranger.table));
+        let path = ListFile::path(folder, &of);
+        let failed = |e| cannot_write(&path, e);
+        let mut file = listing::open(&path).map_err(failed)?;
+        let key = plan.tables.iter().find(|t| t.target == stranger.table);
+        let key = key.and_then(|t| t.primary_key.as_ref()).map_or(&[][..], |k| &k.columns);
+        let mut session = self.pool.lone_session()?;
+        let mut tx = moment.begin(&mut session)?;
+        stranger::export(&mut tx, &plan.schema, stranger, key, |bytes| file.write_all(bytes).map_err(failed))?;
+        file.sync_all().map_err(failed)?;
+        Ok(path)
+    }
+
     #[expect(clippy::too_many_arguments, reason = "what was found out, each for itself; nobody else calls this")]
     fn write(
         &self,
         plan: &Plan,
-        catalog: &Catalog,
+        sides: &Both<'_>,
         differing: &[Differing],
         ahead: &[(usize, i64)],
         stage: &Stage,
         before: &HashMap<usize, SetDigest>,
         unfits: &mut Unfits,
     ) -> Result<HashMap<usize, Applied>> {
-        let look = || go_on(self.stop);
         let writer = Writer::open(&self.workshop.copy())?;
+        let session = self.pool.lone_session()?;
+        let ids = |map: &str, new: [u8; 16]| ids::old(&session, self.run.id, map, new);
+        let progress = self.announce(plan, differing, stage)?;
         let mut all = HashMap::new();
         for Differing { table: t, habits, aside } in differing {
             let started = Instant::now();
+            let bytes = plan.tables[*t].bytes / plan.tables[*t].rows.max(1);
+            let look = || {
+                progress.add(*t, 1, bytes);
+                go_on(self.stop)
+            };
             let table = &plan.tables[*t];
-            let there = catalog.table(&table.source).expect("the ground was looked at with this catalog");
-            let subject = differ::Subject::new(table, there, None)?;
-            let mut applied = apply(&writer, &subject, habits, (stage, *t), before[t].rows, unfits, &look)?;
+            let subject = sides.subject(table, None)?;
+            let mut applied = apply(&writer, &subject, habits, (stage, *t), before[t].rows, unfits, (&ids, &look))?;
             let ms = millis(started);
             self.observer.event(&Event::Step { phase: Phase::Restore, object: table.source.clone(), ms });
             applied.keeps.merge(aside);
             all.insert(*t, applied);
         }
         for (t, last) in ahead {
-            let there = catalog.table(&plan.tables[*t].source).expect("the ground was looked at with this catalog");
+            let there = sides.base.table(&plan.tables[*t].source).expect("the ground was looked at with this catalog");
             writer.raise_sequence(there, *last)?;
         }
         writer.finish()?;
@@ -550,13 +632,13 @@ fn survey(
 }
 
 // Identities that have given out more than AUTOINCREMENT knows of, beyond what the migration set them to.
-fn sequences_ahead(tx: &Transaction<'_>, plan: &Plan, opened: &Opened) -> Result<Vec<(usize, i64)>> {
+fn sequences_ahead(tx: &Transaction<'_>, plan: &Plan, base: &Catalog, reader: &Reader) -> Result<Vec<(usize, i64)>> {
     let mut ahead = Vec::new();
     for (t, table) in plan.tables.iter().enumerate() {
-        let Some(there) = opened.catalog.table(&table.source).filter(|t| is_autoincrement(t)) else { continue };
+        let Some(there) = base.table(&table.source).filter(|t| is_autoincrement(t)) else { continue };
         let column = there.rowid_column().map(|i| &there.columns[i].name);
         let Some(column) = table.columns.iter().find(|c| Some(&c.source) == column) else { continue };
-        let largest = opened.readers[0].key_bounds(&TableScan::new(there, &[]))?.map(|(_, max)| max);
+        let largest = reader.key_bounds(&TableScan::new(there, &[]))?.map(|(_, max)| max);
         let known = there.sequence.max(largest);
         for owned in catalog::owned_sequences(tx, &plan.schema, &table.target)? {
             if owned.column == column.target
@@ -567,6 +649,36 @@ fn sequences_ahead(tx: &Transaction<'_>, plan: &Plan, opened: &Opened) -> Result
         }
     }
     Ok(ahead)
+}
+
+/// The source's tables as they are read and as they are written to.
+pub struct Both<'a> {
+    /// As they are read.
+    pub shaped: &'a Catalog,
+    /// As they are.
+    pub base: &'a Catalog,
+    /// What makes one of the other.
+    pub reshape: &'a Reshape,
+}
+
+impl<'a> Both<'a> {
+    fn subject(&self, plan: &'a TablePlan, aside: Option<&'a HashSet<Placed>>) -> Result<differ::Subject<'a>> {
+        let known = "the ground was looked at with these catalogs, and tables without a way back are left out";
+        let tables = self.shaped.table(&plan.source).zip(self.base.table(&plan.source)).expect(known);
+        differ::Subject::new(plan, tables, self.reshape.table(&plan.source), aside)
+    }
+}
+
+// A table that differs and stays as the source has it.
+fn kept(table: &TablePlan, before: SetDigest, found: SetDigest) -> Applied {
+    let counts = TableRestored {
+        source: table.source.clone(),
+        table: table.target.clone(),
+        unchanged: before.rows,
+        unfit: found.rows,
+        ..TableRestored::default()
+    };
+    Applied { counts, lacks: found, keeps: before }
 }
 
 fn stale(table: &VirtualTable) -> Remark {

@@ -1,5 +1,6 @@
 //! Where the restored file goes: looked at before anything is read, and a private place beside it until it is whole.
 
+use crate::durable;
 use crate::error::{Error, Kind, Result};
 use crate::files;
 use crate::model::event::{Event, Observer};
@@ -120,12 +121,12 @@ impl Place {
                 .cause(e)
         };
         let copy = workshop.copy();
-        File::open(&copy).and_then(|file| file.sync_all()).map_err(failed)?;
+        durable::step("sync of the copy", || File::open(&copy).and_then(|file| file.sync_all())).map_err(failed)?;
         // Somebody may have made one meanwhile.
         if !self.replaces && fs::symlink_metadata(&self.to).is_ok() {
             return Err(failed(ErrorKind::AlreadyExists.into()));
         }
-        fs::rename(&copy, &self.to).map_err(failed)?;
+        durable::step("rename to the restored file", || fs::rename(&copy, &self.to)).map_err(failed)?;
         // The file is there from here on; whether its name outlives a power cut is the folder's matter.
         File::open(&self.folder).and_then(|folder| folder.sync_all()).ok();
         Ok(())

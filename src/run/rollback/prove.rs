@@ -10,7 +10,7 @@ use crate::model::plan::Remark;
 use crate::model::verdict::{Differences, Level, Outcome, TableVerdict, Verification};
 use crate::postgres::read::Moment;
 use crate::rollback::apply::Applied;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Instant;
 
 /// What is known once the copy is written.
@@ -29,6 +29,8 @@ pub struct Proving<'a> {
     pub is_written: bool,
     /// For each table, columns that nobody compares.
     pub unverified: &'a [Vec<String>],
+    /// Tables that have no way back: what went back into others may show in them.
+    pub one_way: &'a HashMap<String, String>,
 }
 
 impl Proving<'_> {
@@ -40,6 +42,8 @@ impl Proving<'_> {
             own_checks(&opened, source, remarks)?;
         }
         let now = self.digests(&mut opened)?;
+        let derived = opened.catalog.tables.iter().filter(|t| t.derived.is_some());
+        let opened_is_shaped: HashSet<String> = derived.map(|t| t.name.clone()).collect();
         let mut with_rows: Vec<usize> =
             self.found.iter().filter(|(_, digest)| digest.rows > 0).map(|(t, _)| *t).collect();
         with_rows.sort_unstable();
@@ -57,13 +61,18 @@ impl Proving<'_> {
         for (t, table) in self.proof.plan.tables.iter().enumerate() {
             let (copy, target) = (now[&t], self.found[&t]);
             let disputed = other.disputed.remove(&t).unwrap_or_default();
-            let is_accounted = self.applied.get(&t).map_or(copy == target, |a| a.accounts_for(copy, target));
+            let is_made_of_others = self.one_way.contains_key(&table.target) && copy != target;
+            let is_accounted =
+                is_made_of_others || self.applied.get(&t).map_or(copy == target, |a| a.accounts_for(copy, target));
             if !is_accounted || !disputed.is_empty() {
-                return Err(not_the_same(&table.source, &disputed));
+                let is_shaped = opened_is_shaped.contains(&table.source);
+                return Err(not_the_same(&table.source, &disputed, is_shaped));
             }
             let unfit = self.applied.get(&t).map_or(0, |a| a.counts.unfit);
             let rejected = self.proof.rejected_of(table);
-            let outcome = if unfit == 0 {
+            let outcome = if is_made_of_others && unfit == 0 {
+                Outcome::Unverified { why: "it is made of rows of other tables, which went back".to_owned() }
+            } else if unfit == 0 {
                 Outcome::Equal
             } else {
                 Outcome::Different(Differences { changed: unfit, complete: true, ..Differences::default() })
@@ -93,7 +102,8 @@ impl Proving<'_> {
     fn digests(&self, opened: &mut Opened) -> Result<HashMap<usize, SetDigest>> {
         let mut now = self.before.clone();
         let subject = |t: usize| {
-            let source = if self.applied.contains_key(&t) { Known::Unread } else { Known::Digest(self.before[&t]) };
+            let is_read = self.applied.contains_key(&t) || self.one_way.contains_key(&self.proof.plan.tables[t].target);
+            let source = if is_read { Known::Unread } else { Known::Digest(self.before[&t]) };
             Subject { source, unverified: Vec::new() }
         };
         let subjects: Vec<Subject> = (0..self.proof.plan.tables.len()).map(subject).collect();
@@ -105,8 +115,9 @@ impl Proving<'_> {
         let (nothing, proof) = (HashMap::new(), self.proof);
         let all = Proof { rejected: &nothing, ..*proof };
         let read = proof::source_digests(&all, opened, &subjects, &progress)?;
-        for t in self.applied.keys() {
-            now.insert(*t, read.get(t).copied().unwrap_or_default());
+        let one_way = (0..subjects.len()).filter(|t| self.one_way.contains_key(&self.proof.plan.tables[*t].target));
+        for t in self.applied.keys().copied().chain(one_way) {
+            now.insert(t, read.get(&t).copied().unwrap_or_default());
         }
         Ok(now)
     }
@@ -116,7 +127,7 @@ impl Proving<'_> {
 fn own_checks(opened: &Opened, source: &Options, remarks: &mut Vec<Remark>) -> Result<()> {
     let reader = &opened.readers[0];
     let wrong = reader.integrity()?;
-    let orphans = reader.orphans(&opened.catalog.tables)?;
+    let orphans = reader.orphans(&reader.catalog()?.tables)?;
     if wrong.is_empty() && orphans.is_empty() {
         return Ok(());
     }
@@ -132,7 +143,7 @@ fn own_checks(opened: &Opened, source: &Options, remarks: &mut Vec<Remark>) -> R
         let text = format!("PRAGMA integrity_check finds in it what it finds in the source: {}", wrong[0]);
         remarks.push(Remark::warning("restored file", text));
     }
-    let were = before.readers[0].orphans(&before.catalog.tables)?;
+    let were = before.readers[0].orphans(&before.readers[0].catalog()?.tables)?;
     for ((table, parent, key), rows) in orphans {
         let had = were.get(&(table.clone(), parent.clone(), key)).copied().unwrap_or(0);
         if rows > had {
@@ -143,7 +154,14 @@ fn own_checks(opened: &Opened, source: &Options, remarks: &mut Vec<Remark>) -> R
     Ok(())
 }
 
-fn not_the_same(table: &str, disputed: &[String]) -> Error {
+fn not_the_same(table: &str, disputed: &[String], is_shaped: bool) -> Error {
+    if is_shaped {
+        let what = format!("`{table}`, read through the pipeline again, is not what PostgreSQL holds");
+        return Error::new(Kind::Blocked, what)
+            .fact("rows of another table decide about it, or its SQL gives something else each time")
+            .state(AS_IT_WAS)
+            .hint(format!("`--leave '{table}'` leaves the table as the source has it"));
+    }
     let error = Error::new(Kind::Bug, format!("`{table}` was written back, and is not what PostgreSQL holds"));
     let error = disputed.iter().fold(error, |error, figure| error.fact(format!("not agreed on: {figure}")));
     error.state(AS_IT_WAS).hint("this is a fault of lite2pg; please report it")

@@ -1,0 +1,542 @@
+//! Writes of every kind, made in PostgreSQL and by SQLite itself in a copy of the source; and what of the restored
+//! file they excuse.
+
+use super::rows::{Pair, Row, cell};
+use crate::error::Result;
+use crate::model::cell::Owned;
+use crate::model::plan::Plan;
+use crate::model::rehearsal::{Made, Over, Writes};
+use crate::model::reshape::Reshape;
+use crate::model::source::{Catalog, RowKey};
+use crate::postgres::drill::{self, Written};
+use crate::postgres::{Pool, Transaction};
+use crate::sqlite::Reader;
+use crate::sqlite::alike::Unlike;
+use crate::sqlite::mirror::Mirror;
+use crate::sqlite::restore::At;
+use std::collections::{BTreeMap, HashSet};
+
+/// What is written into which column.
+type Cells = Vec<(usize, Made)>;
+
+/// Both sides, and what is known of them.
+pub struct Sides<'a> {
+    /// The plan of the run that loaded the target.
+    pub plan: &'a Plan,
+    /// The source as it is read.
+    pub shaped: &'a Catalog,
+    /// The source as it is.
+    pub base: &'a Catalog,
+    /// What a person makes of it on the way.
+    pub reshape: &'a Reshape,
+    /// A reader of the source.
+    pub reader: &'a Reader,
+    /// Connections to the target.
+    pub pool: &'a Pool,
+}
+
+/// What was written where.
+#[derive(Debug, Default)]
+pub struct Done {
+    /// By kind.
+    pub writes: Writes,
+    /// What a person should know of it.
+    pub told: Vec<String>,
+    whole: HashSet<(String, String)>,
+    cells: HashSet<(String, String, String)>,
+    moved: HashSet<String>,
+    /// Tables whose rows have no key, with the rows of them that were written: any of several equal ones may be meant.
+    keyless: BTreeMap<String, u64>,
+}
+
+/// What is between two numbers that a write adds, so that no two of them meet.
+const STEP: i64 = 1_009;
+
+impl<'a> Sides<'a> {
+    /// The tables that both sides can write to, in the plan's order; the names of the others.
+    fn pairs(&self) -> (Vec<Pair<'a>>, Vec<String>) {
+        let (mut pairs, mut others) = (Vec::new(), Vec::new());
+        for plan in &self.plan.tables {
+            let shape = self.reshape.tables.iter().find(|s| s.name.eq_ignore_ascii_case(&plan.source));
+            let pair = self.base.table(&plan.source).zip(self.shaped.table(&plan.source));
+            match pair.and_then(|(base, shaped)| Pair::new(plan, shaped, base, shape)) {
+                Some(pair) => pairs.push(pair),
+                None => others.push(plan.source.clone()),
+            }
+        }
+        (pairs, others)
+    }
+
+    // Foreign keys act where both sides have the same ones. A table that only SQLite has is not written to.
+    fn foreign_keys_agree(&self) -> bool {
+        let is_same = |plan: &crate::model::plan::TablePlan| {
+            self.base.table(&plan.source).is_some_and(|t| t.foreign_keys.len() == plan.foreign_keys.len())
+        };
+        self.plan.tables.len() == self.base.tables.len() && self.plan.tables.iter().all(is_same)
+    }
+
+    /// Writes to each table, and keeps what both sides took.
+    pub fn write(&self, mirror: &std::path::Path, look: &dyn Fn() -> Result<()>) -> Result<Done> {
+        let mut done = Done::default();
+        let (pairs, others) = self.pairs();
+        if !others.is_empty() {
+            done.told.push(format!("nothing is written to {}: SQLite has no rows of its own there", list(&others)));
+        }
+        let mut session = self.pool.session()?;
+        let tx = session.transaction()?;
+        let mut acts = self.foreign_keys_agree();
+        let mut deletes = true;
+        if !drill::begin(&tx, acts)? {
+            // They act in PostgreSQL whether we want it or not: what they would do is not asked for.
+            (acts, deletes) = (false, false);
+        }
+        if !acts {
+            done.told.push("foreign keys did not act: they are not the same on both sides".to_owned());
+        }
+        let mirror = Mirror::open(mirror, acts)?;
+        let mut kept: Vec<(usize, Vec<Row>)> = Vec::new();
+        for (n, pair) in pairs.iter().enumerate() {
+            look()?;
+            let rows = pair.rows(self.reader)?;
+            let mut hand = Hand { pair, mirror: &mirror, tx: &tx, schema: &self.plan.schema, done: &mut done };
+            let is_parent =
+                self.plan.tables.iter().any(|t| t.foreign_keys.iter().any(|k| k.parent == pair.plan.target));
+            hand.table(&rows, deletes || !is_parent, n as i64)?;
+            kept.push((n, rows));
+        }
+        tx.commit()?;
+        drop(session);
+        self.interleaved(&pairs, &kept, &mirror, &mut done)?;
+        mirror.finish()?;
+        Ok(done)
+    }
+
+    // Two transactions that are open at once, of which the second is committed first.
+    fn interleaved(
+        &self,
+        pairs: &[Pair<'_>],
+        kept: &[(usize, Vec<Row>)],
+        mirror: &Mirror,
+        done: &mut Done,
+    ) -> Result<()> {
+        let (mut first, mut second) = (self.pool.session()?, self.pool.session()?);
+        for (n, rows) in kept.iter().filter(|(_, rows)| rows.len() >= 4) {
+            let pair = &pairs[*n];
+            let free = (0..pair.plan.columns.len()).filter(|c| !pair.key.contains(c) && !pair.is_child(*c));
+            let of_both = free.filter(|&c| rows[..2].iter().all(|r| pair.another(c, &r.cells[c], 3 * STEP).is_some()));
+            let Some(column) = of_both.filter(|&c| pair.written(c).is_some()).find(|_| !pair.key.is_empty()) else {
+                continue;
+            };
+            let (a, b) = (first.transaction()?, second.transaction()?);
+            let mut both = true;
+            for (tx, row) in [(&a, &rows[0]), (&b, &rows[1])] {
+                let mut hand = Hand { pair, mirror, tx, schema: &self.plan.schema, done };
+                let made = pair.another(column, &row.cells[column], 3 * STEP).unwrap_or(Made::Copied);
+                both &= hand.update(row, row, column, &made)?;
+            }
+            // Whatever one side did not take is on neither.
+            b.commit()?;
+            a.commit()?;
+            if both {
+                done.told.push("two transactions were open at once, and committed in the other order".to_owned());
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Empties every other table and those that refer to it, on both sides; their names. Tables of which rows were set
+    /// aside stay.
+    pub fn empty(&self, mirror: &std::path::Path, aside: &HashSet<String>) -> Result<Vec<String>> {
+        let (pairs, _) = self.pairs();
+        let mut chosen: HashSet<&str> = pairs.iter().step_by(2).map(|pair| pair.plan.target.as_str()).collect();
+        loop {
+            let before = chosen.len();
+            for table in &self.plan.tables {
+                if table.foreign_keys.iter().any(|key| chosen.contains(key.parent.as_str())) {
+                    chosen.insert(&table.target);
+                }
+            }
+            if chosen.len() == before {
+                break;
+            }
+        }
+        let is_ours = |name: &str| pairs.iter().any(|pair| pair.plan.target == name) && !aside.contains(name);
+        if chosen.is_empty() || !chosen.iter().all(|name| is_ours(name)) {
+            return Ok(Vec::new());
+        }
+        let names: Vec<&str> = pairs.iter().map(|p| p.plan.target.as_str()).filter(|n| chosen.contains(n)).collect();
+        let mut session = self.pool.session()?;
+        let tx = session.transaction()?;
+        drill::empty(&tx, &self.plan.schema, &names)?;
+        tx.commit()?;
+        let mirror = Mirror::open(mirror, false)?;
+        for pair in pairs.iter().filter(|pair| chosen.contains(pair.plan.target.as_str())) {
+            mirror.empty(pair.base, pair.only())?;
+        }
+        mirror.finish()?;
+        Ok(names.into_iter().map(str::to_owned).collect())
+    }
+}
+
+// Who writes to one table.
+struct Hand<'a> {
+    pair: &'a Pair<'a>,
+    mirror: &'a Mirror,
+    tx: &'a Transaction<'a>,
+    schema: &'a str,
+    done: &'a mut Done,
+}
+
+impl Hand<'_> {
+    fn table(&mut self, rows: &[Row], deletes: bool, number: i64) -> Result<()> {
+        let Some(first) = rows.first() else { return Ok(()) };
+        let by = STEP * (number + 2);
+        self.numbered(first)?;
+        self.fresh(first, by)?;
+        if self.pair.computed_here_only().is_none() {
+            self.upsert(first)?;
+        }
+        // The last ones go, the ones before them get other keys.
+        let (gone, moved) = match rows.len() {
+            0 | 1 => (rows.len(), rows.len()),
+            n @ 2..=5 => (n - 1, (n - 2).max(1)),
+            n => (n - 2, n - 4),
+        };
+        match self.pair.computed_here_only() {
+            None => self.columns(&rows[..moved.max(1)], by)?,
+            Some(name) => self.done.told.push(format!(
+                "no column of `{}` is written alone: SQLite computes `{name}`, and PostgreSQL does not",
+                self.pair.base.name
+            )),
+        }
+        if deletes {
+            for row in &rows[moved.min(gone)..gone] {
+                self.moved(row, by)?;
+            }
+            // What is rolled back leaves no trace, and so needs no counterpart.
+            let savepoint = self.tx.savepoint("undone")?;
+            self.written().delete(self.tx, &first.address)?;
+            savepoint.back()?;
+            for row in rows.get(gone..).unwrap_or_default() {
+                self.delete(row)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn written(&self) -> Written<'_> {
+        Written { schema: self.schema, plan: self.pair.plan }
+    }
+
+    // Whether both sides did it to one row. Otherwise nothing of it stays on either.
+    fn both(
+        &self,
+        here: impl FnOnce() -> Result<Option<usize>>,
+        there: impl FnOnce() -> Result<Option<u64>>,
+        reaches_others: bool,
+    ) -> Result<bool> {
+        self.mirror.mark()?;
+        let before = self.mirror.written();
+        let savepoint = self.tx.savepoint("on_both_sides")?;
+        let is_taken =
+            here()? == Some(1) && (reaches_others || self.mirror.written() == before + 1) && there()? == Some(1);
+        if is_taken {
+            savepoint.keep()?;
+        } else {
+            savepoint.back()?;
+        }
+        self.mirror.settle(is_taken)?;
+        Ok(is_taken)
+    }
+
+    // A new row for which SQLite and PostgreSQL find the number themselves.
+    fn numbered(&mut self, from: &Row) -> Result<()> {
+        let RowKey::Rowid { column: Some(rowid), .. } = &self.pair.base.row_key else { return Ok(()) };
+        let name = &self.pair.base.columns[*rowid].name;
+        let numbered = self.pair.plan.columns.iter().position(|c| c.source == *name && c.identity.is_some());
+        let Some(numbered) = numbered else { return Ok(()) };
+        let row = |c: usize| if c == numbered { Made::LeftOut } else { Made::Copied };
+        self.insert(from, &row)
+    }
+
+    // A new row with a key of its own; once more with other values in all that is unique, where that was refused.
+    fn fresh(&mut self, from: &Row, by: i64) -> Result<()> {
+        let key = self.pair.key.clone();
+        let one = key.iter().copied().find(|&c| !self.pair.is_child(c) && self.other(from, c, by).is_some());
+        if !key.is_empty() && one.is_none() {
+            return Ok(());
+        }
+        let before = self.done.writes.inserts;
+        let made = |c: usize| one.filter(|&one| one == c).and_then(|c| self.other(from, c, by)).unwrap_or(Made::Copied);
+        let made: Vec<Made> = (0..self.pair.plan.columns.len()).map(made).collect();
+        self.insert(from, &|c| made[c].clone())?;
+        if self.done.writes.inserts == before {
+            let all: Vec<Made> = (0..made.len())
+                .map(|c| match (&made[c], self.pair.is_child(c)) {
+                    (Made::Copied, false) => self.other(from, c, by).unwrap_or(Made::Copied),
+                    (made, _) => made.clone(),
+                })
+                .collect();
+            self.insert(from, &|c| all[c].clone())?;
+        }
+        Ok(())
+    }
+
+    fn other(&self, row: &Row, column: usize, by: i64) -> Option<Made> {
+        self.pair.written(column)?;
+        self.pair.another(column, &row.cells[column], by)
+    }
+
+    // A row of all columns: each as the other side has it.
+    fn row(&self, made: &dyn Fn(usize) -> Made) -> Option<(Cells, Cells)> {
+        let (mut here, mut there) = (Vec::new(), Vec::new());
+        for (c, column) in self.pair.plan.columns.iter().enumerate().filter(|(_, c)| c.generated.is_none()) {
+            there.push((c, made(c)));
+            match self.pair.base.column_index(&column.source) {
+                Some(at) if self.pair.base.columns[at].generated.is_none() => here.push((at, made(c))),
+                // A column that only the target has holds what is computed of others.
+                _ => {}
+            }
+        }
+        // What is left out on the way: SQLite's own, or what it takes for none.
+        (!here.is_empty()).then_some((here, there))
+    }
+
+    fn insert(&mut self, from: &Row, made: &dyn Fn(usize) -> Made) -> Result<()> {
+        let Some((here, there)) = self.row(made) else { return Ok(()) };
+        let (pair, mirror, tx) = (self.pair, self.mirror, self.tx);
+        let is_taken = self.both(
+            || mirror.insert(pair.base, &from.at, &here, None),
+            || self.written().insert(tx, &from.address, &there, None),
+            false,
+        )?;
+        if is_taken {
+            let at = if pair.base.without_rowid { self.key_at(from, made) } else { mirror.last() };
+            self.done.whole.insert((pair.base.name.clone(), format!("{at:?}")));
+            self.of_keyless();
+        }
+        count(is_taken, &mut self.done.writes.inserts, &mut self.done.writes.refused);
+        Ok(())
+    }
+
+    // Where a row of a table without rowids comes to lie.
+    fn key_at(&self, from: &Row, made: &dyn Fn(usize) -> Made) -> At {
+        let of = |&i: &usize| {
+            let name = &self.pair.base.columns[i].name;
+            let column = self.pair.plan.columns.iter().position(|c| c.source.eq_ignore_ascii_case(name));
+            column.map_or(Owned::Null, |c| cell(&made(c), &from.cells[c]))
+        };
+        At::Key(self.pair.base.primary_key.iter().map(of).collect())
+    }
+
+    // A row that is there is inserted once more, and changes instead.
+    fn upsert(&mut self, row: &Row) -> Result<()> {
+        let pair = self.pair;
+        let written = |&c: &usize| !pair.key.contains(&c) && !pair.is_child(c) && pair.written(c).is_some();
+        let changed = (0..pair.plan.columns.len()).filter(written).find(|&c| self.other(row, c, STEP).is_some());
+        let Some(column) = changed.filter(|_| !pair.key.is_empty()) else { return Ok(()) };
+        let new = self.other(row, column, STEP).unwrap_or(Made::Copied);
+        let made = |c: usize| if c == column { new.clone() } else { Made::Copied };
+        let Some((here, there)) = self.row(&made) else { return Ok(()) };
+        let key: Option<Vec<usize>> =
+            pair.key.iter().map(|&c| pair.base.column_index(&pair.plan.columns[c].source)).collect();
+        let (Some(key), Some(at)) = (key, pair.written(column)) else { return Ok(()) };
+        let (mirror, tx) = (self.mirror, self.tx);
+        let is_taken = self.both(
+            || mirror.insert(pair.base, &row.at, &here, Some(Over { key: &key, set: &[at] })),
+            || self.written().insert(tx, &row.address, &there, Some(Over { key: &pair.key, set: &[column] })),
+            false,
+        )?;
+        if is_taken {
+            self.touch(row, column);
+        }
+        count(is_taken, &mut self.done.writes.upserts, &mut self.done.writes.refused);
+        Ok(())
+    }
+
+    // Each column alone: another row's cell, another value, NULL.
+    fn columns(&mut self, rows: &[Row], by: i64) -> Result<()> {
+        for column in 0..self.pair.plan.columns.len() {
+            if self.pair.key.contains(&column) || self.pair.written(column).is_none() {
+                continue;
+            }
+            let row = &rows[column % rows.len()];
+            if let Some(from) = rows.iter().find(|r| r.cells[column] != row.cells[column]) {
+                self.update(row, from, column, &Made::Copied)?;
+            }
+            let row = &rows[(column + 1) % rows.len()];
+            if let Some(made) =
+                self.pair.another(column, &row.cells[column], by).filter(|_| !self.pair.is_child(column))
+            {
+                self.update(row, row, column, &made)?;
+            }
+            let row = &rows[(column + 2) % rows.len()];
+            if row.cells[column] != Owned::Null && self.pair.may_be_null(column) {
+                self.update(row, row, column, &Made::New(Owned::Null))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn update(&mut self, row: &Row, from: &Row, column: usize, made: &Made) -> Result<bool> {
+        let Some(at) = self.pair.written(column) else { return Ok(false) };
+        // Rows without a key are found by what they hold, which is another by now.
+        if self.pair.key.is_empty() && self.is_touched(row) {
+            return Ok(false);
+        }
+        if self.pair.key.is_empty() && self.is_touched(from) {
+            return Ok(false);
+        }
+        let (pair, mirror, tx) = (self.pair, self.mirror, self.tx);
+        let is_taken = self.both(
+            || mirror.update(pair.base, &row.at, &from.at, &[(at, made.clone())]),
+            || self.written().update(tx, (&row.address, &from.address), &[(column, made.clone())]),
+            false,
+        )?;
+        if is_taken {
+            self.touch(row, column);
+        }
+        count(is_taken, &mut self.done.writes.updates, &mut self.done.writes.refused);
+        Ok(is_taken)
+    }
+
+    fn is_touched(&self, row: &Row) -> bool {
+        self.done.whole.contains(&(self.pair.base.name.clone(), format!("{:?}", row.at)))
+    }
+
+    fn touch(&mut self, row: &Row, column: usize) {
+        let at = (self.pair.base.name.clone(), format!("{:?}", row.at));
+        if self.pair.key.is_empty() {
+            self.done.whole.insert(at);
+            self.of_keyless();
+            return;
+        }
+        self.done.cells.insert((at.0, at.1, self.pair.plan.columns[column].source.clone()));
+    }
+
+    fn of_keyless(&mut self) {
+        if self.pair.key.is_empty() {
+            *self.done.keyless.entry(self.pair.base.name.clone()).or_default() += 1;
+        }
+    }
+
+    // Another key. Where foreign keys follow it, rows of other tables get other keys too; such a row is left alone.
+    fn moved(&mut self, row: &Row, by: i64) -> Result<()> {
+        let pair = self.pair;
+        let key = pair.key.iter().copied().filter(|&c| !pair.is_child(c));
+        let Some(column) = key.clone().find(|&c| self.other(row, c, by + 1).is_some()) else { return Ok(()) };
+        let (Some(made), Some(at)) = (self.other(row, column, by + 1), pair.written(column)) else { return Ok(()) };
+        let (mirror, tx) = (self.mirror, self.tx);
+        let is_taken = self.both(
+            || mirror.update(pair.base, &row.at, &row.at, &[(at, made.clone())]),
+            || self.written().update(tx, (&row.address, &row.address), &[(column, made.clone())]),
+            false,
+        )?;
+        if is_taken {
+            let is_rowid = pair.base.rowid_column() == Some(at);
+            let now = match (&row.at, cell(&made, &row.cells[column])) {
+                (At::Rowid(_), Owned::Integer(rowid)) if is_rowid => At::Rowid(rowid),
+                (At::Rowid(_), _) => row.at.clone(),
+                (At::Key(_), _) => self.key_at(row, &|c| if c == column { made.clone() } else { Made::Copied }),
+            };
+            self.done.whole.insert((pair.base.name.clone(), format!("{now:?}")));
+            self.done.moved.insert(pair.base.name.clone());
+        }
+        count(is_taken, &mut self.done.writes.moves, &mut self.done.writes.refused);
+        Ok(())
+    }
+
+    fn delete(&mut self, row: &Row) -> Result<()> {
+        if self.pair.key.is_empty() && self.is_touched(row) {
+            return Ok(());
+        }
+        let (pair, mirror, tx) = (self.pair, self.mirror, self.tx);
+        let is_taken =
+            self.both(|| mirror.delete(pair.base, &row.at), || self.written().delete(tx, &row.address), true)?;
+        if is_taken {
+            self.of_keyless();
+        }
+        count(is_taken, &mut self.done.writes.deletes, &mut self.done.writes.refused);
+        Ok(())
+    }
+}
+
+fn count(is_taken: bool, taken: &mut u64, refused: &mut u64) {
+    *if is_taken { taken } else { refused } += 1;
+}
+
+/// What two files are unlike in that should hold the same but for what was written.
+#[derive(Debug, Default)]
+pub struct Judge {
+    /// Cells that were written, and are spelled otherwise than SQLite's own write spelled them.
+    pub spelled: u64,
+    /// What nobody wrote and is another, in words; the first ones.
+    pub wrong: Vec<String>,
+    /// How many there are.
+    pub wrongs: u64,
+    rows: BTreeMap<String, (u64, u64)>,
+}
+
+/// Of what is wrong, as much is told.
+const TOLD_MAX: usize = 10;
+
+impl Judge {
+    /// Looks at one thing that is unlike; the restored file is the first.
+    pub fn see(&mut self, done: &Done, unlike: &Unlike) {
+        match unlike {
+            Unlike::Cell { table, at, column } => {
+                let at = (table.clone(), format!("{at:?}"));
+                let cell = (at.0.clone(), at.1.clone(), column.clone());
+                let sequence = table == "sqlite_sequence";
+                if done.whole.contains(&at) || done.cells.contains(&cell) {
+                    self.spelled += 1;
+                } else if !sequence || done.moved.is_empty() {
+                    // A row under another key counts as a new one, behind which AUTOINCREMENT goes on.
+                    self.wrong(unlike.words());
+                }
+            }
+            Unlike::Row { table, is_first: true, .. } => self.rows.entry(table.clone()).or_default().0 += 1,
+            Unlike::Row { table, at, is_first: false } => {
+                if done.whole.contains(&(table.clone(), format!("{at:?}"))) || done.keyless.contains_key(table) {
+                    self.rows.entry(table.clone()).or_default().1 += 1;
+                } else {
+                    self.wrong(unlike.words());
+                }
+            }
+            Unlike::File(_) => self.wrong(unlike.words()),
+        }
+    }
+
+    /// Rows that lie elsewhere must be as many in one file as in the other.
+    pub fn end(&mut self, done: &Done) {
+        let uneven: Vec<String> = self
+            .rows
+            .iter()
+            .filter(|(_, (restored, mirror))| restored != mirror)
+            .map(|(table, (restored, mirror))| {
+                format!("`{table}` has {restored} rows of its own in the restored file, and {mirror} in SQLite's copy")
+            })
+            .collect();
+        let many: Vec<String> = self
+            .rows
+            .iter()
+            .filter(|(table, (_, mirror))| done.keyless.get(*table).is_some_and(|written| mirror > written))
+            .map(|(table, (_, mirror))| format!("{mirror} rows of `{table}` lie elsewhere: more than were written"))
+            .collect();
+        for words in many.into_iter().chain(uneven) {
+            self.wrong(words);
+        }
+    }
+
+    fn wrong(&mut self, words: String) {
+        self.wrongs += 1;
+        if self.wrong.len() < TOLD_MAX {
+            self.wrong.push(words);
+        }
+    }
+}
+
+fn list(names: &[String]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
