@@ -192,7 +192,10 @@ impl Hand<'_> {
     fn table(&mut self, rows: &[Row], deletes: bool, number: i64) -> Result<()> {
         let Some(first) = rows.first() else { return Ok(()) };
         let by = STEP * (number + 2);
-        self.numbered(first)?;
+        // Below 1 the two count from different numbers.
+        if rows.iter().any(|row| matches!(row.at, At::Rowid(1..))) {
+            self.numbered(first)?;
+        }
         self.fresh(first, by)?;
         if self.pair.computed_here_only().is_none() {
             self.upsert(first)?;
@@ -489,7 +492,7 @@ impl Judge {
                 let at = (table.clone(), format!("{at:?}"));
                 let cell = (at.0.clone(), at.1.clone(), column.clone());
                 let sequence = table == "sqlite_sequence";
-                if done.whole.contains(&at) || done.cells.contains(&cell) {
+                if done.whole.contains(&at) || done.cells.contains(&cell) || done.keyless.contains_key(table) {
                     self.spelled += 1;
                 } else if !sequence || done.moved.is_empty() {
                     // A row under another key counts as a new one, behind which AUTOINCREMENT goes on.
