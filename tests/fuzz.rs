@@ -1,5 +1,5 @@
-//! Input made by chance: damaged databases, mangled statements, connection strings, lists and command lines. Never a panic,
-//! never a hang, never success with other rows than SQLite itself reads.
+//! Input made by chance: damaged databases, mangled statements and pipeline files, connection strings, lists and command
+//! lines. Never a panic, never a hang, never success with other rows than SQLite itself reads.
 //!
 //! A few seconds each; `LITE2PG_FUZZ_SECONDS=600` for a night's worth, `LITE2PG_CORPUS` adds real files. Cells against the
 //! server are in the tests `encode_oracle`, `expect_oracle` and `chance`.
@@ -15,6 +15,7 @@ use lite2pg::dialect::{Want, default, expression, index, table};
 use lite2pg::model::event::{Event, Observer, Progress};
 use lite2pg::model::pg_type::PgType;
 use lite2pg::model::verdict::{self, CellDifference, Difference};
+use lite2pg::pipeline::{Pipeline, check};
 use lite2pg::postgres::{Environment, Target};
 use lite2pg::run::{self, Options};
 use lite2pg::verify::listing::Listing;
@@ -529,6 +530,77 @@ fn a_mangled_schema_is_planned_or_refused() {
         let options = Options::new(&path);
         let dry = soundly(move || run::dry_run(&options, None, &Silent, &AtomicBool::new(false)).map(drop))?;
         dry.as_ref().err().map_or(Ok(()), is_clear)
+    });
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// Pipeline files
+// ---------------------------------------------------------------------------------------------------------
+
+const PIPELINE: &str = r#"
+name = "shop"
+source = "${SOURCE}"
+target = "embedded"
+[rejects]
+max = 9
+[[before]]
+sql = "SELECT 1"
+[[table]]
+from = "orders"
+where = "deleted = 0"
+on_error = "reject"
+reject = [{ when = "amount < 0", reason = "below zero: {}" }]
+[table.columns]
+id = { type = "uuid", v5 = "orders" }
+amount = { type = "numeric(12,2)", on_error = "null" }
+status = { map = { A = "active" }, others = "reject", default = "none" }
+tags = { type = "text[]", split = "," }
+deleted = { skip = true }
+[[table]]
+to = "tags"
+query = "SELECT id, value AS tag FROM orders, json_each(tags)"
+key = ["id", "tag"]
+[[parity]]
+name = "one"
+sql = "SELECT 1"
+times = 3
+[[check]]
+name = "two"
+target = "SELECT 2"
+expect = "2"
+"#;
+
+#[test]
+fn a_mangled_pipeline_file_is_read_or_its_mistakes_are_told() {
+    let pipelines = Path::new(env!("CARGO_MANIFEST_DIR")).join("pipelines");
+    let mut texts: Vec<String> = fs::read_dir(pipelines)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|e| e == "toml"))
+        .map(|path| fs::read_to_string(path).unwrap())
+        .collect();
+    texts.sort();
+    texts.push(PIPELINE.to_owned());
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("app.db");
+    let made = Connection::open(&path).unwrap();
+    made.execute_batch("CREATE TABLE orders (id TEXT PRIMARY KEY, amount, status TEXT, tags TEXT, deleted INTEGER)")
+        .unwrap();
+    let catalog = Arc::new(run::catalog_of(&Options::new(&path)).unwrap());
+    let cases = (select(texts), vec(mangle(), 0..4));
+    for_a_while("mangled pipeline files", cases, |(text, by)| {
+        let text = mangled(&text, &by);
+        let catalog = Arc::clone(&catalog);
+        soundly(move || {
+            let variable = |name: &str| (name == "SOURCE").then(|| "app.db".to_owned());
+            let read = Pipeline::parse(Path::new("shop.toml"), text, &variable);
+            let read = read.and_then(|pipeline| check::check(&pipeline, &catalog).map(drop));
+            match read {
+                Err(e) if e.kind() != Kind::Usage => Err(format!("another kind of error: {}", told(&e))),
+                Err(e) => is_clear(&e),
+                Ok(()) => Ok(()),
+            }
+        })?
     });
 }
 
