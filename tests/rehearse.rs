@@ -306,7 +306,7 @@ fn a_large_source_is_sampled_where_that_was_asked_for_and_it_is_said() {
 }
 
 #[test]
-fn every_file_of_the_corpus_is_rehearsed() {
+fn files_of_the_corpus_are_rehearsed() {
     let Some(folder) = std::env::var_os("LITE2PG_CORPUS").map(PathBuf::from) else {
         println!("skipped: LITE2PG_CORPUS names no folder with databases");
         return;
@@ -327,7 +327,8 @@ fn every_file_of_the_corpus_is_rehearsed() {
     }
     files.sort();
     let mut failed = Vec::new();
-    for path in &files {
+    // Some of them, unless there is time.
+    for path in files.iter().step_by(if long { 1 } else { 6 }) {
         let scratch = scratch();
         let mut command = program();
         command.arg("rehearse").arg(path).arg("--json").args(if long { None } else { Some("--quick") });
