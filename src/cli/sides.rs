@@ -46,6 +46,14 @@ pub struct Given {
 impl Sides {
     /// Reads the pipeline file, if one is named, and finds both sides.
     pub fn given(&self) -> Result<Given> {
+        // clap lets an option off that requires one which a stated argument excludes.
+        for (name, is_there) in [("--source", self.other_source.is_some()), ("--target", self.other_target.is_some())] {
+            if is_there && self.pipeline.is_none() {
+                return Err(Error::new(Kind::Usage, format!("`{name}` goes with `--pipeline`")).hint(
+                    "without a pipeline, SOURCE and TARGET are arguments: `lite2pg migrate app.db postgres://…`",
+                ));
+            }
+        }
         let source = self.other_source.as_ref().or(self.source.as_ref());
         Given::of(self.pipeline.as_deref(), source, (self.other_target.as_ref(), self.target.as_ref()))
     }
