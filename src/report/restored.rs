@@ -5,7 +5,7 @@ use super::layout::{clean, cut, wrapped};
 use super::verification;
 use crate::error::{Error, Kind};
 use crate::model::restored::{Ending, Restored, TableRestored, Unfit};
-use crate::model::verdict::Verification;
+use crate::model::verdict::{Outcome, Verification};
 use comfy_table::{CellAlignment, Table, presets};
 use std::fmt::Write as _;
 
@@ -137,6 +137,22 @@ fn compared(verification: &Verification, restored: &Restored) -> String {
     }
     if restored.tables.iter().any(|t| t.unfit > 0) {
         but.push("what cannot go back");
+    }
+    for table in &verification.tables {
+        if let Outcome::Unverified { why } = &table.outcome {
+            let _ = writeln!(out, "{}", wrapped("", &format!("`{}` was not compared: {why}", table.table), 2));
+            but.push("what was not compared");
+        }
+    }
+    but.dedup();
+    if !verification.sequences.is_empty() {
+        for sequence in &verification.sequences {
+            let _ = writeln!(out, "{}", wrapped("", sequence, 2));
+        }
+        but.push("these sequences");
+    }
+    if but.is_empty() {
+        but.push("what was left out");
     }
     let rows: u64 = verification.tables.iter().map(|t| t.target_rows).sum();
     let tables = plural(verification.tables.len() as u64, "table");
