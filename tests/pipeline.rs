@@ -1,18 +1,14 @@
 //! Pipeline files: what they say, what is said of their mistakes, and what becomes of the rows.
 #![allow(clippy::unwrap_used, reason = "a test that unwraps fails with the place")]
-#![expect(clippy::unwrap_used, reason = "a helper that unwraps fails its test with the place")]
 
 mod support;
 
 use lite2pg::pipeline::{Pipeline, file::File};
-use lite2pg::postgres::{Session, Target};
 use lite2pg::report::message;
 use rusqlite::Connection;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use support::program::{Ran, ended, program, source, url, value};
-use support::{database, session};
-use tempfile::TempDir;
+use std::path::Path;
+use support::piped::Stage;
+use support::program::{ended, program, url};
 
 fn parsed(text: &str) -> lite2pg::Result<Pipeline> {
     let variable = |name: &str| (name == "DATABASE_URL").then(|| "postgres://db".to_owned());
@@ -84,42 +80,6 @@ fn the_schema_names_every_key_that_the_document_explains() {
         }
     }
     assert!(keys > 30, "{keys}");
-}
-
-/// A source, a target, and a pipeline file beside the source.
-struct Stage {
-    target: Target,
-    seen: Session,
-    path: PathBuf,
-    dir: TempDir,
-}
-
-impl Stage {
-    fn new(sql: &str) -> Self {
-        let (dir, path) = source(sql);
-        let target = database();
-        Self { seen: session(&target), target, path, dir }
-    }
-
-    fn file(&self, text: &str) -> PathBuf {
-        let path = self.dir.path().join("shop.toml");
-        std::fs::write(&path, format!("source = \"app.db\"\n{text}")).unwrap();
-        path
-    }
-
-    fn command(&self, verb: &[&str], file: &Path, more: &[&str]) -> Ran {
-        let mut command: Command = program();
-        command.args(verb).arg("-p").arg(file).args(["--target", &url(&self.target)]).args(more);
-        ended(command.current_dir(self.dir.path()).output().unwrap())
-    }
-
-    fn migrate(&self, text: &str) -> Ran {
-        self.command(&["migrate"], &self.file(text), &["--quiet"])
-    }
-
-    fn there(&self, sql: &str) -> String {
-        value(&self.seen, sql)
-    }
 }
 
 const SHOP: &str = "
@@ -203,22 +163,22 @@ fn a_run_by_pipeline_is_verified_resumed_repaired_and_tried_again_by_it() {
     stage.migrate(text).exits(4);
     let file = stage.file(text);
     // By the file, and without it: the run itself knows its shapes.
-    stage.command(&["verify"], &file, &["--quiet"]).exits(0);
+    stage.run(&["verify"], &file, &["--quiet"]).exits(0);
     let plain = |verb: &[&str], more: &[&str]| {
         ended(program().args(verb).arg(&stage.path).arg(url(&stage.target)).args(more).output().unwrap())
     };
     plain(&["verify"], &["--quiet"]).exits(0);
     stage.seen.batch("UPDATE orders SET twice = 7 WHERE id = 1").unwrap();
-    stage.command(&["verify"], &file, &["--quiet"]).exits(5);
+    stage.run(&["verify"], &file, &["--quiet"]).exits(5);
     plain(&["verify"], &["--quiet", "--repair"]).exits(0);
     assert_eq!(stage.there("SELECT twice FROM orders WHERE id = 1"), "2");
-    stage.command(&["migrate"], &file, &["--quiet"]).exits(4).says(&["1 row was set aside"]);
-    stage.command(&["rejects", "retry"], &file, &["--quiet", "--on-error", "orders.amount=null"]).exits(0);
+    stage.run(&["migrate"], &file, &["--quiet"]).exits(4).says(&["1 row was set aside"]);
+    stage.run(&["rejects", "retry"], &file, &["--quiet", "--on-error", "orders.amount=null"]).exits(0);
     assert_eq!(stage.there("SELECT count(*) FROM orders WHERE amount IS NULL"), "1");
     // Another shape is another run.
     let other = stage.file(&text.replace("id * 2", "id * 3"));
-    stage.command(&["migrate"], &other, &["--quiet"]).exits(3).says(&["the target holds rows already"]);
-    stage.command(&["migrate"], &other, &["--quiet", "--restart"]).exits(4);
+    stage.run(&["migrate"], &other, &["--quiet"]).exits(3).says(&["the target holds rows already"]);
+    stage.run(&["migrate"], &other, &["--quiet", "--restart"]).exits(4);
     assert_eq!(stage.there("SELECT string_agg(twice::text, ' ' ORDER BY id) FROM orders"), "3 12");
 }
 
@@ -346,7 +306,7 @@ fn settings_of_the_file_count_unless_the_command_line_says_otherwise() {
     );
     assert!(stage.dir.path().join("aside/user_data.csv").exists());
     assert_eq!(stage.there("to_regclass('app.other')"), "NULL");
-    stage.command(&["migrate"], &stage.file(text), &["--quiet", "--schema", "mine", "--on-error", "fail"]).exits(3);
+    stage.run(&["migrate"], &stage.file(text), &["--quiet", "--schema", "mine", "--on-error", "fail"]).exits(3);
     assert_eq!(stage.there("to_regclass('mine.user_data')"), "NULL");
 }
 
@@ -356,13 +316,13 @@ fn the_plan_of_a_file_says_what_would_happen_and_changes_nothing() {
     let file = stage.file(
         "[[table]]\nfrom = \"orders\"\n[table.columns]\namount = { type = \"numeric(12,2)\", on_error = \"reject\" }\n",
     );
-    let text = stage.command(&["plan"], &file, &["--quiet", "--sql"]).exits(0).stdout;
+    let text = stage.run(&["plan"], &file, &["--quiet", "--sql"]).exits(0).stdout;
     assert!(text.contains("numeric(12,2)") && text.contains("1 do not fit: reject"), "{text}");
     assert!(
         text.contains("CREATE TABLE \"public\".\"orders\"") || text.contains("CREATE TABLE public.orders"),
         "{text}"
     );
-    let json = stage.command(&["plan"], &file, &["--quiet", "--json"]).exits(0).stdout;
+    let json = stage.run(&["plan"], &file, &["--quiet", "--json"]).exits(0).stdout;
     let plan: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(plan["tables"][1]["columns"][2]["on_error"], "reject");
     assert_eq!(stage.there("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"), "0");

@@ -1,61 +1,17 @@
 //! What pipelines make of rows and columns: ids of maps, and what the rest of this file names.
-#![allow(clippy::unwrap_used, reason = "a test that unwraps fails with the place")]
 #![expect(clippy::unwrap_used, reason = "a helper that unwraps fails its test with the place")]
 
 mod support;
 
-use lite2pg::postgres::{Session, Target};
-use std::path::{Path, PathBuf};
-use support::program::{Ran, Running, ended, program, source, until, url, value};
-use support::{database, session};
-use tempfile::TempDir;
+use support::piped::Stage;
+use support::program::{Running, ended, program, until, url};
+use support::session;
 
-/// A source, a target, and a pipeline file beside the source.
-struct Stage {
-    target: Target,
-    seen: Session,
-    path: PathBuf,
-    dir: TempDir,
-}
-
-impl Stage {
-    fn new(sql: &str) -> Self {
-        let (dir, path) = source(sql);
-        let target = database();
-        Self { seen: session(&target), target, path, dir }
-    }
-
-    fn file(&self, text: &str) -> PathBuf {
-        let path = self.dir.path().join("shop.toml");
-        std::fs::write(&path, format!("source = \"app.db\"\n{text}")).unwrap();
-        path
-    }
-
-    fn command(&self, verb: &[&str], file: &Path, more: &[&str]) -> std::process::Command {
-        let mut command = program();
-        command.args(verb).arg("-p").arg(file).args(["--target", &url(&self.target)]).args(more);
-        command.current_dir(self.dir.path());
-        command
-    }
-
-    fn run(&self, verb: &[&str], text: &str, more: &[&str]) -> Ran {
-        ended(self.command(verb, &self.file(text), more).output().unwrap())
-    }
-
-    fn migrate(&self, text: &str) -> Ran {
-        self.run(&["migrate"], text, &["--quiet"])
-    }
-
-    fn there(&self, sql: &str) -> String {
-        value(&self.seen, sql)
-    }
-
-    fn ledger(&self, rule: &str) -> String {
-        let sql = format!(
-            "SELECT coalesce(sum((l->>'cells')::int), 0) FROM lite2pg.range, jsonb_array_elements(ledger) l WHERE l->>'rule' LIKE '{rule}'"
-        );
-        self.there(&sql)
-    }
+/// Cells that a rule of the ledger counts.
+fn ledger(stage: &Stage, rule: &str) -> String {
+    stage.there(&format!(
+        "SELECT coalesce(sum((l->>'cells')::int), 0) FROM lite2pg.range, jsonb_array_elements(ledger) l WHERE l->>'rule' LIKE '{rule}'"
+    ))
 }
 
 const AGENTS: &str = "
@@ -83,7 +39,7 @@ const MAPPED: &str = "
 fn ids_of_a_map_are_the_same_in_every_column_and_uuids_stay() {
     let stage = Stage::new(AGENTS);
     stage.migrate(MAPPED).exits(0);
-    stage.run(&["verify"], MAPPED, &["--quiet"]).exits(0);
+    stage.run(&["verify"], &stage.file(MAPPED), &["--quiet"]).exits(0);
     assert_eq!(
         stage.there("SELECT id FROM agents WHERE name = 'new'"),
         "018f4e2a-9b7c-7def-8123-456789abcdef",
@@ -113,7 +69,7 @@ fn ids_of_a_map_are_the_same_in_every_column_and_uuids_stay() {
         stage.there("SELECT count(*) FROM agents a JOIN lite2pg.id_map m ON m.new = a.id AND m.map = 'agents'"),
         "4"
     );
-    assert_eq!(stage.ledger("id that is no uuid%"), "13");
+    assert_eq!(ledger(&stage, "id that is no uuid%"), "13");
 }
 
 #[test]
@@ -126,7 +82,7 @@ fn what_no_id_can_be_made_of_follows_the_policy_and_a_column_of_another_type_is_
     stage.migrate(text).exits(4).says(&["3 rows were set aside"]);
     assert_eq!(stage.there("SELECT string_agg(n::text, ' ' ORDER BY n) FROM t"), "1 5");
     assert_eq!(stage.there("SELECT string_agg(old, ' ') FROM lite2pg.id_map"), "a");
-    stage.run(&["verify"], text, &["--quiet"]).exits(0);
+    stage.run(&["verify"], &stage.file(text), &["--quiet"]).exits(0);
     let told = stage
         .migrate("namespace = \"x\"\n[[table]]\nfrom = \"t\"\n[table.columns]\nid = { v5 = \"t\", type = \"text\" }\n");
     let told = told.exits(2).stderr;
@@ -152,7 +108,7 @@ fn a_namespace_that_is_stated_gives_the_ids_that_others_make_within_it() {
     stage.migrate(&text.replace("6ba7b810", "6ba7b811")).exits(3).says(&["the target holds rows already"]);
     // The verifier expects them by itself.
     stage.seen.batch("UPDATE t SET id = gen_random_uuid()").unwrap();
-    stage.run(&["verify"], text, &["--quiet"]).exits(5);
+    stage.run(&["verify"], &stage.file(text), &["--quiet"]).exits(5);
 }
 
 #[test]
@@ -209,7 +165,7 @@ fn orphans_become_null_are_set_aside_or_stay_and_are_counted() {
     // The parent's own filter counts: Bob is gone, so that he is nobody's person.
     let stage = Stage::new(ORDERS);
     stage.migrate(&of("null")).exits(0);
-    stage.run(&["verify"], &of("null"), &["--quiet"]).exits(0);
+    stage.run(&["verify"], &stage.file(&of("null")), &["--quiet"]).exits(0);
     let rows = "SELECT string_agg(o::text, ' ' ORDER BY id) FROM orders o";
     assert_eq!(stage.there(rows), "(1,1,,1) (2,,1,2) (3,,3,) (4,1,,55)");
     let keys = "SELECT string_agg((l->>'column') || ' ' || (l->>'cells') || ' ' || (l->>'keys'), ', ' ORDER BY 1) \
@@ -230,8 +186,8 @@ fn orphans_become_null_are_set_aside_or_stay_and_are_counted() {
     let list = std::fs::read_to_string(other.dir.path().join("rejects/orders.csv")).unwrap();
     assert!(list.contains("2,person,an orphan: no such row of `people`,,2,2,2,1,2"), "{list}");
     // What was set aside for what it says stays set aside, and what is compared is what arrived.
-    other.run(&["verify"], &of("reject"), &["--quiet"]).exits(0);
-    other.run(&["rejects", "retry"], &of("reject"), &["--quiet"]).exits(4);
+    other.run(&["verify"], &other.file(&of("reject")), &["--quiet"]).exits(0);
+    other.run(&["rejects", "retry"], &other.file(&of("reject")), &["--quiet"]).exits(4);
     assert_eq!(other.there("SELECT count(*) FROM orders"), "2");
     let told = other.migrate("[[table]]\nfrom = \"orders\"\n[table.columns]\nseller = { orphans = \"null\" }\nboss = { references = \"peple.id\" }\n");
     let told = told.exits(2).stderr;
@@ -253,7 +209,7 @@ fn rows_are_set_aside_for_what_they_say_and_for_values_that_a_map_does_not_name(
         [table.columns]
         status = { map = { A = "active", I = "idle" }, others = "reject" }
         doc = { type = "jsonb" }"#;
-    let plan = stage.run(&["plan"], text, &["--quiet"]).exits(0).stdout;
+    let plan = stage.run(&["plan"], &stage.file(text), &["--quiet"]).exits(0).stdout;
     assert!(plan.contains("no JSON: character {}") && plan.contains("a value that the map does not name"), "{plan}");
     let ran = stage.migrate(text).exits(4);
     assert!(ran.stderr.contains("3 rows were set aside"), "{}", ran.stderr);
@@ -266,13 +222,13 @@ fn rows_are_set_aside_for_what_they_say_and_for_values_that_a_map_does_not_name(
         stage.there(why),
         "2 no JSON: character 6, 3 status a value that the map does not name, 5 no JSON: character 1"
     );
-    stage.run(&["verify"], text, &["--quiet"]).exits(0);
+    stage.run(&["verify"], &stage.file(text), &["--quiet"]).exits(0);
     let other =
         Stage::new("CREATE TABLE t (id INTEGER PRIMARY KEY, status TEXT); INSERT INTO t VALUES (1, 'A'), (2, 'x');");
     let text = "[[table]]\nfrom = \"t\"\n[table.columns]\nstatus = { map = { A = \"a\" }, others = \"null\", default = \"d\" }\n";
     other.migrate(text).exits(0);
     assert_eq!(other.there("SELECT string_agg(t::text, ' ' ORDER BY id) FROM t"), "(1,a) (2,)");
-    assert_eq!(other.ledger("a value that the map%"), "1");
+    assert_eq!(ledger(&other, "a value that the map%"), "1");
     other
         .migrate("[[table]]\nfrom = \"t\"\n[table.columns]\nstatus = { others = \"null\" }\n")
         .exits(2)
@@ -306,7 +262,7 @@ const MOODS: &str = "
 #[test]
 fn rows_go_into_tables_that_a_script_made_and_null_takes_their_defaults() {
     let stage = Stage::new(MOODS);
-    let plan = stage.run(&["plan"], DDL, &["--quiet"]).exits(0).stdout;
+    let plan = stage.run(&["plan"], &stage.file(DDL), &["--quiet"]).exits(0).stdout;
     assert!(plan.contains("loaded into the table that is there"), "{plan}");
     assert_eq!(stage.there("to_regclass('t')"), "NULL", "a plan changes nothing");
     let ran = stage.migrate(DDL).exits(4);
@@ -324,15 +280,15 @@ fn rows_go_into_tables_that_a_script_made_and_null_takes_their_defaults() {
             && why.ends_with("23514"),
         "{why}"
     );
-    assert_eq!(stage.ledger("the default in the place of NULL"), "2");
-    stage.run(&["verify"], DDL, &["--quiet"]).exits(0);
+    assert_eq!(ledger(&stage, "the default in the place of NULL"), "2");
+    stage.run(&["verify"], &stage.file(DDL), &["--quiet"]).exits(0);
     stage.seen.batch("UPDATE t SET mood = 'wild' WHERE id = 2").unwrap();
-    stage.run(&["verify"], DDL, &["--quiet"]).exits(5);
-    stage.run(&["verify"], DDL, &["--quiet", "--repair"]).exits(0);
+    stage.run(&["verify"], &stage.file(DDL), &["--quiet"]).exits(5);
+    stage.run(&["verify"], &stage.file(DDL), &["--quiet", "--repair"]).exits(0);
     assert_eq!(stage.there("SELECT mood FROM t WHERE id = 2"), "calm");
     // Begun again: what the script made is dropped before the script runs again, and nothing else is.
     stage.seen.batch("CREATE TABLE mine (x int)").unwrap();
-    stage.run(&["migrate"], DDL, &["--quiet", "--restart"]).exits(4);
+    stage.run(&["migrate"], &stage.file(DDL), &["--quiet", "--restart"]).exits(4);
     assert_eq!(stage.there("SELECT count(*) FROM t"), "2");
     assert_eq!(stage.there("to_regclass('mine')"), "mine");
     // A default that is none takes no place, and is told before anything is written.
@@ -389,7 +345,7 @@ const MERGED: &str = r#"
 #[test]
 fn twins_are_merged_by_precedence_under_their_new_names_and_conflicts_are_counted() {
     let stage = Stage::new(TWINS);
-    let plan = stage.run(&["plan"], MERGED, &["--quiet"]).exits(0).stdout;
+    let plan = stage.run(&["plan"], &stage.file(MERGED), &["--quiet"]).exits(0).stdout;
     assert!(plan.contains("rows counted: id: merge of `v3_files`, `files`"), "{plan}");
     stage.migrate(MERGED).exits(0);
     assert_eq!(
@@ -399,7 +355,7 @@ fn twins_are_merged_by_precedence_under_their_new_names_and_conflicts_are_counte
         "a|new.csv|10|n|real b|b.csv|20|test c|c.csv|30|l3|real d|7|x|real"
     );
     // 'b' is the same in what both tables have and keep; 'a' and 'd' are not.
-    assert_eq!(stage.ledger("merge of%"), "2");
+    assert_eq!(ledger(&stage, "merge of%"), "2");
     assert_eq!(stage.there("to_regclass('v3_files')"), "NULL");
     assert_eq!(stage.there("SELECT string_agg(coalesce(file, '-'), ' ' ORDER BY id) FROM records"), "a c - d -");
     assert!(stage.seen.batch("INSERT INTO files (id) VALUES ('a')").is_err(), "the key is the primary key");
@@ -407,10 +363,10 @@ fn twins_are_merged_by_precedence_under_their_new_names_and_conflicts_are_counte
         stage.seen.batch("INSERT INTO records VALUES (9, 'zz')").is_err(),
         "what referred to a twin refers to the merged table"
     );
-    stage.run(&["verify"], MERGED, &["--quiet"]).exits(0);
+    stage.run(&["verify"], &stage.file(MERGED), &["--quiet"]).exits(0);
     stage.seen.batch("UPDATE files SET size = 11 WHERE id = 'a'").unwrap();
-    stage.run(&["verify"], MERGED, &["--quiet"]).exits(5);
-    stage.run(&["verify"], MERGED, &["--quiet", "--repair"]).exits(0);
+    stage.run(&["verify"], &stage.file(MERGED), &["--quiet"]).exits(5);
+    stage.run(&["verify"], &stage.file(MERGED), &["--quiet", "--repair"]).exits(0);
     stage.migrate(MERGED).exits(0);
 }
 
@@ -471,7 +427,7 @@ fn lists_in_text_become_arrays_and_what_is_no_list_follows_the_policy() {
     let stage = Stage::new(LISTS);
     stage.migrate(&ARRAYS.replace("POLICY", "fail")).exits(3).says(&["`t.tags` cannot be loaded into text[]"]);
     let text = ARRAYS.replace("POLICY", "null");
-    let plan = stage.run(&["plan"], &text, &["--quiet", "--sql"]).exits(0).stdout;
+    let plan = stage.run(&["plan"], &stage.file(&text), &["--quiet", "--sql"]).exits(0).stdout;
     assert!(plan.contains("\"tags\" text[] DEFAULT '{}'") && plan.contains("1 do not fit:"), "{plan}");
     stage.migrate(&text).exits(0);
     // PostgreSQL says by itself what the arrays hold.
@@ -495,8 +451,8 @@ fn lists_in_text_become_arrays_and_what_is_no_list_follows_the_policy() {
         "[1] [\"x\"] [1.5] no list"
     );
     assert_eq!(stage.there("SELECT cardinality(tags) FROM (SELECT tags FROM t WHERE id = 2) s"), "0");
-    stage.run(&["verify"], &text, &["--quiet"]).exits(0);
-    stage.run(&["verify"], &text, &["--quiet", "--sample", "10"]).exits(0);
+    stage.run(&["verify"], &stage.file(&text), &["--quiet"]).exits(0);
+    stage.run(&["verify"], &stage.file(&text), &["--quiet", "--sample", "10"]).exits(0);
     for change in [
         "tags = array_append(tags, 'd')",
         "parts[2] = 'y'",
@@ -505,8 +461,8 @@ fn lists_in_text_become_arrays_and_what_is_no_list_follows_the_policy() {
         "tags = ARRAY[['a','b'],['c','d']]",
     ] {
         stage.seen.batch(&format!("UPDATE t SET {change} WHERE id = 1")).unwrap();
-        stage.run(&["verify"], &text, &["--quiet"]).exits(5);
-        stage.run(&["verify"], &text, &["--quiet", "--repair"]).exits(0);
+        stage.run(&["verify"], &stage.file(&text), &["--quiet"]).exits(5);
+        stage.run(&["verify"], &stage.file(&text), &["--quiet", "--repair"]).exits(0);
     }
     let other = Stage::new(LISTS);
     other.seen.batch("CREATE TABLE t (id bigint PRIMARY KEY, tags text[], parts text[] DEFAULT '{}', numbers int[], flags text, ids text)").unwrap();
@@ -516,7 +472,7 @@ fn lists_in_text_become_arrays_and_what_is_no_list_follows_the_policy() {
         other.there("SELECT string_agg(concat_ws(' ', id, tags, parts, numbers), ' ' ORDER BY id) FROM t"),
         "2 {} {} {} 3 {}"
     );
-    other.run(&["verify"], text, &["--quiet"]).exits(0);
+    other.run(&["verify"], &other.file(text), &["--quiet"]).exits(0);
     let told = other.migrate("[[table]]\nfrom = \"t\"\n[table.columns]\ntags = { split = \",\", type = \"text\" }\nparts = { split = \"\" }\nids = { type = \"date[]\" }\n");
     let told = told.exits(2).stderr;
     for words in

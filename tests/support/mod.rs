@@ -6,6 +6,7 @@ pub mod cells;
 pub mod compared;
 pub mod contents;
 pub mod oracle;
+pub mod piped;
 pub mod program;
 pub mod proxy;
 pub mod scenario;
