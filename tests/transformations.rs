@@ -1,5 +1,4 @@
 //! What pipelines make of rows and columns: ids of maps, and what the rest of this file names.
-#![expect(clippy::unwrap_used, reason = "a helper that unwraps fails its test with the place")]
 
 mod support;
 
