@@ -90,6 +90,9 @@ pub struct Ddl {
 pub struct Settings {
     /// Copies that are made first.
     pub backup: Option<Backup>,
+    /// Connections at once, at least 3; lanes are at most two fewer ([`Options::jobs`]). `None`: what the lanes need, and as
+    /// many again while keys and indexes are built.
+    pub connections: Option<usize>,
     /// How long a statement waits for a lock.
     pub lock_timeout: Option<Duration>,
     /// How long a statement may take.
