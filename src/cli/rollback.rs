@@ -28,7 +28,7 @@ pub struct Arguments {
     /// The database that it was migrated to: postgres://…, key=value pairs, or "" for the PG* variables
     #[arg(env = "DATABASE_URL", hide_env_values = true)]
     target: Option<String>,
-    /// The pipeline file of the migration: its source, target and schema, and what it says by now of `inverse`
+    /// The pipeline file of the migration: its source, target and schema, and what it says by now of `inverse` and `[rollback]`
     #[arg(long, short, value_name = "FILE", conflicts_with = "source")]
     pipeline: Option<PathBuf>,
     /// With --pipeline: another source than the file's
@@ -131,12 +131,12 @@ impl Arguments {
         // Its shapes are checked against the source's names.
         let shaped = given.pipeline.is_some().then(|| given.shape(Options::new(&given.source))).transpose()?;
         Ok(RollbackOptions {
+            leave: self.leave.iter().chain(shaped.iter().flat_map(|shaped| &shaped.leave)).cloned().collect(),
             reshape: shaped.map(|options| options.reshape),
             schema: self.schema(given),
             jobs: self.jobs,
             force: self.force,
             dry_run: self.dry_run,
-            leave: self.leave.clone(),
             export: self.export_unmappable.clone(),
             fence: match self.fence {
                 None => Fence::No,

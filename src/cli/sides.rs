@@ -122,6 +122,7 @@ impl Given {
         options.migrations.moved = said.r#move.iter().cloned().chain(described).collect();
         options.migrations.ignored |= said.ignore;
         options.fires_triggers |= file.fire_triggers;
+        options.leave.extend(file.rollback.leave.iter().cloned());
         let found = check::check(pipeline, &run::catalog_of(&options)?)?;
         options.reshape = found.reshape;
         // The command line's stand behind the file's, so that they win.

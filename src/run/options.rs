@@ -67,6 +67,8 @@ pub struct Options {
     pub migrations: Migrations,
     /// Let triggers of tables that are there fire for rows that are loaded.
     pub fires_triggers: bool,
+    /// Tables and columns that a way back leaves as they are, or behind: a plan and a rehearsal go by it.
+    pub leave: Vec<String>,
 }
 
 /// DDL that a person wrote.
@@ -200,6 +202,7 @@ impl Options {
             settings: Settings::default(),
             migrations: Migrations::default(),
             fires_triggers: false,
+            leave: Vec::new(),
         }
     }
 
