@@ -5,6 +5,8 @@ mod support;
 
 #[path = "../fixtures/generate.rs"]
 mod generate;
+#[path = "rehearse/shipped.rs"]
+mod shipped;
 
 use lite2pg::sqlite::alike::{Unlike, compare};
 use rusqlite::Connection;

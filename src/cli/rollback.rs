@@ -27,7 +27,7 @@ pub struct Arguments {
     /// The database that it was migrated to: postgres://…, key=value pairs, or "" for the PG* variables
     #[arg(env = "DATABASE_URL", hide_env_values = true)]
     target: Option<String>,
-    /// The pipeline file of the migration: its source, target and schema, and what it says by now of `inverse`
+    /// The pipeline file of the migration: its source, target and schema, and what it says by now of `inverse` and `[rollback]`
     #[arg(long, short, value_name = "FILE", conflicts_with = "source")]
     pipeline: Option<PathBuf>,
     /// With --pipeline: another source than the file's
@@ -131,11 +131,11 @@ impl Arguments {
             None => RollbackOptions::new(&given.source, to),
         };
         Ok(RollbackOptions {
+            leave: self.leave.iter().cloned().chain(options.leave).collect(),
             schema: self.schema(given),
             jobs: if self.jobs == run::default_jobs() { options.jobs } else { self.jobs },
             force: self.force,
             dry_run: self.dry_run,
-            leave: self.leave.clone(),
             export: self.export_unmappable.clone(),
             fence: match self.fence {
                 None => Fence::No,

@@ -195,7 +195,53 @@ impl Reshape {
     }
 }
 
+impl Reshape {
+    /// A table of the source whose rows or values are made with those of another one: by SQL that names it.
+    #[must_use]
+    pub fn made_with(&self, other: &str) -> Option<&str> {
+        let is_made = |shape: &&TableShape| {
+            let is_another = !shape.skip && !shape.name.eq_ignore_ascii_case(other);
+            is_another && !shape.is_made_of_others() && shape.sql().any(|sql| mentions(sql, other))
+        };
+        self.tables.iter().find(is_made).map(|shape| shape.name.as_str())
+    }
+
+    /// The tables of the source of which values or rows are left out that refer to no row of another one.
+    pub fn orphaned_by<'a>(&'a self, parent: &'a str) -> impl Iterator<Item = &'a str> {
+        let refers = |column: &ColumnShape| {
+            let orphans = column.orphans.as_ref().filter(|o| o.policy != Stray::Keep);
+            orphans.is_some_and(|o| o.parent.eq_ignore_ascii_case(parent))
+        };
+        let is_child = move |shape: &&TableShape| !shape.is_made_of_others() && shape.columns.iter().any(refers);
+        self.tables.iter().filter(is_child).map(|shape| shape.name.as_str())
+    }
+}
+
+// Whether SQL has this name in it: anywhere, so that none is overlooked.
+fn mentions(sql: &str, name: &str) -> bool {
+    let (sql, name) = (sql.to_ascii_lowercase(), name.to_ascii_lowercase());
+    let is_part = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
+    sql.match_indices(&name)
+        .any(|(at, _)| !is_part(sql[..at].chars().next_back()) && !is_part(sql[at + name.len()..].chars().next()))
+}
+
 impl TableShape {
+    /// Whether its rows are none of a table's own.
+    #[must_use]
+    pub fn is_made_of_others(&self) -> bool {
+        !matches!(self.origin, Origin::Table(_))
+    }
+
+    // What a person wrote of its rows.
+    fn sql(&self) -> impl Iterator<Item = &str> {
+        let columns = self.columns.iter().filter_map(|column| match &column.value {
+            Value::Sql(sql) => Some(sql.as_str()),
+            _ => None,
+        });
+        let rejects = self.rejects.iter().map(|refusal| refusal.when.as_str());
+        self.only.as_deref().into_iter().chain(columns).chain(rejects)
+    }
+
     /// Whether its rows or values are others than the table's: then they are read through a SELECT.
     #[must_use]
     pub fn is_derived(&self) -> bool {

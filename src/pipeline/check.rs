@@ -67,6 +67,16 @@ pub fn check(pipeline: &Pipeline, catalog: &Catalog) -> Result<Checked> {
     if pipeline.file.jobs.is_some_and(|jobs| !(1..=LANES_MAX).contains(&jobs)) {
         checker.mistake(&[Step::Key("jobs")], format!("`jobs` lies between 1 and {LANES_MAX}"));
     }
+    // What only the target has is not known here: the way back itself refuses names that nothing has.
+    let leave = &pipeline.file.rollback.leave;
+    for (n, name) in leave.iter().enumerate() {
+        let way = [Step::Key("rollback"), Step::Key("leave"), Step::Index(n)];
+        if name.split('.').any(str::is_empty) {
+            checker.mistake(&way, "what is left is a `TABLE` or a `TABLE.COLUMN`");
+        } else if leave[..n].contains(name) {
+            checker.mistake(&way, format!("`{name}` is left already"));
+        }
+    }
     let settings = &pipeline.file.settings;
     if settings.connections.is_some_and(|most| most < 3) {
         let message = "3 are the least: one holds the lock, one asks, one copies";

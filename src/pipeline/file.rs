@@ -59,10 +59,21 @@ pub struct File {
     pub parity: Vec<Parity>,
     /// Questions whose answers are shown at the end and not judged.
     pub show: Vec<Show>,
+    /// The way back.
+    pub rollback: Rollback,
     /// Copies of both sides that are made before anything is written.
     pub backup: Option<Backup>,
     /// How the server is spoken to.
     pub settings: Settings,
+}
+
+/// The way back.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Rollback {
+    /// `TABLE` or `TABLE.COLUMN`, as the source or the target has it: what the source has of it stays, and what only the
+    /// target has is left behind.
+    pub leave: Vec<String>,
 }
 
 /// Copies of both sides that are made before anything is written.

@@ -331,6 +331,14 @@ fn parents(session: &Session, table: i64) -> Result<Vec<String>> {
     Ok(session.query(sql, &[&table])?.iter().map(|row| row.get(0)).collect())
 }
 
+/// Which tables refer to which tables of a schema by foreign keys: child and parent.
+pub fn references(session: &Session, schema: &str) -> Result<Vec<(String, String)>> {
+    let sql = "SELECT DISTINCT r.relname::text, p.relname::text FROM pg_constraint c \
+               JOIN pg_class r ON r.oid = c.conrelid JOIN pg_class p ON p.oid = c.confrelid \
+               JOIN pg_namespace n ON n.oid = p.relnamespace WHERE n.nspname = $1 AND c.contype = 'f'";
+    Ok(session.query(sql, &[&schema])?.iter().map(|row| (row.get(0), row.get(1))).collect())
+}
+
 /// Those of these tables of which a policy may hide rows from this role.
 pub fn with_hidden_rows(session: &Session, schema: &str, names: &[String]) -> Result<HashSet<String>> {
     let sql = "SELECT relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \

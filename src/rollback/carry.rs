@@ -4,7 +4,7 @@
 //! through the shape.
 
 use crate::model::cell::Owned;
-use crate::model::plan::ColumnPlan;
+use crate::model::plan::{ColumnPlan, TablePlan};
 use crate::model::reshape::{ColumnShape, Literal, Origin, Stray, TableShape, Value};
 use crate::model::restored::{Extent, WayBack};
 use crate::model::source::{RowKey, Table};
@@ -82,6 +82,27 @@ pub fn way_back(target: &str, shape: Option<&TableShape>, base: Option<&Table>) 
     }
     let extent = if notes.is_empty() { Extent::Whole } else { Extent::Partly };
     WayBack { table: target.to_owned(), extent, notes }
+}
+
+/// The same where tables and columns are left: `TABLE` or `TABLE.COLUMN`, by the names of either side.
+#[must_use]
+pub fn leaving(way: WayBack, plan: &TablePlan, leave: &[String]) -> WayBack {
+    let tables = [plan.source.as_str(), plan.target.as_str()];
+    if leave.iter().any(|name| tables.contains(&name.as_str())) {
+        let notes = vec!["stays as the source has it, as `leave` says".to_owned()];
+        return WayBack { extent: Extent::OneWay, notes, ..way };
+    }
+    let of =
+        |name: &String| tables.iter().find_map(|table| name.strip_prefix(table)?.strip_prefix('.').map(str::to_owned));
+    let notes = leave.iter().filter_map(of).map(|column| {
+        match plan.columns.iter().find(|c| [c.source.as_str(), c.target.as_str()].contains(&column.as_str())) {
+            Some(_) => format!("`{column}`: stays as the source has it, as `leave` says"),
+            None => format!("`{column}`: what only PostgreSQL has of it is left behind, as `leave` says"),
+        }
+    });
+    let notes: Vec<String> = way.notes.into_iter().chain(notes).collect();
+    let extent = if notes.is_empty() || way.extent == Extent::OneWay { way.extent } else { Extent::Partly };
+    WayBack { extent, notes, ..way }
 }
 
 fn column_notes(column: &ColumnShape, base: &Table, has_inverse: bool) -> Vec<String> {

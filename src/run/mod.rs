@@ -64,7 +64,7 @@ use crate::plan::select::Selection;
 use crate::plan::{Draft, PlanOptions};
 use crate::postgres::control::{self, DoneRange, RunRecord, State};
 use crate::postgres::{Pool, PoolSettings, Session, Target, catalog, ddl};
-use crate::rollback::carry::way_back;
+use crate::rollback::carry::{leaving, way_back};
 use crate::run::bookkeeping::Left;
 use crate::sqlite::{Reader, Source};
 use crate::verify::source;
@@ -271,7 +271,10 @@ pub fn dry_run(
     };
     let script = ddl::script(&planned.plan);
     let base = opened.readers[0].catalog()?;
-    let way = |t: &TablePlan| way_back(&t.target, options.reshape.table(&t.source), base.table(&t.source));
+    let way = |t: &TablePlan| {
+        let way = way_back(&t.target, options.reshape.table(&t.source), base.table(&t.source));
+        leaving(way, t, &options.leave)
+    };
     let ways_back = planned.plan.tables.iter().map(way).collect();
     Ok(DryRun { plan: planned.plan, snapshot: opened.snapshot, script, ways_back })
 }

@@ -73,6 +73,8 @@ pub struct Options {
     pub fires_triggers: bool,
     /// What ids are drawn by, where several runs have to draw the same ones; each run draws for itself otherwise.
     pub draw: Option<Draw>,
+    /// Tables and columns that a way back leaves as they are, or behind: a plan and a rehearsal go by it.
+    pub leave: Vec<String>,
 }
 
 /// DDL that a person wrote.
@@ -210,6 +212,7 @@ impl Options {
             migrations: Migrations::default(),
             fires_triggers: false,
             draw: None,
+            leave: Vec::new(),
         }
     }
 

@@ -58,6 +58,7 @@ impl Options {
         options.migrations.moved = said.r#move.iter().cloned().chain(described).collect();
         options.migrations.ignored |= said.ignore;
         options.fires_triggers |= file.fire_triggers;
+        options.leave.extend(file.rollback.leave.iter().cloned());
         let found = check::check(pipeline, &catalog_of(&options)?)?;
         options.check()?;
         options.reshape = found.reshape;
@@ -99,7 +100,8 @@ impl RollbackOptions {
     pub fn of(pipeline: &Pipeline, source: impl Into<PathBuf>, to: impl Into<PathBuf>) -> Result<Self> {
         let shaped = Options::new(source).shaped(pipeline)?;
         let back = Self::new(shaped.source, to);
-        Ok(Self { schema: shaped.schema, jobs: shaped.jobs, reshape: Some(shaped.reshape), ..back })
+        let (schema, jobs, leave) = (shaped.schema, shaped.jobs, shaped.leave);
+        Ok(Self { schema, jobs, leave, reshape: Some(shaped.reshape), ..back })
     }
 }
 

@@ -5,7 +5,7 @@
 
 use super::connection;
 use super::refused;
-use super::restore::{At, Bound, objection};
+use super::restore::{At, Bound, RowsOf, objection};
 use crate::error::{Error, Kind, Result};
 use crate::model::bounds::{SQLITE_BUSY, SQLITE_STATEMENTS};
 use crate::model::cell::Owned;
@@ -104,6 +104,11 @@ impl Mirror {
             found_by(table, "f")
         );
         self.attempt(&sql, &values)
+    }
+
+    /// Reads columns of one row in its shape; none where it is not there, or not one that the shape takes.
+    pub fn read(&self, (table, shaped): (&Table, &Table), at: &At, columns: &[usize]) -> Result<Option<Vec<Owned>>> {
+        RowsOf::new(&self.conn, table, shaped).read_shaped(at, columns)
     }
 
     /// Where the row lies that was inserted last, in a table with rowids.

@@ -72,16 +72,7 @@ impl Writer {
     /// The rows of a table, which is read in the shape of `shaped`.
     #[must_use]
     pub fn rows<'a>(&'a self, table: &'a Table, shaped: &'a Table) -> RowsOf<'a> {
-        let condition = match &table.row_key {
-            RowKey::Rowid { name, .. } => format!("{} = ?", quoted(name)),
-            // IS uses the key's index, and its collation as the key itself does.
-            RowKey::PrimaryKey { .. } | RowKey::None => {
-                let part = |&i: &usize| format!("{} IS ?", quoted(&table.columns[i].name));
-                table.primary_key.iter().map(part).collect::<Vec<_>>().join(" AND ")
-            }
-        };
-        let stored = (0..table.columns.len()).filter(|&i| table.columns[i].generated.is_none()).collect();
-        RowsOf { conn: &self.conn, table, shaped, condition, stored }
+        RowsOf::new(&self.conn, table, shaped)
     }
 
     /// Raises the last number that AUTOINCREMENT gave out; says whether it was lower, or none.
@@ -120,6 +111,21 @@ impl Writer {
 #[must_use]
 pub fn is_autoincrement(table: &Table) -> bool {
     words(&table.sql).iter().any(|word| word.is("AUTOINCREMENT"))
+}
+
+impl<'a> RowsOf<'a> {
+    pub(super) fn new(conn: &'a Connection, table: &'a Table, shaped: &'a Table) -> Self {
+        let condition = match &table.row_key {
+            RowKey::Rowid { name, .. } => format!("{} = ?", quoted(name)),
+            // IS uses the key's index, and its collation as the key itself does.
+            RowKey::PrimaryKey { .. } | RowKey::None => {
+                let part = |&i: &usize| format!("{} IS ?", quoted(&table.columns[i].name));
+                table.primary_key.iter().map(part).collect::<Vec<_>>().join(" AND ")
+            }
+        };
+        let stored = (0..table.columns.len()).filter(|&i| table.columns[i].generated.is_none()).collect();
+        Self { conn, table, shaped, condition, stored }
+    }
 }
 
 impl RowsOf<'_> {

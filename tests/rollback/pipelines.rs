@@ -245,3 +245,94 @@ fn an_inverse_that_sqlite_refuses_is_told() {
     let ran = stage.pg("UPDATE t SET n = 6 WHERE id = 1").back(&[]);
     ran.exits(3).says(&["an `inverse` of `t` cannot be worked out", "no such column: nowhere"]);
 }
+
+const DEFAULTS: &str =
+    "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT); INSERT INTO t VALUES (1, 'a'), (2, 'b'), (3, NULL);";
+
+/// A table of the application's own, with this column beside those of SQLite.
+fn beside(column: &str, more: &str) -> Through {
+    let made = format!("CREATE TABLE t (id int PRIMARY KEY, v text, extra {column})");
+    let pipeline = format!(
+        "{more}\n[[before]]\nsql = '''CREATE TYPE mood AS ENUM ('calm', 'odd')'''\n[[before]]\nsql = '''{made} '''"
+    );
+    Through::new(DEFAULTS, &pipeline)
+}
+
+#[test]
+fn a_column_that_holds_nothing_but_a_constant_default_is_left_behind_and_that_is_said() {
+    for column in [
+        "int DEFAULT 0",
+        "int DEFAULT -7",
+        "numeric(3,2) DEFAULT 0.5",
+        "varchar(20) NOT NULL DEFAULT 'idle'",
+        "jsonb DEFAULT '{}'",
+        "json DEFAULT '{ \"a\": 1 }'",
+        "text[] DEFAULT '{}'",
+        "varchar(3)[] DEFAULT ARRAY['a', 'b']",
+        "boolean NOT NULL DEFAULT false",
+        "double precision DEFAULT 'NaN'",
+        "timestamptz DEFAULT '2024-01-01 00:00+00'",
+        "mood DEFAULT 'calm'",
+        "text COLLATE \"C\" DEFAULT 'it''s {CURRENT_DATE}'",
+        "text DEFAULT upper('x')",
+    ] {
+        let stage = beside(column, "");
+        let ran = stage.back(&[]).exits(0);
+        ran.says(&["t.extra", "every row holds its default: it is left behind"]);
+        same(&stage.to(), &stage.path);
+        // Rows that were born there too.
+        stage.pg("INSERT INTO t VALUES (4, 'd')").comes_back_as("INSERT INTO t VALUES (4, 'd')");
+    }
+    let stage = beside("text GENERATED ALWAYS AS (v || '!') STORED", "");
+    stage.back(&[]).exits(0).says(&["t.extra", "PostgreSQL computes it: it is left behind"]);
+    same(&stage.to(), &stage.path);
+}
+
+#[test]
+fn another_value_than_the_default_and_a_default_that_changes_are_refused() {
+    for (column, sql, count) in [
+        ("int DEFAULT 0", "UPDATE t SET extra = 1 WHERE id = 2", 1),
+        ("int DEFAULT 0", "UPDATE t SET extra = NULL WHERE id = 2", 1),
+        ("text COLLATE \"C\" DEFAULT 'x'", "UPDATE t SET extra = 'X'", 3),
+        ("jsonb DEFAULT '{}'", "UPDATE t SET extra = '[]' WHERE id < 3", 2),
+        ("double precision DEFAULT 0", "UPDATE t SET extra = '-0' WHERE id = 1", 1),
+        ("uuid DEFAULT gen_random_uuid()", "SELECT 1", 3),
+        ("timestamptz DEFAULT now()", "SELECT 1", 3),
+        ("date DEFAULT CURRENT_DATE", "SELECT 1", 3),
+        ("text DEFAULT current_user", "SELECT 1", 3),
+        ("date DEFAULT 'today'::text::date", "SELECT 1", 3),
+        ("int GENERATED ALWAYS AS IDENTITY", "SELECT 1", 3),
+        ("boolean DEFAULT random() < 2", "SELECT 1", 3),
+        ("int", "UPDATE t SET extra = 1 WHERE id = 2", 1),
+    ] {
+        let stage = beside(column, "");
+        let ran = stage.pg(sql).back(&[]).exits(3);
+        let told = format!("`t.extra`, {count}: SQLite never had the column");
+        assert!(ran.stdout.contains(&told), "{column}: {sql}\n{}", ran.stdout);
+        assert!(!stage.to().exists());
+        let folder = stage.path.with_file_name("unmappable");
+        stage.back(&["--export-unmappable", folder.to_str().expect("a path")]).exits(4);
+        let rows = fs::read_to_string(folder.join("t.extra.csv")).expect("the values");
+        assert_eq!(rows.lines().count(), 1 + count, "{column}: {rows}");
+    }
+}
+
+#[test]
+fn a_pipeline_says_what_stays_behind() {
+    let leave =
+        "[rollback]\nleave = [\"t.extra\", \"other\"]\n[[after]]\nsql = \"CREATE TABLE other AS SELECT 1 AS x\"";
+    let stage = beside("uuid DEFAULT gen_random_uuid()", leave);
+    let told = stage.plan(&[]).stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    let words = "way back: with exceptions `extra`: what only PostgreSQL has of it is left behind";
+    assert!(told.contains(words), "{told}");
+    stage.pg("UPDATE t SET v = 'B' WHERE id = 2").comes_back_as("UPDATE t SET v = 'B' WHERE id = 2");
+    // The command line may say it once more, and more than that.
+    stage.back(&["--leave", "t.extra", "--leave", "t.v"]).exits(0).says(&["t.v", "stays as the source has it"]);
+    same(&stage.to(), &stage.path);
+    let text = fs::read_to_string(&stage.pipeline).expect("the pipeline");
+    let with = |leave: &str| fs::write(&stage.pipeline, text.replace("\"other\"]", leave)).expect("the pipeline");
+    with("\"other\", \"t.nothing\"]");
+    stage.back(&[]).exits(2).says(&["`t.nothing`, which is to be left, names no table and no column"]);
+    with("\"other\", \"t.\", \"other\"]");
+    stage.back(&[]).exits(2).says(&["what is left is a `TABLE` or a `TABLE.COLUMN`", "`other` is left already"]);
+}

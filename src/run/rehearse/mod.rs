@@ -5,6 +5,7 @@
 //! that need it are not run.
 
 mod hook;
+mod judge;
 mod kills;
 mod rows;
 mod steps;
@@ -128,6 +129,7 @@ pub fn work(job: &Job, migration: &Options, target: &Target, observer: &dyn Obse
                 schema: job.schema.clone(),
                 jobs: migration.jobs,
                 force: true,
+                leave: migration.leave.clone(),
                 fence: super::rollback::Fence::During,
                 ..RollbackOptions::new(&job.source, to)
             };
@@ -139,11 +141,15 @@ pub fn work(job: &Job, migration: &Options, target: &Target, observer: &dyn Obse
 
 fn check(options: &RehearseOptions<'_>) -> Result<()> {
     let usage = |what: &str| Error::new(Kind::Usage, what);
-    if options.migration.scope != Scope::All {
-        return Err(usage("rows are loaded into tables that an application made: there are none to rehearse with")
-            .hint("leave `data_only` away: the types are then decided by the rows"));
+    let scripts = &options.migration.scripts;
+    if options.migration.scope == Scope::SchemaOnly {
+        return Err(usage("without rows there is nothing to rehearse"));
     }
-    let has_scripts = options.migration.scripts != super::Scripts::default();
+    if options.migration.scope == Scope::DataOnly && scripts.ddl.is_none() && scripts.before.is_empty() {
+        return Err(usage("rows are loaded into tables that an application made: there are none to rehearse with")
+            .hint("`--ddl schema.sql` makes them on the throw-away server first"));
+    }
+    let has_scripts = *scripts != super::Scripts::default();
     if !options.embedded && has_scripts {
         return Err(usage("the pipeline runs SQL of its own, which might reach more than the scratch schema")
             .hint("without --target, it is rehearsed on a throw-away server"));
@@ -196,6 +202,7 @@ fn of(migration: &Options, source: &Path, schema: &str, folder: &Path) -> Option
         draw: Some(Draw::default()),
         ..migration.clone()
     };
+    options.settings.backup = None;
     options.rejects.folder = folder.join("rejects");
     options.wish.folder = folder.join("differences");
     options

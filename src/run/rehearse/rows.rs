@@ -6,7 +6,7 @@ use crate::model::conversion::{Conversion, UuidSpelling};
 use crate::model::pg_type::PgType;
 use crate::model::plan::{ColumnPlan, TablePlan};
 use crate::model::rehearsal::Made;
-use crate::model::reshape::{TableShape, Value};
+use crate::model::reshape::{ColumnShape, TableShape, Value};
 use crate::model::source::{RowKey, Table};
 use crate::postgres::drill::Address;
 use crate::sqlite::restore::At;
@@ -26,7 +26,7 @@ pub struct Pair<'a> {
     /// What was planned for it.
     pub plan: &'a TablePlan,
     /// The same as it is read.
-    shaped: &'a Table,
+    pub shaped: &'a Table,
     /// The table that SQLite writes to.
     pub base: &'a Table,
     /// What a person makes of it on the way.
@@ -52,6 +52,9 @@ impl<'a> Pair<'a> {
         let place = |name: &String| plan.columns.iter().position(|c| c.target == *name);
         let key = plan.primary_key.as_ref().map_or(&[][..], |k| &k.columns);
         let key = key.iter().map(place).collect::<Option<Vec<_>>>()?;
+        if shape.is_some_and(TableShape::is_made_of_others) {
+            return None;
+        }
         let is_reached = match &base.row_key {
             RowKey::Rowid { .. } => !matches!(shaped.row_key, RowKey::None),
             RowKey::PrimaryKey { .. } => base.primary_key.iter().all(|&i| {
@@ -117,8 +120,7 @@ impl<'a> Pair<'a> {
     pub fn written(&self, column: usize) -> Option<usize> {
         let plan = &self.plan.columns[column];
         let at = self.base.column_index(&plan.source)?;
-        let shape = self.shape.and_then(|s| s.columns.iter().find(|c| c.name.eq_ignore_ascii_case(&plan.source)));
-        let is_carried = shape.is_none_or(|c| matches!(c.value, Value::Own | Value::Map(_)));
+        let is_carried = self.of(column).is_none_or(|c| matches!(c.value, Value::Own | Value::Map(_)));
         // A row must stay one for which the condition holds.
         let is_free = self.shape.and_then(|s| s.only.as_ref()).is_none_or(|only| !only.contains(&plan.source));
         (plan.generated.is_none() && self.base.columns[at].generated.is_none() && is_carried && is_free).then_some(at)
@@ -133,13 +135,32 @@ impl<'a> Pair<'a> {
         self.plan.columns.iter().find(is_one).map(|c| c.source.as_str())
     }
 
+    /// Columns that the pipeline computes, by their places in the plan.
+    pub fn computed(&self) -> Vec<usize> {
+        let is_one = |&c: &usize| self.of(c).is_some_and(|c| !matches!(c.value, Value::Own | Value::Map(_)));
+        (0..self.plan.columns.len()).filter(is_one).collect()
+    }
+
+    /// A column of SQLite's that the pipeline computes, and into which nothing says how a new row's value goes.
+    pub fn without_inverse(&self) -> Option<&str> {
+        let is_one = |c: &&ColumnPlan| {
+            let shape = self.shape.and_then(|s| s.columns.iter().find(|s| s.name.eq_ignore_ascii_case(&c.source)));
+            let is_open = |s: &ColumnShape| matches!(s.value, Value::Sql(_) | Value::Json(_)) && s.inverse.is_none();
+            self.base.column_index(&c.source).is_some() && shape.is_some_and(is_open)
+        };
+        self.plan.columns.iter().find(is_one).map(|c| c.source.as_str())
+    }
+
+    // What a person makes of a column.
+    fn of(&self, column: usize) -> Option<&'a ColumnShape> {
+        let name = &self.plan.columns[column].source;
+        self.shape.and_then(|s| s.columns.iter().find(|c| c.name.eq_ignore_ascii_case(name)))
+    }
+
     /// Whether both sides take NULL in a column, as NULL.
     pub fn may_be_null(&self, column: usize) -> bool {
         let plan = &self.plan.columns[column];
-        let has_default = self
-            .shape
-            .and_then(|s| s.columns.iter().find(|c| c.name.eq_ignore_ascii_case(&plan.source)))
-            .is_some_and(|c| c.default.is_some());
+        let has_default = plan.null_is_default || self.of(column).is_some_and(|c| c.default.is_some());
         let at = self.base.column_index(&plan.source);
         !plan.not_null && !has_default && at.is_some_and(|i| !self.base.columns[i].not_null)
     }
@@ -158,7 +179,8 @@ impl<'a> Pair<'a> {
                 let is_plain = !text.contains('\0') && !text.is_empty();
                 is_plain.then(|| Made::Behind(format!("-l2p{by}")))
             }
-            (Conversion::Uuid(UuidSpelling::Hyphens), _, Owned::Text(_)) => {
+            // A uuid is one on both sides, whatever became of ids that are none.
+            (Conversion::Uuid(UuidSpelling::Hyphens) | Conversion::Id { .. }, _, Owned::Text(_)) => {
                 let id = Uuid::from_u128((u128::from(by.unsigned_abs()) << 64) | column as u128);
                 Some(Made::New(Owned::Text(id.hyphenated().to_string().into_bytes())))
             }
@@ -166,9 +188,10 @@ impl<'a> Pair<'a> {
         }
     }
 
-    /// Columns that are children of a foreign key.
+    /// Columns that are children of a foreign key, or that the pipeline takes for such.
     pub fn is_child(&self, column: usize) -> bool {
-        self.plan.foreign_keys.iter().any(|key| key.columns.contains(&self.plan.columns[column].target))
+        let is_told = self.of(column).is_some_and(|c| c.orphans.is_some());
+        is_told || self.plan.foreign_keys.iter().any(|key| key.columns.contains(&self.plan.columns[column].target))
     }
 
     /// The condition that a row must keep to be on the target.

@@ -5,14 +5,15 @@ use super::super::proof::go_on;
 use super::super::rollback::{RollbackOptions, rollback};
 use super::super::{Opened, Options, migrate, open, rejects, verify};
 use super::hook;
-use super::writes::{Done, Judge, Sides};
+use super::judge::Judge;
+use super::writes::{Done, Sides};
 use super::{Grounds, RehearseOptions, cannot_read, of};
 use crate::error::{Error, Kind, Result};
 use crate::files::{Workplace, content};
 use crate::model::event::{Event, Observer, Progress, Summary};
 use crate::model::plan::{Level, Plan, TablePlan};
 use crate::model::rehearsal::{Act, Outcome, Part, Step};
-use crate::model::reshape::Origin;
+use crate::model::reshape::TableShape;
 use crate::model::restored::{Ending, Restored, TableRestored};
 use crate::model::source::Catalog;
 use crate::model::verdict::{Outcome as Word, TableVerdict, Verification};
@@ -181,6 +182,7 @@ impl Drill<'_> {
             schema: ground.schema.clone(),
             jobs: self.options.migration.jobs,
             force: true,
+            leave: self.options.migration.leave.clone(),
             ..RollbackOptions::new(source, &to)
         };
         let restored = rollback(&options, &ground.target, &self.muffled(), self.stop)?;
@@ -316,8 +318,7 @@ impl Drill<'_> {
     }
 
     fn is_one_way(&self, table: &str) -> bool {
-        let of = self.options.migration.reshape.table(table);
-        of.is_some_and(|shape| matches!(shape.origin, Origin::Query { .. } | Origin::Merge { .. }))
+        self.options.migration.reshape.table(table).is_some_and(TableShape::is_made_of_others)
     }
 
     fn hook(&mut self, told: &mut Told) -> Result<()> {
@@ -351,8 +352,22 @@ impl Drill<'_> {
         told.wrong.extend(unequal(&first, &second));
         if told.wrong.is_empty() {
             told.tell(format!("{} tables hash to the same", first.len()));
+            told.found.extend(self.without_hash()?);
         }
         ground.clear(self.admin)
+    }
+
+    // What the hashes say nothing of.
+    fn without_hash(&self) -> Result<Option<String>> {
+        let ground = &self.grounds.main;
+        let plan = run_of(&ground.pool()?, ground)?.plan;
+        let of = |table: &TablePlan| {
+            let columns = table.columns.iter().filter(|c| c.fallback.is_some());
+            columns.map(|c| format!("`{}.{}`", table.target, c.target)).collect::<Vec<_>>()
+        };
+        let names: Vec<String> = plan.tables.iter().flat_map(of).collect();
+        let words = "may hold a default, which each run gives anew: compared cell by cell, not by hash";
+        Ok((!names.is_empty()).then(|| format!("{} {words}", names.join(", "))))
     }
 
     // Tables to which the two migrations gave different types.
@@ -366,11 +381,13 @@ impl Drill<'_> {
         Ok(first.tables.iter().filter(differs).map(|table| table.target.clone()).collect())
     }
 
-    // Those of tables made by a query too, where nothing else was written since they were made.
+    // Those of tables made by a query too, where nothing else was written since they were made. Without columns that hold
+    // a default: `now()` is another one in each run, and was compared with it cell by cell.
     pub(super) fn hashes(&self, ground: &Ground, one_way: bool) -> Result<Vec<(String, u64, i128)>> {
         let pool = ground.pool()?;
         let mut plan = run_of(&pool, ground)?.plan;
         plan.tables.retain(|t| one_way || !self.is_one_way(&t.source));
+        plan.tables.iter_mut().for_each(|table| table.columns.retain(|c| c.fallback.is_none()));
         drill::hashes(&mut pool.session()?, &ground.schema, &plan)
     }
 

@@ -1,5 +1,4 @@
-//! Writes of every kind, made in PostgreSQL and by SQLite itself in a copy of the source; and what of the restored
-//! file they excuse.
+//! Writes of every kind, made in PostgreSQL and by SQLite itself in a copy of the source.
 
 use super::rows::{Pair, Row, cell};
 use crate::error::Result;
@@ -9,9 +8,9 @@ use crate::model::rehearsal::{Made, Over, Writes};
 use crate::model::reshape::Reshape;
 use crate::model::source::{Catalog, RowKey};
 use crate::postgres::drill::{self, Written};
-use crate::postgres::{Pool, Transaction};
+use crate::postgres::{Pool, Session, Transaction, catalog};
 use crate::sqlite::Reader;
-use crate::sqlite::alike::Unlike;
+use crate::sqlite::alike::is_same;
 use crate::sqlite::mirror::Mirror;
 use crate::sqlite::restore::At;
 use std::collections::{BTreeMap, HashSet};
@@ -42,11 +41,23 @@ pub struct Done {
     pub writes: Writes,
     /// What a person should know of it.
     pub told: Vec<String>,
-    whole: HashSet<(String, String)>,
-    cells: HashSet<(String, String, String)>,
-    moved: HashSet<String>,
+    pub(super) whole: HashSet<(String, String)>,
+    pub(super) cells: HashSet<(String, String, String)>,
+    pub(super) moved: HashSet<String>,
+    /// Writes that were left out because the pipeline makes another row of them than PostgreSQL has, by table.
+    unlike: BTreeMap<String, u64>,
     /// Tables whose rows have no key, with the rows of them that were written: any of several equal ones may be meant.
-    keyless: BTreeMap<String, u64>,
+    pub(super) keyless: BTreeMap<String, u64>,
+}
+
+/// Where a row lies once it is written.
+enum Lies {
+    /// Here.
+    At(At),
+    /// Where SQLite put it, unless that is its key.
+    Last,
+    /// It is not there any more.
+    Nowhere,
 }
 
 /// What is between two numbers that a write adds, so that no two of them meet.
@@ -97,17 +108,33 @@ impl<'a> Sides<'a> {
         let mut kept: Vec<(usize, Vec<Row>)> = Vec::new();
         for (n, pair) in pairs.iter().enumerate() {
             look()?;
+            let name = &pair.base.name;
+            // In PostgreSQL it has nothing to say any more, and in SQLite it would.
+            if let Some(other) = self.reshape.made_with(name) {
+                done.told.push(format!("nothing is written to `{name}`: the pipeline makes `{other}` with it"));
+                continue;
+            }
             let rows = pair.rows(self.reader)?;
-            let mut hand = Hand { pair, mirror: &mirror, tx: &tx, schema: &self.plan.schema, done: &mut done };
             let is_parent =
                 self.plan.tables.iter().any(|t| t.foreign_keys.iter().any(|k| k.parent == pair.plan.target));
-            hand.table(&rows, deletes || !is_parent, n as i64)?;
+            let orphaned = self.reshape.orphaned_by(name).next();
+            if let Some(child) = orphaned {
+                let words = "no row is deleted and none gets another key";
+                done.told.push(format!("`{name}`: {words}, for which the pipeline would change `{child}` as well"));
+            }
+            let mut hand = Hand { pair, mirror: &mirror, tx: &tx, schema: &self.plan.schema, done: &mut done };
+            hand.table(&rows, orphaned.is_none() && (deletes || !is_parent), n as i64)?;
             kept.push((n, rows));
         }
         tx.commit()?;
         drop(session);
         self.interleaved(&pairs, &kept, &mirror, &mut done)?;
         mirror.finish()?;
+        let of = |(table, n): (&String, &u64)| {
+            format!("`{table}`: {n} writes were left out: read through the pipeline, SQLite's row is another one")
+        };
+        let unlike: Vec<String> = done.unlike.iter().map(of).collect();
+        done.told.extend(unlike);
         Ok(done)
     }
 
@@ -145,37 +172,57 @@ impl<'a> Sides<'a> {
         Ok(())
     }
 
-    /// Empties every other table and those that refer to it, on both sides; their names. Tables of which rows were set
-    /// aside stay.
+    /// Empties every other table and those that refer to it, on both sides; their names. Those stay that cannot be emptied
+    /// alike: of which rows were set aside, or to which a table refers that only PostgreSQL has.
     pub fn empty(&self, mirror: &std::path::Path, aside: &HashSet<String>) -> Result<Vec<String>> {
         let (pairs, _) = self.pairs();
-        let mut chosen: HashSet<&str> = pairs.iter().step_by(2).map(|pair| pair.plan.target.as_str()).collect();
-        loop {
-            let before = chosen.len();
-            for table in &self.plan.tables {
-                if table.foreign_keys.iter().any(|key| chosen.contains(key.parent.as_str())) {
-                    chosen.insert(&table.target);
+        let mut session = self.pool.session()?;
+        let references = self.references(&session)?;
+        let is_ours = |name: &String| {
+            let pair = pairs.iter().find(|pair| pair.plan.target == *name);
+            pair.is_some_and(|pair| !aside.contains(name) && self.reshape.made_with(&pair.base.name).is_none())
+        };
+        let mut chosen: HashSet<String> = HashSet::new();
+        for pair in pairs.iter().step_by(2) {
+            let mut together = HashSet::from([pair.plan.target.clone()]);
+            loop {
+                let children = references.iter().filter(|(_, parent)| together.contains(parent));
+                let children: Vec<String> = children.map(|(child, _)| child.clone()).collect();
+                let before = together.len();
+                together.extend(children);
+                if together.len() == before {
+                    break;
                 }
             }
-            if chosen.len() == before {
-                break;
+            if together.iter().all(is_ours) {
+                chosen.extend(together);
             }
         }
-        let is_ours = |name: &str| pairs.iter().any(|pair| pair.plan.target == name) && !aside.contains(name);
-        if chosen.is_empty() || !chosen.iter().all(|name| is_ours(name)) {
+        if chosen.is_empty() {
             return Ok(Vec::new());
         }
-        let names: Vec<&str> = pairs.iter().map(|p| p.plan.target.as_str()).filter(|n| chosen.contains(n)).collect();
-        let mut session = self.pool.session()?;
+        let names: Vec<&str> = pairs.iter().map(|p| p.plan.target.as_str()).filter(|n| chosen.contains(*n)).collect();
         let tx = session.transaction()?;
         drill::empty(&tx, &self.plan.schema, &names)?;
         tx.commit()?;
         let mirror = Mirror::open(mirror, false)?;
-        for pair in pairs.iter().filter(|pair| chosen.contains(pair.plan.target.as_str())) {
+        for pair in pairs.iter().filter(|pair| chosen.contains(&pair.plan.target)) {
             mirror.empty(pair.base, pair.only())?;
         }
         mirror.finish()?;
         Ok(names.into_iter().map(str::to_owned).collect())
+    }
+
+    // Which table refers to which, on the target: by its foreign keys, and by what the pipeline says of orphans.
+    fn references(&self, session: &Session) -> Result<Vec<(String, String)>> {
+        let mut all = catalog::references(session, &self.plan.schema)?;
+        for table in &self.plan.tables {
+            for child in self.reshape.orphaned_by(&table.source) {
+                let child = self.plan.tables.iter().find(|t| t.source.eq_ignore_ascii_case(child));
+                all.extend(child.map(|child| (child.target.clone(), table.target.clone())));
+            }
+        }
+        Ok(all)
     }
 }
 
@@ -188,15 +235,12 @@ struct Hand<'a> {
     done: &'a mut Done,
 }
 
-impl Hand<'_> {
+impl<'a> Hand<'a> {
     fn table(&mut self, rows: &[Row], deletes: bool, number: i64) -> Result<()> {
         let Some(first) = rows.first() else { return Ok(()) };
         let by = STEP * (number + 2);
         // Below 1 the two count from different numbers.
-        if rows.iter().any(|row| matches!(row.at, At::Rowid(1..))) {
-            self.numbered(first)?;
-        }
-        self.fresh(first, by)?;
+        let takes_new = self.new_rows(rows, first, by)?;
         if self.pair.computed_here_only().is_none() {
             self.upsert(first)?;
         }
@@ -214,7 +258,8 @@ impl Hand<'_> {
             )),
         }
         if deletes {
-            for row in &rows[moved.min(gone)..gone] {
+            // To the way back, a row under another key is a new one.
+            for row in rows[moved.min(gone)..gone].iter().filter(|_| takes_new) {
                 self.moved(row, by)?;
             }
             // What is rolled back leaves no trace, and so needs no counterpart.
@@ -228,22 +273,41 @@ impl Hand<'_> {
         Ok(())
     }
 
-    fn written(&self) -> Written<'_> {
+    // New rows; whether there can be any, as far as the pipeline tells.
+    fn new_rows(&mut self, rows: &[Row], first: &Row, by: i64) -> Result<bool> {
+        let table = self.pair.base.name.clone();
+        if let Some(column) = self.pair.without_inverse() {
+            let words = format!("the pipeline computes `{column}`, and states no `inverse`");
+            self.done.told.push(format!("no row is inserted into `{table}`: {words}"));
+            return Ok(false);
+        }
+        let before = (self.done.writes.inserts, self.done.unlike.get(&table).copied());
+        if rows.iter().any(|row| matches!(row.at, At::Rowid(1..))) {
+            self.numbered(first)?;
+        }
+        self.fresh(first, by)?;
+        Ok(self.done.writes.inserts > before.0 || self.done.unlike.get(&table).copied() == before.1)
+    }
+
+    fn written<'s>(&self) -> Written<'s>
+    where
+        'a: 's,
+    {
         Written { schema: self.schema, plan: self.pair.plan }
     }
 
     // Whether both sides did it to one row. Otherwise nothing of it stays on either.
     fn both(
-        &self,
+        &mut self,
         here: impl FnOnce() -> Result<Option<usize>>,
         there: impl FnOnce() -> Result<Option<u64>>,
-        reaches_others: bool,
+        (row, at, reaches_others): (&Row, Lies, bool),
     ) -> Result<bool> {
         self.mirror.mark()?;
         let before = self.mirror.written();
         let savepoint = self.tx.savepoint("on_both_sides")?;
-        let is_taken =
-            here()? == Some(1) && (reaches_others || self.mirror.written() == before + 1) && there()? == Some(1);
+        let is_here = here()? == Some(1) && (reaches_others || self.mirror.written() == before + 1);
+        let is_taken = is_here && self.stays(row, at)? && there()? == Some(1);
         if is_taken {
             savepoint.keep()?;
         } else {
@@ -251,6 +315,35 @@ impl Hand<'_> {
         }
         self.mirror.settle(is_taken)?;
         Ok(is_taken)
+    }
+
+    // Whether a row, read through the pipeline, is still there, and has in its computed columns what PostgreSQL's has: what
+    // the other row has of which it is made. Other writes have no counterpart, and none that goes back.
+    fn stays(&mut self, row: &Row, at: Lies) -> Result<bool> {
+        let pair = self.pair;
+        if pair.shaped.derived.is_none() || matches!(at, Lies::Nowhere) {
+            return Ok(true);
+        }
+        let at = match at {
+            Lies::At(at) => at,
+            _ if pair.base.without_rowid => return Ok(true),
+            _ => self.mirror.last(),
+        };
+        let computed = pair.computed();
+        let Some(places) = computed
+            .iter()
+            .map(|&c| pair.shaped.column_index(&pair.plan.columns[c].source))
+            .collect::<Option<Vec<_>>>()
+        else {
+            return Ok(true);
+        };
+        let cells = self.mirror.read((pair.base, pair.shaped), &at, &places)?;
+        let stays =
+            cells.is_some_and(|cells| cells.iter().zip(&computed).all(|(cell, &c)| is_same(cell, &row.cells[c])));
+        if !stays {
+            *self.done.unlike.entry(pair.base.name.clone()).or_default() += 1;
+        }
+        Ok(stays)
     }
 
     // A new row for which SQLite and PostgreSQL find the number themselves.
@@ -308,11 +401,12 @@ impl Hand<'_> {
 
     fn insert(&mut self, from: &Row, made: &dyn Fn(usize) -> Made) -> Result<()> {
         let Some((here, there)) = self.row(made) else { return Ok(()) };
-        let (pair, mirror, tx) = (self.pair, self.mirror, self.tx);
+        let (pair, mirror, tx, written) = (self.pair, self.mirror, self.tx, self.written());
+        let lies = if pair.base.without_rowid { Lies::At(self.key_at(from, made)) } else { Lies::Last };
         let is_taken = self.both(
             || mirror.insert(pair.base, &from.at, &here, None),
-            || self.written().insert(tx, &from.address, &there, None),
-            false,
+            || written.insert(tx, &from.address, &there, None),
+            (from, lies, false),
         )?;
         if is_taken {
             let at = if pair.base.without_rowid { self.key_at(from, made) } else { mirror.last() };
@@ -345,11 +439,11 @@ impl Hand<'_> {
         let key: Option<Vec<usize>> =
             pair.key.iter().map(|&c| pair.base.column_index(&pair.plan.columns[c].source)).collect();
         let (Some(key), Some(at)) = (key, pair.written(column)) else { return Ok(()) };
-        let (mirror, tx) = (self.mirror, self.tx);
+        let (mirror, tx, written) = (self.mirror, self.tx, self.written());
         let is_taken = self.both(
             || mirror.insert(pair.base, &row.at, &here, Some(Over { key: &key, set: &[at] })),
-            || self.written().insert(tx, &row.address, &there, Some(Over { key: &pair.key, set: &[column] })),
-            false,
+            || written.insert(tx, &row.address, &there, Some(Over { key: &pair.key, set: &[column] })),
+            (row, Lies::At(row.at.clone()), false),
         )?;
         if is_taken {
             self.touch(row, column);
@@ -391,11 +485,11 @@ impl Hand<'_> {
         if self.pair.key.is_empty() && self.is_touched(from) {
             return Ok(false);
         }
-        let (pair, mirror, tx) = (self.pair, self.mirror, self.tx);
+        let (pair, mirror, tx, written) = (self.pair, self.mirror, self.tx, self.written());
         let is_taken = self.both(
             || mirror.update(pair.base, &row.at, &from.at, &[(at, made.clone())]),
-            || self.written().update(tx, (&row.address, &from.address), &[(column, made.clone())]),
-            false,
+            || written.update(tx, (&row.address, &from.address), &[(column, made.clone())]),
+            (row, Lies::At(row.at.clone()), false),
         )?;
         if is_taken {
             self.touch(row, column);
@@ -430,19 +524,19 @@ impl Hand<'_> {
         let key = pair.key.iter().copied().filter(|&c| !pair.is_child(c));
         let Some(column) = key.clone().find(|&c| self.other(row, c, by + 1).is_some()) else { return Ok(()) };
         let (Some(made), Some(at)) = (self.other(row, column, by + 1), pair.written(column)) else { return Ok(()) };
-        let (mirror, tx) = (self.mirror, self.tx);
+        let (mirror, tx, written) = (self.mirror, self.tx, self.written());
+        let is_rowid = pair.base.rowid_column() == Some(at);
+        let now = match (&row.at, cell(&made, &row.cells[column])) {
+            (At::Rowid(_), Owned::Integer(rowid)) if is_rowid => At::Rowid(rowid),
+            (At::Rowid(_), _) => row.at.clone(),
+            (At::Key(_), _) => self.key_at(row, &|c| if c == column { made.clone() } else { Made::Copied }),
+        };
         let is_taken = self.both(
             || mirror.update(pair.base, &row.at, &row.at, &[(at, made.clone())]),
-            || self.written().update(tx, (&row.address, &row.address), &[(column, made.clone())]),
-            false,
+            || written.update(tx, (&row.address, &row.address), &[(column, made.clone())]),
+            (row, Lies::At(now.clone()), false),
         )?;
         if is_taken {
-            let is_rowid = pair.base.rowid_column() == Some(at);
-            let now = match (&row.at, cell(&made, &row.cells[column])) {
-                (At::Rowid(_), Owned::Integer(rowid)) if is_rowid => At::Rowid(rowid),
-                (At::Rowid(_), _) => row.at.clone(),
-                (At::Key(_), _) => self.key_at(row, &|c| if c == column { made.clone() } else { Made::Copied }),
-            };
             self.done.whole.insert((pair.base.name.clone(), format!("{now:?}")));
             self.done.moved.insert(pair.base.name.clone());
         }
@@ -454,9 +548,12 @@ impl Hand<'_> {
         if self.pair.key.is_empty() && self.is_touched(row) {
             return Ok(());
         }
-        let (pair, mirror, tx) = (self.pair, self.mirror, self.tx);
-        let is_taken =
-            self.both(|| mirror.delete(pair.base, &row.at), || self.written().delete(tx, &row.address), true)?;
+        let (pair, mirror, tx, written) = (self.pair, self.mirror, self.tx, self.written());
+        let is_taken = self.both(
+            || mirror.delete(pair.base, &row.at),
+            || written.delete(tx, &row.address),
+            (row, Lies::Nowhere, true),
+        )?;
         if is_taken {
             self.of_keyless();
         }
@@ -467,77 +564,6 @@ impl Hand<'_> {
 
 fn count(is_taken: bool, taken: &mut u64, refused: &mut u64) {
     *if is_taken { taken } else { refused } += 1;
-}
-
-/// What two files are unlike in that should hold the same but for what was written.
-#[derive(Debug, Default)]
-pub struct Judge {
-    /// Cells that were written, and are spelled otherwise than SQLite's own write spelled them.
-    pub spelled: u64,
-    /// What nobody wrote and is another, in words; the first ones.
-    pub wrong: Vec<String>,
-    /// How many there are.
-    pub wrongs: u64,
-    rows: BTreeMap<String, (u64, u64)>,
-}
-
-/// Of what is wrong, as much is told.
-const TOLD_MAX: usize = 10;
-
-impl Judge {
-    /// Looks at one thing that is unlike; the restored file is the first.
-    pub fn see(&mut self, done: &Done, unlike: &Unlike) {
-        match unlike {
-            Unlike::Cell { table, at, column } => {
-                let at = (table.clone(), format!("{at:?}"));
-                let cell = (at.0.clone(), at.1.clone(), column.clone());
-                let sequence = table == "sqlite_sequence";
-                if done.whole.contains(&at) || done.cells.contains(&cell) || done.keyless.contains_key(table) {
-                    self.spelled += 1;
-                } else if !sequence || done.moved.is_empty() {
-                    // A row under another key counts as a new one, behind which AUTOINCREMENT goes on.
-                    self.wrong(unlike.words());
-                }
-            }
-            Unlike::Row { table, is_first: true, .. } => self.rows.entry(table.clone()).or_default().0 += 1,
-            Unlike::Row { table, at, is_first: false } => {
-                if done.whole.contains(&(table.clone(), format!("{at:?}"))) || done.keyless.contains_key(table) {
-                    self.rows.entry(table.clone()).or_default().1 += 1;
-                } else {
-                    self.wrong(unlike.words());
-                }
-            }
-            Unlike::File(_) => self.wrong(unlike.words()),
-        }
-    }
-
-    /// Rows that lie elsewhere must be as many in one file as in the other.
-    pub fn end(&mut self, done: &Done) {
-        let uneven: Vec<String> = self
-            .rows
-            .iter()
-            .filter(|(_, (restored, mirror))| restored != mirror)
-            .map(|(table, (restored, mirror))| {
-                format!("`{table}` has {restored} rows of its own in the restored file, and {mirror} in SQLite's copy")
-            })
-            .collect();
-        let many: Vec<String> = self
-            .rows
-            .iter()
-            .filter(|(table, (_, mirror))| done.keyless.get(*table).is_some_and(|written| mirror > written))
-            .map(|(table, (_, mirror))| format!("{mirror} rows of `{table}` lie elsewhere: more than were written"))
-            .collect();
-        for words in many.into_iter().chain(uneven) {
-            self.wrong(words);
-        }
-    }
-
-    fn wrong(&mut self, words: String) {
-        self.wrongs += 1;
-        if self.wrong.len() < TOLD_MAX {
-            self.wrong.push(words);
-        }
-    }
 }
 
 fn list(names: &[String]) -> String {

@@ -75,7 +75,7 @@ impl Ground {
         let is_alone = |name: &str| run.plan.left_alone.iter().any(|alone| alone.eq_ignore_ascii_case(name));
         for name in relations.iter().filter(|name| !known.contains(name.as_str()) && !is_alone(name)) {
             if !left.has(name, None) {
-                ground.strangers.push(Stranger { table: name.clone(), column: None });
+                ground.strangers.push(Stranger { table: name.clone(), column: None, was_filled: false });
             }
         }
         for table in sides.base.tables.iter().filter(|t| run.plan.tables.iter().all(|p| p.source != t.name)) {
@@ -105,7 +105,8 @@ impl Ground {
         let mut columns = std::mem::take(&mut plan.columns);
         columns.retain_mut(|column| {
             let name = format!("{}.{}", plan.source, column.source);
-            let stranger = Stranger { table: plan.target.clone(), column: Some(column.target.clone()) };
+            let name_there = Some(column.target.clone());
+            let stranger = Stranger { table: plan.target.clone(), column: name_there, was_filled: true };
             let why = if is_left(left, &plan, &column.source, &column.target) {
                 self.remarks.push(Remark::note(name, "stays as the source has it, as asked"));
                 "left as the source has it"
@@ -141,7 +142,7 @@ impl Ground {
         let more: Vec<Stranger> = there
             .iter()
             .filter(|c| !planned(&c.name))
-            .map(|c| Stranger { table: plan.target.clone(), column: Some(c.name.clone()) })
+            .map(|c| Stranger { table: plan.target.clone(), column: Some(c.name.clone()), was_filled: false })
             .collect();
         for stranger in more {
             let name = stranger.column.clone().unwrap_or_default();
@@ -170,16 +171,23 @@ impl<'a> Left<'a> {
         Self { names: names.iter().map(|name| (name.as_str(), false)).collect() }
     }
 
+    // The command line may repeat what the pipeline says.
     fn has(&mut self, table: &str, column: Option<&str>) -> bool {
         let wanted = column.map_or_else(|| table.to_owned(), |column| format!("{table}.{column}"));
-        let found = self.names.iter_mut().find(|(name, _)| *name == wanted);
-        found.map(|(_, used)| *used = true).is_some()
+        let mut is_named = false;
+        for (_, used) in self.names.iter_mut().filter(|(name, _)| *name == wanted) {
+            *used = true;
+            is_named = true;
+        }
+        is_named
     }
 
     fn all_used(&self) -> Result<()> {
         let Some((name, _)) = self.names.iter().find(|(_, used)| !used) else { return Ok(()) };
-        Err(Error::new(Kind::Usage, format!("`--leave {name}` names no table and no column"))
+        Err(Error::new(Kind::Usage, format!("`{name}`, which is to be left, names no table and no column"))
             .state(AS_IT_WAS)
-            .hint("write TABLE or TABLE.COLUMN, as the source or the target has it"))
+            .hint(
+                "`--leave`, and `leave` of a pipeline, take TABLE or TABLE.COLUMN, as the source or the target has it",
+            ))
     }
 }

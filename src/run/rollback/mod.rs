@@ -23,6 +23,7 @@ use crate::model::restored::{Ending, Restored, TableRestored};
 use crate::model::source::{Catalog, Table, VirtualTable};
 use crate::postgres::control::{self, RunRecord, State};
 use crate::postgres::read::{self, Moment};
+use crate::postgres::stranger::{Held, Stranger};
 use crate::postgres::{Pool, PoolSettings, Session, Target, Transaction, catalog, fence, ids, stranger};
 use crate::rollback::apply::{Applied, apply};
 use crate::rollback::differ::{self, Buckets};
@@ -285,7 +286,7 @@ impl Way<'_> {
             (0..tables).filter(differs).partition(|t| ground.one_way.contains_key(&plan.tables[*t].target));
         let differing = clock
             .phase(Phase::Verify, tables, || self.differing(&proof, &moment, &opened, &base, &both_ways, &stage))?;
-        self.strangers(&tx, &moment, plan, &ground, &mut unfits)?;
+        remarks.extend(self.strangers(&tx, &moment, plan, &ground, &mut unfits)?);
         for &t in &one_way {
             self.one_way(&moment, plan, &plan.tables[t], &ground, found[&t].rows, &mut unfits)?;
         }
@@ -469,7 +470,7 @@ impl Way<'_> {
         Ok(all)
     }
 
-    // Tables and columns of the target that SQLite never had, where they hold anything.
+    // Tables and columns of the target that SQLite never had: what they hold cannot go back, unless it comes back by itself.
     fn strangers(
         &self,
         tx: &Transaction<'_>,
@@ -477,19 +478,42 @@ impl Way<'_> {
         plan: &Plan,
         ground: &Ground,
         unfits: &mut Unfits,
-    ) -> Result<()> {
-        for stranger in &ground.strangers {
-            let count = stranger::count(tx, &plan.schema, stranger)?;
-            if count == 0 {
+    ) -> Result<Vec<Remark>> {
+        let mut remarks = Vec::new();
+        for together in ground.strangers.chunk_by(|a, b| a.table == b.table) {
+            let (columns, tables): (Vec<&Stranger>, Vec<&Stranger>) = together.iter().partition(|s| s.column.is_some());
+            for stranger in tables {
+                let rows = stranger::rows(tx, &plan.schema, &stranger.table)?;
+                if rows > 0 {
+                    let file = self.exported(moment, plan, (&stranger.table, None), None, unfits)?;
+                    unfits.stranger(&stranger.table, None, rows, file.as_deref());
+                }
+            }
+            if columns.is_empty() {
                 continue;
             }
-            let file = match unfits.folder() {
-                None => None,
-                Some(folder) => Some(self.export(moment, plan, stranger, folder)?),
-            };
-            unfits.stranger(&stranger.table, stranger.column.as_deref(), count, file.as_deref());
+            let table = &columns[0].table;
+            for (stranger, held) in columns.iter().zip(stranger::held(tx, &plan.schema, table, &columns)?) {
+                let column = stranger.column.as_deref();
+                let name = format!("{table}.{}", column.unwrap_or_default());
+                match held {
+                    Held::Nothing => {}
+                    Held::Default => {
+                        let text = "SQLite never had it, and every row holds its default: it is left behind";
+                        remarks.push(Remark::note(name, text));
+                    }
+                    Held::Computed => {
+                        let text = "SQLite never had it, and PostgreSQL computes it: it is left behind";
+                        remarks.push(Remark::note(name, text));
+                    }
+                    Held::Values { count, but } => {
+                        let file = self.exported(moment, plan, (table, column), but.as_deref(), unfits)?;
+                        unfits.stranger(table, column, count, file.as_deref());
+                    }
+                }
+            }
         }
-        Ok(())
+        Ok(remarks)
     }
 
     // Rows to be written are counted while they are.
@@ -520,38 +544,34 @@ impl Way<'_> {
         rows: u64,
         unfits: &mut Unfits,
     ) -> Result<()> {
-        let stranger = stranger::Stranger { table: table.target.clone(), column: None };
-        let file = match unfits.folder() {
-            None => None,
-            Some(folder) => Some(self.export(moment, plan, &stranger, folder)?),
-        };
+        let file = self.exported(moment, plan, (&table.target, None), None, unfits)?;
         let why = ground.one_way.get(&table.target).map_or("it has no way back", String::as_str);
         unfits.one_way(&table.target, why, rows, file.as_deref());
         Ok(())
     }
 
-    // Puts what only the target has into a file.
-    fn export(
+    // Puts what only the target has into a file, where somebody wants that.
+    fn exported(
         &self,
         moment: &Moment,
         plan: &Plan,
-        stranger: &stranger::Stranger,
-        folder: &std::path::Path,
-    ) -> Result<PathBuf> {
-        let of = stranger
-            .column
-            .as_ref()
-            .map_or_else(|| stranger.table.clone(), |column| format!("{}.{column}", stranger.table));
+        (table, column): (&str, Option<&str>),
+        but: Option<&str>,
+        unfits: &Unfits,
+    ) -> Result<Option<PathBuf>> {
+        let Some(folder) = unfits.folder() else { return Ok(None) };
+        let of = column.map_or_else(|| table.to_owned(), |column| format!("{table}.{column}"));
         let path = ListFile::path(folder, &of);
         let failed = |e| cannot_write(&path, e);
         let mut file = listing::open(&path).map_err(failed)?;
-        let key = plan.tables.iter().find(|t| t.target == stranger.table);
+        let key = plan.tables.iter().find(|t| t.target == table);
         let key = key.and_then(|t| t.primary_key.as_ref()).map_or(&[][..], |k| &k.columns);
         let mut session = self.pool.lone_session()?;
         let mut tx = moment.begin(&mut session)?;
-        stranger::export(&mut tx, &plan.schema, stranger, key, |bytes| file.write_all(bytes).map_err(failed))?;
+        let piece = |bytes: &[u8]| file.write_all(bytes).map_err(failed);
+        stranger::export(&mut tx, &plan.schema, (table, column), but, key, piece)?;
         file.sync_all().map_err(failed)?;
-        Ok(path)
+        Ok(Some(path))
     }
 
     #[expect(clippy::too_many_arguments, reason = "what was found out, each for itself; nobody else calls this")]
