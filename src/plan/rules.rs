@@ -128,6 +128,7 @@ pub fn conversion(reading: &Reading) -> Conversion {
 pub fn words(conversion: &Conversion) -> String {
     match conversion {
         Conversion::Id { map, .. } => format!("; what is no uuid becomes one of version 5, map `{map}`"),
+        Conversion::Cast { .. } => "; cast by PostgreSQL".to_owned(),
         Conversion::Array { split: Some(by), .. } => format!("; values between `{by}`"),
         _ => String::new(),
     }

@@ -5,6 +5,7 @@ mod ahead;
 mod backup;
 mod bench;
 mod bookkeeping;
+mod casts;
 mod checks;
 mod chores;
 mod clock;
@@ -47,6 +48,7 @@ pub use strict::after as strictly;
 pub use verify::verify;
 
 use crate::error::{Error, Kind, Result};
+use crate::load::unfit::Unfit;
 use crate::model::check::{Answer, Race};
 use crate::model::digest::SetDigest;
 use crate::model::event::{Event, Observer, Phase, Summary};
@@ -65,6 +67,7 @@ use crate::run::bookkeeping::Left;
 use crate::sqlite::{Reader, Source};
 use crate::verify::source;
 use ahead::Ahead;
+use casts::Asked;
 use chores::Chores;
 use clock::Clock;
 use crew::Hands;
@@ -166,7 +169,7 @@ pub fn migrate(options: &Options, target: &Target, observer: &dyn Observer, stop
         Start::Finished(run) => {
             return finished(&run, &opened, (&pool, &named), options, observer, stop, clock).map_err(untouched);
         }
-        Start::Resume(run) => resume(*run, &mut opened, &mut control, options, observer).map_err(untouched)?,
+        Start::Resume(run) => resume(*run, &mut opened, &mut control, options, (observer, stop)).map_err(untouched)?,
         Start::Fresh => {
             let preparation = Preparation { options, observer, stop };
             let prepared = preparation.plan(&mut opened, &mut control, &mut clock);
@@ -310,7 +313,7 @@ fn resume(
     opened: &mut Opened,
     control: &mut Session,
     options: &Options,
-    observer: &dyn Observer,
+    (observer, stop): (&dyn Observer, &AtomicBool),
 ) -> Result<(Planned, RunRecord, bool)> {
     let text = format!("going on with run {}: finished ranges are not copied again", run.id);
     observer.event(&Event::Info { text });
@@ -319,10 +322,13 @@ fn resume(
     let existing = catalog::tables(control, &options.schema, &names)?;
     let taken = start::taken(control, &options.schema, Some(&run.plan))?;
     let draft = Draft::new(opened.catalog.clone(), options.plan_options(), &taken, &existing)?;
-    let mut planned = Planned { draft, profiles: run.profiles.clone(), plan: run.plan.clone() };
+    let unfit = Unfit::default();
+    let mut planned = Planned { draft, profiles: run.profiles.clone(), plan: run.plan.clone(), unfit };
     if rejects::change_policies(&mut planned.plan, &planned.draft, control)? {
         control::change_plan(control, run.id, &planned.plan, &options.shape())?;
     }
+    let (catalog, reader) = (&opened.catalog, &opened.readers[0]);
+    planned.unfit = Asked { plan: &planned.plan, catalog, reader, must_fit: true, stop }.apart(control)?;
     Ok((planned, run, true))
 }
 
