@@ -316,7 +316,7 @@ fn spelled(sql: &str) -> String {
 }
 
 /// How long a quoted name or literal is. A quote that is doubled goes on, and one behind a backslash of `E'…'`.
-fn token_length(text: &str, is_escaped: bool) -> usize {
+pub(super) fn token_length(text: &str, is_escaped: bool) -> usize {
     let bytes = text.as_bytes();
     let mut at = 1;
     while at < bytes.len() {

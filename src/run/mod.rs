@@ -152,6 +152,7 @@ pub fn migrate(options: &Options, target: &Target, observer: &dyn Observer, stop
     let mut clock = Clock::new(observer);
     let named = target.redacted();
     let untouched = |e: Error| e.or_state("nothing was written by this start");
+    checks::look_at(&options.scripts)?;
     let mut opened = clock.phase(Phase::Open, 1, || open(options).map_err(untouched))?;
     observer.event(&Event::Info { text: format!("source: {}", opened.snapshot) });
     let pool = Pool::connect(target, options.jobs + 2, &pool_settings(options)).map_err(untouched)?;
@@ -256,6 +257,7 @@ pub fn dry_run(
     stop: &AtomicBool,
 ) -> Result<DryRun> {
     let mut clock = Clock::new(observer);
+    checks::look_at(&options.scripts)?;
     let mut opened = clock.phase(Phase::Open, 1, || open(options))?;
     let planned = if let Some(target) = target {
         let pool = Pool::connect(target, 2, &PoolSettings::default())?;
