@@ -250,6 +250,36 @@ fn a_script_that_the_server_refuses_leaves_the_target_as_it_was() {
 }
 
 #[test]
+fn a_script_that_ends_its_transaction_is_refused_before_anything_is_done() {
+    let stage = Stage::new("CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1);");
+    let nothing = "(to_regclass('one'), to_regclass('t'), to_regclass('lite2pg.run'))";
+    for (phase, sql, said) in [
+        (
+            "before",
+            "CREATE TABLE one (x int); COMMIT; CREATE TABLE two (x int)",
+            "script 1 of `before` has COMMIT in it",
+        ),
+        ("before", "BEGIN; CREATE TABLE one (x int); END", "script 1 of `before` has BEGIN in it"),
+        ("before", "CREATE TABLE one (x int); ROLLBACK", "script 1 of `before` has ROLLBACK in it"),
+        ("after", "SELECT 1; /* ; */ rollback", "script 1 of `after` has ROLLBACK in it"),
+        ("after", "VACUUM t", "script 1 of `after` has VACUUM in it"),
+        ("after", "CREATE INDEX CONCURRENTLY i ON t (id)", "has CREATE INDEX CONCURRENTLY in it"),
+    ] {
+        stage.migrate(&format!("[[{phase}]]\nsql = \"{sql}\"\n")).exits(2).says(&[said, "hint:"]);
+        assert_eq!(stage.there(nothing), "(,,)", "{sql}");
+    }
+    // What only the server can see is refused there, and leaves nothing either.
+    let hidden = "CREATE TABLE one (x int); DO 'BEGIN COMMIT; END'";
+    let ran = stage.migrate(&format!("[[before]]\nsql = \"{hidden}\"\n")).exits(1);
+    ran.says(&["the server refuses script 1 of `before`", "no block and no procedure in it can end that"]);
+    assert_eq!(stage.there(nothing), "(,,)");
+    // Such words in a text or a body are none.
+    let body = "CREATE TABLE one AS SELECT 'COMMIT;' AS x; DO $a$ BEGIN PERFORM 1; END $a$";
+    stage.migrate(&format!("[[before]]\nsql = \"{body}\"\n")).exits(0);
+    assert_eq!(stage.there("SELECT x FROM one"), "COMMIT;");
+}
+
+#[test]
 fn names_that_the_source_does_not_have_are_told_with_their_lines() {
     let stage = Stage::new(SHOP);
     let told = stage.migrate(

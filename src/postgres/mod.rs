@@ -7,6 +7,7 @@
 pub mod aggregate;
 pub mod aside;
 pub mod bench;
+pub mod cast;
 pub mod catalog;
 mod connect;
 mod conninfo;

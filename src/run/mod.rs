@@ -5,6 +5,7 @@ mod ahead;
 mod backup;
 mod bench;
 mod bookkeeping;
+mod casts;
 mod checks;
 mod chores;
 mod clock;
@@ -51,6 +52,7 @@ pub use strict::after as strictly;
 pub use verify::verify;
 
 use crate::error::{Error, Kind, Result};
+use crate::load::unfit::Unfit;
 use crate::model::check::{Answer, Race};
 use crate::model::digest::SetDigest;
 use crate::model::event::{Event, Observer, Phase, Summary};
@@ -69,6 +71,7 @@ use crate::run::bookkeeping::Left;
 use crate::sqlite::{Reader, Source};
 use crate::verify::source;
 use ahead::Ahead;
+use casts::Asked;
 use chores::Chores;
 use clock::Clock;
 use crew::Hands;
@@ -154,6 +157,7 @@ pub fn migrate(options: &Options, target: &Target, observer: &dyn Observer, stop
     let mut clock = Clock::new(observer);
     let named = target.redacted();
     let untouched = |e: Error| e.or_state("nothing was written by this start");
+    checks::look_at(&options.scripts)?;
     let mut opened = clock.phase(Phase::Open, 1, || open(options).map_err(untouched))?;
     observer.event(&Event::Info { text: format!("source: {}", opened.snapshot) });
     let pool = Pool::connect(target, options.jobs + 2, &pool_settings(options)).map_err(untouched)?;
@@ -171,7 +175,7 @@ pub fn migrate(options: &Options, target: &Target, observer: &dyn Observer, stop
         Start::Finished(run) => {
             return finished(&run, &opened, (&pool, &named), options, observer, stop, clock).map_err(untouched);
         }
-        Start::Resume(run) => resume(*run, &mut opened, &mut control, options, observer).map_err(untouched)?,
+        Start::Resume(run) => resume(*run, &mut opened, &mut control, options, (observer, stop)).map_err(untouched)?,
         Start::Fresh => {
             let preparation = Preparation { options, observer, stop, draw: options.draw.unwrap_or_else(prepare::draw) };
             let prepared = preparation.plan(&mut opened, &mut control, &mut clock);
@@ -258,6 +262,7 @@ pub fn dry_run(
     stop: &AtomicBool,
 ) -> Result<DryRun> {
     let mut clock = Clock::new(observer);
+    checks::look_at(&options.scripts)?;
     let mut opened = clock.phase(Phase::Open, 1, || open(options))?;
     let planned = if let Some(target) = target {
         let pool = Pool::connect(target, 2, &PoolSettings::default())?;
@@ -320,7 +325,7 @@ fn resume(
     opened: &mut Opened,
     control: &mut Session,
     options: &Options,
-    observer: &dyn Observer,
+    (observer, stop): (&dyn Observer, &AtomicBool),
 ) -> Result<(Planned, RunRecord, bool)> {
     let text = format!("going on with run {}: finished ranges are not copied again", run.id);
     observer.event(&Event::Info { text });
@@ -330,10 +335,13 @@ fn resume(
     let taken = start::taken(control, &options.schema, Some(&run.plan))?;
     let plan_options = PlanOptions { draw: run.plan.draw.unwrap_or_default(), ..options.plan_options() };
     let draft = Draft::new(opened.catalog.clone(), plan_options, &taken, &existing)?;
-    let mut planned = Planned { draft, profiles: run.profiles.clone(), plan: run.plan.clone() };
+    let unfit = Unfit::default();
+    let mut planned = Planned { draft, profiles: run.profiles.clone(), plan: run.plan.clone(), unfit };
     if rejects::change_policies(&mut planned.plan, &planned.draft, control)? {
         control::change_plan(control, run.id, &planned.plan, &options.shape())?;
     }
+    let (catalog, reader) = (&opened.catalog, &opened.readers[0]);
+    planned.unfit = Asked { plan: &planned.plan, catalog, reader, must_fit: true, stop }.apart(control)?;
     Ok((planned, run, true))
 }
 

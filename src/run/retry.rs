@@ -1,19 +1,22 @@
 //! Rows that were set aside are tried again, once a rule was changed: a column of the target, a policy, or rows that
 //! were missing.
 
+use super::casts::Asked;
 use super::clock::Clock;
 use super::options::Options;
 use super::{Opened, open, rejects, start, verify};
 use crate::error::{Error, Kind, Result};
+use crate::load::Conflict;
 use crate::load::copy::{Refused, marked, rejected};
+use crate::load::entry::Entry;
 use crate::load::interrupted;
 use crate::load::search::Search;
+use crate::load::unfit::Unfit;
 use crate::load::writer::{RowWriter, Written};
 use crate::model::bounds::BATCH_BYTES;
 use crate::model::conversion::Conversion;
 use crate::model::digest::SetDigest;
 use crate::model::event::{Observer, Phase, RejectedTable};
-use crate::model::name::qualified;
 use crate::model::pg_type::PgType;
 use crate::model::plan::{Plan, TablePlan};
 use crate::model::policy::{Place, Reject, Rules};
@@ -23,7 +26,7 @@ use crate::model::verdict::Verification;
 use crate::plan::{Draft, PlanOptions, Purpose};
 use crate::postgres::catalog::{self, ExistingColumn};
 use crate::postgres::control::{self, RunRecord, State};
-use crate::postgres::{Pool, PoolSettings, Session, Target, Transaction, ddl};
+use crate::postgres::{Pool, PoolSettings, Session, Target, Transaction};
 use crate::sqlite::{Flow, Reader, RowRef, Source, TableScan};
 use crate::verify::source::{SourceDigest, from_stored, to_stored};
 use std::collections::{HashMap, HashSet};
@@ -75,7 +78,9 @@ pub fn set_aside(
     let mut taken = Vec::new();
     if wanted == Wanted::Retry && !found.is_empty() {
         adapt(&mut run, &opened, options, &mut control)?;
-        let job = Job { run: run.id, plan: &run.plan, opened: &opened, stop };
+        let (catalog, reader) = (&opened.catalog, &opened.readers[0]);
+        let unfit = Asked { plan: &run.plan, catalog, reader, must_fit: false, stop }.apart(&mut control)?;
+        let job = Job { run: run.id, plan: &run.plan, opened: &opened, unfit: &unfit, stop };
         taken = clock.phase(Phase::Copy, found.len(), || job.all(&mut control, &found))?;
         found = control::rejects(&control, run.id)?;
     }
@@ -146,12 +151,13 @@ fn adapt(run: &mut RunRecord, opened: &Opened, options: &Options, control: &mut 
 
 // The rule for a column whose type was changed since: None where that is another kind of type.
 fn retyped(rule: &Conversion, was: &PgType, now: &ExistingColumn) -> Option<(Conversion, PgType)> {
-    let pg_type = now.pg_type.clone()?;
+    let pg_type = now.pg_type.clone();
     let conversion = match (rule, &pg_type) {
         (Conversion::Label { .. }, _) if now.labels.is_some() => {
             Conversion::Label { labels: now.labels.clone().unwrap_or_default() }
         }
         (rule, pg_type) if pg_type == was => rule.clone(),
+        (Conversion::Cast { .. }, PgType::Cast(_)) => rule.clone(),
         (Conversion::Int { .. }, PgType::Int2) => Conversion::Int { bytes: 2 },
         (Conversion::Int { .. }, PgType::Int4) => Conversion::Int { bytes: 4 },
         (Conversion::Int { .. }, PgType::Int8) => Conversion::Int { bytes: 8 },
@@ -175,6 +181,7 @@ struct Job<'a> {
     run: Uuid,
     plan: &'a Plan,
     opened: &'a Opened,
+    unfit: &'a Unfit,
     stop: &'a AtomicBool,
 }
 
@@ -228,8 +235,8 @@ impl Job<'_> {
     // Finds those that break a rule still, and leaves nothing of it in the transaction.
     fn refused(&self, tx: &Transaction<'_>, table: &TablePlan, rows: &Rows<'_>) -> Result<Refused> {
         let undo = tx.savepoint("lite2pg_retry")?;
-        let mut search = Search::new(tx, &self.plan.schema, table, None)?;
-        let mut writer = RowWriter::new(table)?.with_marks(table);
+        let mut search = Search::new(tx, &self.plan.schema, table, Conflict::Fail)?;
+        let mut writer = RowWriter::new(table)?.with_marks(table).without(self.unfit, table);
         let mut unfit = Refused::new();
         rows.each(|place, key, row| {
             match search.row(&mut writer, place, key, row)? {
@@ -252,8 +259,11 @@ impl Job<'_> {
     // Loads the others, and accounts for them with a range of the run.
     fn take(&self, tx: &mut Transaction<'_>, table: &TablePlan, rows: &Rows<'_>, still: &Refused) -> Result<()> {
         let schema = &self.plan.schema;
-        let mut copy = tx.copy_in(&ddl::copy_in(&qualified(schema, &table.target), table, false))?;
-        let (mut writer, mut digest) = (RowWriter::new(table)?.with_marks(table), SourceDigest::new(table)?);
+        let entry = Entry::of(schema, table, Conflict::Fail, false);
+        entry.prepare(tx)?;
+        let mut copy = entry.copy(tx)?;
+        let mut writer = RowWriter::new(table)?.with_marks(table).without(self.unfit, table);
+        let mut digest = SourceDigest::new(table)?;
         writer.begin();
         rows.each(|place, key, row| {
             if still.contains_key(&place) {
@@ -268,12 +278,18 @@ impl Job<'_> {
         writer.end();
         copy.send(writer.take_batch().into())?;
         copy.finish()?;
+        entry.arrive(tx)?;
+        entry.leave(tx)?;
         let originals = writer.take_originals();
         if !originals.is_empty() {
             control::record_originals(tx, self.run, &table.target, originals)?;
         }
         let (ledger, sum) = (writer.ledger(&table.target), digest.set());
         control::add_to_range(tx, self.run, &table.target, (writer.rows, writer.bytes), &ledger, |stored| {
+            // What PostgreSQL makes of values that it casts is asked when both sides are compared.
+            if table.has_casts() {
+                return None;
+            }
             let mut set: SetDigest = from_stored(stored)?;
             set.merge(&sum);
             Some(to_stored(set))
