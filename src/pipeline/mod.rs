@@ -7,6 +7,7 @@ pub mod check;
 pub mod file;
 pub mod mistakes;
 mod sources;
+mod stated;
 
 use crate::error::{Error, Kind, Result};
 use file::File;

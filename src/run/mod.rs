@@ -55,13 +55,13 @@ use crate::model::check::{Answer, Race};
 use crate::model::digest::SetDigest;
 use crate::model::event::{Event, Observer, Phase, Summary};
 use crate::model::name::exclude;
-use crate::model::plan::{Plan, Remark, TablePlan};
+use crate::model::plan::{Draw, Plan, Remark, TablePlan};
 use crate::model::policy::Policy;
 use crate::model::restored::WayBack;
 use crate::model::source::Catalog;
 use crate::model::verdict::{Level, Outcome, TableVerdict, Verification};
-use crate::plan::Draft;
 use crate::plan::select::Selection;
+use crate::plan::{Draft, PlanOptions};
 use crate::postgres::control::{self, DoneRange, RunRecord, State};
 use crate::postgres::{Pool, PoolSettings, Session, Target, catalog, ddl};
 use crate::rollback::carry::way_back;
@@ -173,7 +173,7 @@ pub fn migrate(options: &Options, target: &Target, observer: &dyn Observer, stop
         }
         Start::Resume(run) => resume(*run, &mut opened, &mut control, options, observer).map_err(untouched)?,
         Start::Fresh => {
-            let preparation = Preparation { options, observer, stop };
+            let preparation = Preparation { options, observer, stop, draw: options.draw.unwrap_or_else(prepare::draw) };
             let prepared = preparation.plan(&mut opened, &mut control, &mut clock);
             let dropped = "what the earlier run created is dropped; nothing new was written";
             let planned = prepared.map_err(|e| if options.restart { e.state(dropped) } else { untouched(e) })?;
@@ -264,7 +264,7 @@ pub fn dry_run(
         let mut control = pool.session()?;
         start::check_server(&control)?;
         start::check_rights(&control, options)?;
-        Preparation { options, observer, stop }.plan(&mut opened, &mut control, &mut clock)?
+        Preparation { options, observer, stop, draw: Draw::default() }.plan(&mut opened, &mut control, &mut clock)?
     } else {
         let draft = Draft::new(opened.catalog.clone(), options.plan_options(), &[], &[])?;
         plan_rows(draft, &mut opened, observer, stop, &mut clock)?
@@ -325,7 +325,8 @@ fn resume(
     let names: Vec<String> = run.plan.tables.iter().filter(|t| t.existing).map(|t| t.target.clone()).collect();
     let existing = catalog::tables(control, &options.schema, &names)?;
     let taken = start::taken(control, &options.schema, Some(&run.plan))?;
-    let draft = Draft::new(opened.catalog.clone(), options.plan_options(), &taken, &existing)?;
+    let plan_options = PlanOptions { draw: run.plan.draw.unwrap_or_default(), ..options.plan_options() };
+    let draft = Draft::new(opened.catalog.clone(), plan_options, &taken, &existing)?;
     let mut planned = Planned { draft, profiles: run.profiles.clone(), plan: run.plan.clone() };
     if rejects::change_policies(&mut planned.plan, &planned.draft, control)? {
         control::change_plan(control, run.id, &planned.plan, &options.shape())?;

@@ -8,6 +8,7 @@ use crate::model::candidates::TypeOptions;
 use crate::model::check::{Parity, Question};
 use crate::model::conversion::{Conversion, MomentForm, Naive};
 use crate::model::name::Spelling;
+use crate::model::plan::Draw;
 use crate::model::policy::Rules;
 use crate::model::reshape::Reshape;
 use crate::plan::{PlanOptions, Purpose};
@@ -70,6 +71,8 @@ pub struct Options {
     pub migrations: Migrations,
     /// Let triggers of tables that are there fire for rows that are loaded.
     pub fires_triggers: bool,
+    /// What ids are drawn by, where several runs have to draw the same ones; each run draws for itself otherwise.
+    pub draw: Option<Draw>,
 }
 
 /// DDL that a person wrote.
@@ -87,6 +90,9 @@ pub struct Ddl {
 pub struct Settings {
     /// Copies that are made first.
     pub backup: Option<Backup>,
+    /// Connections at once, at least 3; lanes are at most two fewer ([`Options::jobs`]). `None`: what the lanes need, and as
+    /// many again while keys and indexes are built.
+    pub connections: Option<usize>,
     /// How long a statement waits for a lock.
     pub lock_timeout: Option<Duration>,
     /// How long a statement may take.
@@ -203,6 +209,7 @@ impl Options {
             settings: Settings::default(),
             migrations: Migrations::default(),
             fires_triggers: false,
+            draw: None,
         }
     }
 
@@ -265,6 +272,7 @@ impl Options {
             types: self.types.clone(),
             purpose: if self.scope == Scope::DataOnly { Purpose::LoadRows } else { Purpose::Migrate },
             rules: self.rules.clone(),
+            draw: Draw::default(),
         }
     }
 
@@ -286,6 +294,9 @@ impl Options {
         }
         if !self.rules.readings.is_empty() {
             shape["readings"] = serde_json::json!(self.rules.readings);
+        }
+        if !self.rules.enums.is_empty() {
+            shape["enums"] = serde_json::json!(self.rules.enums);
         }
         if !self.rules.nulls.is_empty() {
             shape["nulls"] = serde_json::json!(self.rules.nulls);

@@ -69,7 +69,7 @@ impl Options {
         let ddl = file.ddl.as_ref().map(read).transpose()?;
         let (before, after) = (scripts(pipeline, &file.before)?, scripts(pipeline, &file.after)?);
         options.scripts = Scripts { ddl, before, after };
-        // Beside the lanes one session holds the schema's lock, and one asks.
+        // Beside the lanes one session is the run's own, and one holds the moment that is compared.
         let lanes = file.settings.connections.map_or(options.jobs, |most| most.saturating_sub(2).max(1));
         options.jobs = options.jobs.min(lanes);
         options.parity = file.parity.iter().map(parity).collect();
@@ -82,6 +82,7 @@ impl Options {
         });
         options.settings = Settings {
             backup: options.settings.backup.or(backup),
+            connections: file.settings.connections,
             lock_timeout: seconds(file.settings.lock_timeout),
             statement_timeout: seconds(file.settings.statement_timeout),
             range_rows: file.settings.range_rows,

@@ -184,6 +184,8 @@ fn largest(planned: &Planned, options: &Options) -> (Vec<usize>, Loaded) {
     let mut scans: Vec<Option<TableScan>> = rows::scans(planned, false).into_iter().map(Some).collect();
     let plan = Plan {
         left_alone: Vec::new(),
+        draw: None,
+        enums: Vec::new(),
         schema: options.schema.clone(),
         tables: chosen.iter().map(|&t| tables[t].clone()).collect(),
         views: Vec::new(),
