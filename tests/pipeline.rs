@@ -54,6 +54,27 @@ fn a_file_that_is_no_toml_says_where_it_stops_to_be_one() {
 }
 
 #[test]
+fn paths_are_relative_to_the_file_and_read_as_a_person_would_write_them() {
+    let beside = |file: &str, path: &str| {
+        let pipeline = Pipeline::parse(Path::new(file), String::new(), &|_| None).unwrap();
+        pipeline.beside(path).to_str().unwrap().to_owned()
+    };
+    assert_eq!(beside("pipelines/x.toml", "../demo/rejects"), "demo/rejects");
+    assert_eq!(beside("./pipelines/x.toml", "./a/../b"), "pipelines/b");
+    assert_eq!(beside("x.toml", "../../y"), "../../y");
+    assert_eq!(beside("a/x.toml", ".."), ".");
+    assert_eq!(beside("/a/b/x.toml", "../c"), "/a/c");
+    assert_eq!(beside("a/x.toml", "/c/./d"), "/c/d");
+    assert_eq!(beside("a/x.toml", "file:../d?mode=ro"), "file:../d?mode=ro");
+    // Behind a symbolic link, `..` is the folder that it leads to, not the one that it is in.
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(dir.path().join("deep/inside")).unwrap();
+    std::os::unix::fs::symlink("deep/inside", dir.path().join("link")).unwrap();
+    let file = dir.path().join("link/x.toml");
+    assert!(beside(file.to_str().unwrap(), "../there").ends_with("link/../there"));
+}
+
+#[test]
 fn no_text_panics_the_parser() {
     let odd =
         ["[", "[[table]]\n[table.columns]\nx", "=", "\u{feff}", "a.b.c = 1", "[table]\nfrom = 1", "table = 7", "\0"];

@@ -99,6 +99,8 @@ pub struct Settings {
     pub statement_timeout: Option<u64>,
     /// Rows that one transaction is planned for.
     pub range_rows: Option<u64>,
+    /// Rows that are sent to the server at once, at most; 256 KB are sent however few they are.
+    pub batch_rows: Option<u64>,
 }
 
 /// How names change.

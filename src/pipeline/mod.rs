@@ -12,7 +12,7 @@ mod stated;
 use crate::error::{Error, Kind, Result};
 use file::File;
 use mistakes::{Mistake, Mistakes, Step};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use toml::de::DeTable;
 use uuid::Uuid;
 
@@ -68,7 +68,7 @@ impl Pipeline {
     #[must_use]
     pub fn beside(&self, path: &str) -> PathBuf {
         match self.path.parent() {
-            Some(folder) if !path.starts_with("file:") && !path.starts_with("sqlite:") => folder.join(path),
+            Some(folder) if !path.starts_with("file:") && !path.starts_with("sqlite:") => plain(&folder.join(path)),
             _ => PathBuf::from(path),
         }
     }
@@ -79,6 +79,21 @@ impl Pipeline {
         let stem = || self.path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
         self.file.name.clone().unwrap_or_else(stem)
     }
+}
+
+// The same path without the `x/..` that a person need not read. Behind a symbolic link, `..` is another folder's.
+fn plain(path: &Path) -> PathBuf {
+    let mut out = PathBuf::new();
+    for part in path.components() {
+        match (part, out.components().next_back()) {
+            (Component::CurDir, _) => {}
+            (Component::ParentDir, Some(Component::Normal(_))) if !out.is_symlink() => {
+                out.pop();
+            }
+            (part, _) => out.push(part),
+        }
+    }
+    if out.as_os_str().is_empty() { PathBuf::from(".") } else { out }
 }
 
 /// The namespace of a pipeline that states none: the uuid of version 5 of `lite2pg:NAME` within RFC 9562's namespace of URLs.
