@@ -4,7 +4,7 @@ use super::Pipeline;
 use super::file::{Column, Constant, Nulls, Table};
 use super::mistakes::{Mistake, Mistakes, Step, nearest};
 use crate::error::Result;
-use crate::model::bounds::PARITY_TIMES_MAX;
+use crate::model::bounds::{LANES_MAX, PARITY_TIMES_MAX};
 use crate::model::policy::Rules;
 use crate::model::reshape::{ColumnShape, Literal, Origin, Refusal, Reshape, TableShape, Value};
 use crate::model::source::{Catalog, Table as SourceTable};
@@ -63,6 +63,9 @@ pub fn check(pipeline: &Pipeline, catalog: &Catalog) -> Result<Checked> {
             let message = format!("`times` lies between 1 and {PARITY_TIMES_MAX}");
             checker.mistake(&[way[0], way[1], Step::Key("times")], message);
         }
+    }
+    if pipeline.file.jobs.is_some_and(|jobs| !(1..=LANES_MAX).contains(&jobs)) {
+        checker.mistake(&[Step::Key("jobs")], format!("`jobs` lies between 1 and {LANES_MAX}"));
     }
     let settings = &pipeline.file.settings;
     if settings.connections.is_some_and(|most| most < 3) {

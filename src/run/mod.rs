@@ -12,6 +12,7 @@ mod crew;
 mod evidence;
 mod existing;
 mod finish;
+mod front;
 mod hashed;
 mod ids;
 mod inspect;
@@ -19,6 +20,7 @@ mod memory;
 mod options;
 mod oracles;
 mod parts;
+mod pipeline;
 mod prepare;
 mod probe;
 mod proof;
@@ -37,7 +39,9 @@ mod verify;
 
 pub use bench::{BenchOptions, bench};
 pub use inspect::inspect;
-pub use options::{Backup, Ddl, Migrations, Options, RejectLimits, Scope, Scripts, Settings, default_jobs};
+pub use options::{
+    Backup, Ddl, Migrations, Options, RejectLimits, Scope, Scripts, Settings, assumed, check_jobs, default_jobs,
+};
 pub use proof::Wish;
 pub use rehearse::{Job, RehearseOptions, rehearse, work};
 pub use retry::{Retried, Wanted, set_aside};
@@ -124,6 +128,7 @@ impl Context<'_> {
 }
 
 /// A plan that was made and not carried out.
+#[derive(Debug, Clone)]
 pub struct DryRun {
     /// The plan.
     pub plan: Plan,
@@ -272,6 +277,7 @@ pub fn dry_run(
 }
 
 fn open(options: &Options) -> Result<Opened> {
+    options.check()?;
     let source = Source::open(&options.source, options.snapshot)?;
     let snapshot = source.snapshot(options.jobs)?;
     let mut catalog = snapshot.readers[0].catalog()?;
@@ -289,7 +295,8 @@ fn open(options: &Options) -> Result<Opened> {
     if catalog.tables.is_empty() && all > 0 {
         return Err(Error::new(Kind::Usage, "no table is left of the source")
             .fact(format!("it has {all} tables, and none of those that were asked for"))
-            .state("nothing was written"));
+            .state("nothing was written")
+            .hint("`--include` and `--exclude` take globs of names; `lite2pg inspect` lists the tables"));
     }
     Ok(Opened {
         readers: snapshot.readers,
@@ -373,7 +380,7 @@ fn one_word(verification: Option<&Verification>) -> &'static str {
     match verification {
         None => "not compared",
         Some(found) if found.is_different() => "different",
-        Some(found) if found.is_equal() && found.level == Level::Rows => "verified",
+        Some(found) if found.is_proof() => "verified",
         Some(_) => "not verified",
     }
 }
