@@ -54,6 +54,24 @@ fn a_file_that_is_no_toml_says_where_it_stops_to_be_one() {
 }
 
 #[test]
+fn paths_are_relative_to_the_file_and_read_as_a_person_would_write_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |path: &str| dir.path().join(path).to_str().unwrap().to_owned();
+    std::fs::create_dir_all(dir.path().join("deep/inside")).unwrap();
+    std::os::unix::fs::symlink("deep/inside", dir.path().join("link")).unwrap();
+    let beside = |file: &str, path: &str| {
+        let pipeline = Pipeline::parse(Path::new(&at(file)), String::new(), &|_| None).unwrap();
+        pipeline.beside(path).to_str().unwrap().to_owned()
+    };
+    assert_eq!(beside("deep/x.toml", "../there/rejects"), at("there/rejects"));
+    assert_eq!(beside("deep/inside/x.toml", "../../a"), at("a"));
+    assert_eq!(beside("deep/x.toml", "/c/d"), "/c/d");
+    assert_eq!(beside("deep/x.toml", "file:../d?mode=ro"), "file:../d?mode=ro");
+    // Behind a symbolic link, `..` is the folder that it leads to, not the one that it is in.
+    assert_eq!(beside("link/x.toml", "../there"), at("link/../there"));
+}
+
+#[test]
 fn no_text_panics_the_parser() {
     let odd =
         ["[", "[[table]]\n[table.columns]\nx", "=", "\u{feff}", "a.b.c = 1", "[table]\nfrom = 1", "table = 7", "\0"];

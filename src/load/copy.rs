@@ -191,7 +191,9 @@ fn scan(
             halt = Some(Halt::Misfit(misfit));
             return Ok(Flow::Stop);
         }
-        if stream.writer.buffered() >= BATCH_BYTES {
+        let is_full =
+            stream.writer.buffered() >= BATCH_BYTES || stream.writer.rows - sent.rows >= load.order.batch_rows;
+        if is_full {
             stream.send()?;
             load.progress.add(item.table, stream.writer.rows - sent.rows, stream.writer.bytes - sent.bytes);
             (sent.rows, sent.bytes) = (stream.writer.rows, stream.writer.bytes);

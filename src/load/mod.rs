@@ -68,6 +68,8 @@ pub struct Order<'a> {
     /// Whether each range keeps the digest of what its rows must look like on the target. The scans then read the
     /// columns of [`TablePlan::compared`](crate::model::plan::TablePlan::compared).
     pub digests: bool,
+    /// Rows that a batch holds at most.
+    pub batch_rows: u64,
     /// Rows that the run has set aside so far, and how many it may.
     pub rejects: (u64, u64),
     /// Values that PostgreSQL does not cast to their column's type.

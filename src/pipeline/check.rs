@@ -82,8 +82,10 @@ pub fn check(pipeline: &Pipeline, catalog: &Catalog) -> Result<Checked> {
         let message = "3 are the least: one holds the lock, one asks, one copies";
         checker.mistake(&[Step::Key("settings"), Step::Key("connections")], message);
     }
-    if settings.range_rows == Some(0) {
-        checker.mistake(&[Step::Key("settings"), Step::Key("range_rows")], "a transaction has one row at least");
+    for (key, rows) in [("range_rows", settings.range_rows), ("batch_rows", settings.batch_rows)] {
+        if rows == Some(0) {
+            checker.mistake(&[Step::Key("settings"), Step::Key(key)], "one row is the least");
+        }
     }
     for (key, scripts) in [("before", &pipeline.file.before), ("after", &pipeline.file.after)] {
         for (n, _) in scripts.iter().enumerate().filter(|(_, s)| s.sql.is_some() == s.file.is_some()) {

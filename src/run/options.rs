@@ -101,6 +101,8 @@ pub struct Settings {
     pub statement_timeout: Option<Duration>,
     /// Rows that one transaction is planned for.
     pub range_rows: Option<u64>,
+    /// Rows that are sent to the server at once, at most.
+    pub batch_rows: Option<u64>,
 }
 
 /// Copies of both sides that are made before anything is written.

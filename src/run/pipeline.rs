@@ -87,6 +87,7 @@ impl Options {
             lock_timeout: seconds(file.settings.lock_timeout),
             statement_timeout: seconds(file.settings.statement_timeout),
             range_rows: file.settings.range_rows,
+            batch_rows: file.settings.batch_rows,
         };
         options.questions = file.check.iter().map(question).chain(file.show.iter().map(show)).collect();
         Ok(options)

@@ -79,6 +79,7 @@ fn round(context: &Context<'_>, readers: &mut [Reader], planned: &Planned) -> Re
             run: context.run,
             conflict,
             digests: context.options.verify,
+            batch_rows: context.options.settings.batch_rows.unwrap_or(u64::MAX),
             rejects: (set_aside, context.options.rejects.most),
             unfit: &planned.unfit,
         };
