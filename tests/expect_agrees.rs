@@ -7,7 +7,7 @@
 mod support;
 
 use lite2pg::model::cell::Cell;
-use lite2pg::model::conversion::{Conversion, EpochUnit, Misfit, MomentForm, Naive, UuidSpelling};
+use lite2pg::model::conversion::{Conversion, EpochUnit, IdVersion, Misfit, MomentForm, Naive, UuidSpelling};
 use lite2pg::model::pg_type::Element;
 use lite2pg::model::plan::ColumnPlan;
 use lite2pg::transform::Compiled;
@@ -84,7 +84,9 @@ fn rules() -> Vec<Conversion> {
         rules.push(Conversion::Uuid(spelling));
     }
     rules.push(Conversion::Uuid(UuidSpelling::Any));
-    rules.push(Conversion::Id { map: "m".to_owned(), namespace: uuid::Uuid::NAMESPACE_OID });
+    for version in [IdVersion::V5, IdVersion::V4, IdVersion::V7 { millis: 1_764_155_000_123 }] {
+        rules.push(Conversion::Id { map: "m".to_owned(), namespace: uuid::Uuid::NAMESPACE_OID, version });
+    }
     for element in Element::ALL {
         rules.extend([None, Some(",")].map(|by| Conversion::Array { element, split: by.map(str::to_owned) }));
     }

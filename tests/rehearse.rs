@@ -258,7 +258,7 @@ where = "customer <> 3"
 from = "tag"
 where = "of <> 3"
 [table.columns]
-id = { v5 = "tags" }
+id = { v4 = "tags" }
 [[table]]
 from = "empty"
 skip = true

@@ -280,6 +280,41 @@ fn a_pg_dump_that_is_older_than_the_server_or_missing_is_told_beforehand() {
 }
 
 #[test]
+fn a_run_never_has_more_connections_than_it_may() {
+    let stage = Stage::new(
+        "CREATE TABLE a (id INTEGER PRIMARY KEY, v TEXT); CREATE TABLE b (id INTEGER PRIMARY KEY, v TEXT); \
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) INSERT INTO a SELECT i, printf('%0200d', i) FROM n; \
+         INSERT INTO b SELECT * FROM a; CREATE INDEX a_v ON a (v); CREATE INDEX b_v ON b (v);",
+    );
+    // The server itself counts, and keeps a line of each connection that it did not let in.
+    let (database, role) = (stage.target.dbname(), "counted");
+    let allowed = format!(
+        "CREATE ROLE {role} LOGIN; GRANT CREATE ON DATABASE {database} TO {role}; GRANT ALL ON SCHEMA public TO {role}"
+    );
+    stage.seen.batch(&allowed).unwrap();
+    let target = format!("host={} port={} user={role} dbname={database}", stage.target.host(), stage.target.port());
+    let log = Path::new(&stage.target.host()).join("log");
+    for (connections, more) in [(3, &[][..]), (4, &["--truncate"][..]), (7, &["--truncate", "--jobs", "2"][..])] {
+        stage.seen.batch(&format!("ALTER ROLE {role} CONNECTION LIMIT {connections}")).unwrap();
+        let file = stage.file(&format!("[settings]\nconnections = {connections}\n"));
+        let mut command = program();
+        command.args(["migrate", "-p"]).arg(&file).args(["--target", &target]).args(more).current_dir(stage.dir.path());
+        ended(command.output().unwrap()).exits(0);
+        let refused = std::fs::read_to_string(&log)
+            .unwrap()
+            .matches(&format!("too many connections for role \"{role}\""))
+            .count();
+        assert_eq!(refused, 0, "of {connections}");
+    }
+    stage.seen.batch(&format!("ALTER ROLE {role} CONNECTION LIMIT 1")).unwrap();
+    let file = stage.file("[settings]\nconnections = 3\n");
+    let mut command = program();
+    command.args(["verify", "-p"]).arg(&file).args(["--target", &target]).current_dir(stage.dir.path());
+    assert_ne!(ended(command.output().unwrap()).code, 0, "the server refuses what is too many");
+    assert!(std::fs::read_to_string(&log).unwrap().contains(&format!("too many connections for role \"{role}\"")));
+}
+
+#[test]
 fn settings_bound_connections_transactions_and_waiting() {
     let stage = Stage::new(
         "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT); \

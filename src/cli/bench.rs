@@ -4,8 +4,7 @@ use super::output::{self, Output};
 use super::server::Server;
 use super::signals::stop_flag;
 use super::telling::Telling;
-use crate::error::{Error, Kind, Result};
-use crate::model::bounds::LANES_MAX;
+use crate::error::Result;
 use crate::postgres::EmbeddedOptions;
 use crate::report::{bench, plot};
 use crate::run::{self, BenchOptions};
@@ -89,9 +88,7 @@ impl Arguments {
     }
 
     fn options(&self) -> Result<BenchOptions> {
-        if !(1..=LANES_MAX).contains(&self.jobs) {
-            return Err(Error::new(Kind::Usage, format!("`--jobs {}` is outside 1 to {LANES_MAX}", self.jobs)));
-        }
+        run::check_jobs(self.jobs)?;
         Ok(BenchOptions {
             source: self.source.clone(),
             include: self.include.clone(),

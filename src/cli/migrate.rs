@@ -103,7 +103,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let embedded = EmbeddedOptions { keep: arguments.keep, ..EmbeddedOptions::default() };
     let server = given.target.as_deref().map(|text| Server::of(text, &embedded, &teller)).transpose()?;
     if arguments.dry_run {
-        let target = server.as_ref().map(Server::target);
+        let target = server.as_ref().map(|server| given.connecting(server.target()));
         let dry = run::dry_run(&options, target.as_ref(), &teller, &stop)?;
         teller.finish();
         return output::result(&plan::text(

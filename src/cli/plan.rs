@@ -44,7 +44,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let teller = arguments.telling.teller();
     let target = given.target.as_deref().filter(|text| !arguments.offline && *text != "embedded");
     let server = target.map(|text| Server::of(text, &EmbeddedOptions::default(), &teller)).transpose()?;
-    let dry = run::dry_run(&options, server.as_ref().map(Server::target).as_ref(), &teller, &stop)?;
+    let target = server.as_ref().map(|server| given.connecting(server.target()));
+    let dry = run::dry_run(&options, target.as_ref(), &teller, &stop)?;
     teller.finish();
     if arguments.telling.json {
         let mut object = serde_json::to_value(&dry.plan)

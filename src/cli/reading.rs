@@ -1,13 +1,10 @@
 //! Arguments of every verb that reads a source: which tables, under which names and types, and how fast.
 
-use crate::error::{Error, Kind, Result};
-use crate::model::bounds::LANES_MAX;
+use crate::error::Result;
 use crate::model::candidates::TypeOptions;
-use crate::model::conversion::{Conversion, MomentForm, Naive};
 use crate::model::name::Spelling;
 use crate::run::{self, Options};
 use crate::sqlite::SnapshotChoice;
-use crate::transform::Compiled;
 use clap::{Args, ValueEnum};
 use std::path::Path;
 
@@ -66,12 +63,7 @@ enum Snapshot {
 impl Reading {
     /// The options that these arguments ask for; those of other arguments are the defaults.
     pub fn options(&self, source: &Path) -> Result<Options> {
-        check_jobs(self.jobs)?;
-        if self.schema == "lite2pg" || self.schema.is_empty() {
-            return Err(Error::new(Kind::Usage, format!("`--schema {}` cannot be used", self.schema))
-                .fact("`lite2pg` is where lite2pg keeps its own records"));
-        }
-        Ok(Options {
+        let options = Options {
             schema: self.schema.clone(),
             spelling: match self.identifiers {
                 Identifiers::Preserve => Spelling::Preserve,
@@ -82,7 +74,7 @@ impl Reading {
             exclude: self.exclude.clone(),
             jobs: self.jobs,
             types: TypeOptions {
-                assume_tz: assumed(&self.assume_tz)?,
+                assume_tz: run::assumed(&self.assume_tz)?,
                 narrow_integers: self.integers == Integers::Fit,
             },
             snapshot: match self.snapshot {
@@ -91,27 +83,8 @@ impl Reading {
                 Snapshot::Backup => SnapshotChoice::Backup,
             },
             ..Options::new(source)
-        })
+        };
+        options.check()?;
+        Ok(options)
     }
-}
-
-/// Refuses a number of lanes that is none.
-pub fn check_jobs(jobs: usize) -> Result<()> {
-    if (1..=LANES_MAX).contains(&jobs) {
-        return Ok(());
-    }
-    Err(Error::new(Kind::Usage, format!("`--jobs {jobs}` is outside 1 to {LANES_MAX}")))
-}
-
-/// What a time without a zone means, in the words of `--assume-tz`.
-pub fn assumed(zone: &str) -> Result<Option<Naive>> {
-    let naive = match zone {
-        "none" => return Ok(None),
-        "UTC" | "utc" | "Z" => Naive::Utc,
-        zone => Naive::Zone(zone.to_owned()),
-    };
-    // Compiling it finds out now whether this machine knows the zone.
-    let form = MomentForm::Text { dates: false };
-    Compiled::new(&Conversion::Moment { form, naive: naive.clone(), target_has_zone: true, spelled: None, digits: 6 })?;
-    Ok(Some(naive))
 }

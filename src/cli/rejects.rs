@@ -62,7 +62,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         return Err(Error::new(Kind::Usage, "`embedded` starts an empty server: nothing was set aside there"));
     }
     let server = Server::of(text, &EmbeddedOptions::default(), &teller)?;
-    let result = run::set_aside(&options, &server.target(), wanted, &teller, &stop);
+    let result = run::set_aside(&options, &given.connecting(server.target()), wanted, &teller, &stop);
     teller.finish();
     let found = result?;
     match (of.telling.json, of.telling.quiet) {

@@ -6,10 +6,9 @@ use super::sides::Given;
 use super::signals::stop_flag;
 use super::telling::Telling;
 use crate::error::{Error, Kind, Result};
-use crate::model::bounds::LANES_MAX;
 use crate::postgres::EmbeddedOptions;
 use crate::report::restored;
-use crate::run::{self, Fence, Options, RollbackOptions};
+use crate::run::{self, Fence, RollbackOptions};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
@@ -85,12 +84,12 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     if arguments.fence == Some(When::Lift) {
         let server = Server::of(text, &EmbeddedOptions::default(), &teller)?;
-        let lifted = run::lift_fence(&server.target(), &arguments.schema(&given))?;
+        let lifted = run::lift_fence(&given.connecting(server.target()), &arguments.schema(&given))?;
         return output::result(&restored::lifted(&lifted, arguments.telling.json));
     }
     let options = arguments.options(&given)?;
     let server = Server::of(text, &EmbeddedOptions::default(), &teller)?;
-    let result = run::rollback(&options, &server.target(), &teller, &stop);
+    let result = run::rollback(&options, &given.connecting(server.target()), &teller, &stop);
     teller.finish();
     let done = result?;
     match (arguments.telling.json, arguments.telling.quiet) {
@@ -121,20 +120,20 @@ impl Arguments {
     }
 
     fn options(&self, given: &Given) -> Result<RollbackOptions> {
-        if !(1..=LANES_MAX).contains(&self.jobs) {
-            return Err(Error::new(Kind::Usage, format!("`--jobs {}` is outside 1 to {LANES_MAX}", self.jobs)));
-        }
+        run::check_jobs(self.jobs)?;
         let to = self.to.clone().ok_or_else(|| {
             Error::new(Kind::Usage, "`--to` says where the restored file goes, and is missing")
                 .hint("lite2pg rollback app.db TARGET --to restored.db --dry-run says what would be in it")
         })?;
         // Its shapes are checked against the source's names.
-        let shaped = given.pipeline.is_some().then(|| given.shape(Options::new(&given.source))).transpose()?;
+        let options = match &given.pipeline {
+            Some(pipeline) => RollbackOptions::of(pipeline, &given.source, to)?,
+            None => RollbackOptions::new(&given.source, to),
+        };
         Ok(RollbackOptions {
-            leave: self.leave.iter().chain(shaped.iter().flat_map(|shaped| &shaped.leave)).cloned().collect(),
-            reshape: shaped.map(|options| options.reshape),
+            leave: self.leave.iter().chain(&options.leave).cloned().collect(),
             schema: self.schema(given),
-            jobs: self.jobs,
+            jobs: if self.jobs == run::default_jobs() { options.jobs } else { self.jobs },
             force: self.force,
             dry_run: self.dry_run,
             export: self.export_unmappable.clone(),
@@ -143,7 +142,7 @@ impl Arguments {
                 Some(When::Keep) => Fence::Keep,
                 Some(_) => Fence::During,
             },
-            ..RollbackOptions::new(&given.source, to)
+            ..options
         })
     }
 }

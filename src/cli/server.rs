@@ -20,7 +20,8 @@ impl Server {
             return Ok(Self::Embedded(Box::new(Embedded::start(embedded)?)));
         }
         if embedded.keep {
-            return Err(Error::new(Kind::Usage, "`--keep` is for the target `embedded`: every other server stays"));
+            return Err(Error::new(Kind::Usage, "`--keep` is for the target `embedded`: every other server stays")
+                .hint("leave `--keep` out, or name `embedded` in the place of the target"));
         }
         let target = Target::parse(text, &Environment::of_process())?;
         for remark in target.remarks() {

@@ -1,16 +1,11 @@
 //! Which source and which target: as arguments, or in a pipeline file with all that it says of them.
 
 use crate::error::{Error, Kind, Result};
-use crate::model::bounds::PARITY_TIMES;
-use crate::model::check::{Parity, Question};
-use crate::model::name::Spelling;
-use crate::pipeline::file::{self, Identifiers, Script};
-use crate::pipeline::{Pipeline, check};
+use crate::pipeline::Pipeline;
 use crate::postgres::Target;
-use crate::run::{self, Backup, Ddl, Options, Scope, Scripts, Settings};
+use crate::run::Options;
 use clap::Args;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// The two sides of a verb.
 #[derive(Debug, Args)]
@@ -72,138 +67,24 @@ impl Given {
             return Ok(Self { source, target: first.or(second).cloned(), pipeline: None });
         };
         let pipeline = Pipeline::load(path)?;
-        let own = pipeline.file.source.as_ref().map(|source| pipeline.beside(source));
-        let Some(source) = source.cloned().or(own) else {
-            return Err(Error::new(Kind::Usage, format!("`{}` names no source", path.display()))
-                .hint("`source = \"app.db\"` in the file, or `--source app.db`"));
-        };
+        let source = source.cloned().map_or_else(|| pipeline.source(), Ok)?;
         let target = first.cloned().or_else(|| pipeline.file.target.clone()).or_else(|| second.cloned());
         Ok(Self { source, target, pipeline: Some(pipeline) })
     }
 
     /// Adds what the pipeline says. What the command line states, beyond its defaults, counts more.
     pub fn shape(&self, options: Options) -> Result<Options> {
-        let Some(pipeline) = &self.pipeline else { return Ok(options) };
-        let file = &pipeline.file;
-        let mut options = options;
-        let defaults = Options::new(&self.source);
-        if options.schema == defaults.schema {
-            options.schema = file.schema.clone().unwrap_or(options.schema);
+        match &self.pipeline {
+            Some(pipeline) => options.shaped(pipeline),
+            None => Ok(options),
         }
-        if options.spelling == Spelling::Preserve {
-            options.spelling = match file.identifiers {
-                None | Some(Identifiers::Preserve) => Spelling::Preserve,
-                Some(Identifiers::Lower) => Spelling::Lower,
-                Some(Identifiers::Snake) => Spelling::Snake,
-            };
-        }
-        if let Some(zone) = file.assume_tz.as_deref().filter(|_| options.types.assume_tz == defaults.types.assume_tz) {
-            options.types.assume_tz = super::reading::assumed(zone)?;
-        }
-        if let Some(jobs) = file.jobs.filter(|_| options.jobs == defaults.jobs) {
-            super::reading::check_jobs(jobs)?;
-            options.jobs = jobs;
-        }
-        options.include.extend(file.include.iter().cloned());
-        options.exclude.extend(file.exclude.iter().cloned());
-        if file.data_only && options.scope == Scope::All {
-            options.scope = Scope::DataOnly;
-        }
-        if let Some(dir) = file.rejects.dir.as_deref().filter(|_| options.rejects.folder == defaults.rejects.folder) {
-            options.rejects.folder = pipeline.beside(dir);
-        }
-        options.rejects.most = file.rejects.max.unwrap_or(options.rejects.most);
-        options.rejects.allowed = options.rejects.allowed.max(file.rejects.allow.unwrap_or(0));
-        let said = &file.migrations;
-        options.migrations.alone.clone_from(&said.tables);
-        // A table of which something is said moves as it says.
-        let is_described = |t: &&file::Table| !t.skip && (t.only.is_some() || t.to.is_some() || !t.columns.is_empty());
-        let described = file.table.iter().filter(is_described).filter_map(|t| t.from.clone());
-        options.migrations.moved = said.r#move.iter().cloned().chain(described).collect();
-        options.migrations.ignored |= said.ignore;
-        options.fires_triggers |= file.fire_triggers;
-        options.leave.extend(file.rollback.leave.iter().cloned());
-        let found = check::check(pipeline, &run::catalog_of(&options)?)?;
-        options.reshape = found.reshape;
-        // The command line's stand behind the file's, so that they win.
-        let stated = std::mem::replace(&mut options.rules, found.rules);
-        options.rules.types.extend(stated.types);
-        options.rules.policies.extend(stated.policies);
-        let read = |file: &String| Ok::<_, Error>(Ddl { name: file.clone(), sql: self.text(file)? });
-        let ddl = file.ddl.as_ref().map(read).transpose()?;
-        options.scripts = Scripts { ddl, before: self.scripts(&file.before)?, after: self.scripts(&file.after)? };
-        // Beside the lanes one session holds the schema's lock, and one asks.
-        let lanes = file.settings.connections.map_or(options.jobs, |most| most.saturating_sub(2).max(1));
-        options.jobs = options.jobs.min(lanes);
-        options.parity = file.parity.iter().map(parity).collect();
-        let seconds = |s: Option<u64>| s.map(Duration::from_secs);
-        let backup = file.backup.as_ref().map(|backup| Backup {
-            folder: pipeline.beside(&backup.dir),
-            source: backup.source,
-            target: backup.target,
-            keep_days: backup.keep_days,
-        });
-        options.settings = Settings {
-            backup: options.settings.backup.or(backup),
-            lock_timeout: seconds(file.settings.lock_timeout),
-            statement_timeout: seconds(file.settings.statement_timeout),
-            range_rows: file.settings.range_rows,
-        };
-        options.questions = file.check.iter().map(question).chain(file.show.iter().map(show)).collect();
-        Ok(options)
-    }
-
-    // A file that the pipeline names.
-    fn text(&self, file: &str) -> Result<String> {
-        let path = self.pipeline.as_ref().map_or_else(|| PathBuf::from(file), |pipeline| pipeline.beside(file));
-        std::fs::read_to_string(&path)
-            .map_err(|e| Error::new(Kind::Usage, format!("the script `{}` cannot be read", path.display())).cause(e))
     }
 
     /// The target with what the pipeline says of connecting to it.
     pub fn connecting(&self, target: Target) -> Target {
-        match self.pipeline.as_ref().and_then(|pipeline| pipeline.file.settings.connect_timeout) {
-            Some(seconds) => target.with_connect_timeout(Duration::from_secs(seconds)),
+        match &self.pipeline {
+            Some(pipeline) => pipeline.connecting(target),
             None => target,
         }
-    }
-
-    fn scripts(&self, scripts: &[Script]) -> Result<Vec<String>> {
-        let text = |script: &Script| match (&script.sql, &script.file, &self.pipeline) {
-            (Some(sql), _, _) => Ok(sql.clone()),
-            (None, Some(file), Some(_)) => self.text(file),
-            _ => Ok(String::new()),
-        };
-        scripts.iter().map(text).collect()
-    }
-}
-
-fn parity(asked: &file::Parity) -> Parity {
-    let sql = || asked.sql.clone().unwrap_or_default();
-    Parity {
-        name: asked.name.clone(),
-        source: asked.source.clone().unwrap_or_else(sql),
-        target: asked.target.clone().unwrap_or_else(sql),
-        times: asked.times.unwrap_or(PARITY_TIMES),
-    }
-}
-
-fn question(check: &file::Check) -> Question {
-    Question {
-        name: check.name.clone(),
-        source: check.source.clone(),
-        target: check.target.clone(),
-        expect: check.expect.clone(),
-        is_shown: false,
-    }
-}
-
-fn show(asked: &file::Show) -> Question {
-    Question {
-        name: asked.name.clone(),
-        source: asked.source.clone(),
-        target: asked.target.clone(),
-        expect: None,
-        is_shown: true,
     }
 }

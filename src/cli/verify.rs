@@ -79,7 +79,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             .hint("lite2pg migrate app.db embedded compares at its end"));
     }
     let server = Server::of(text, &EmbeddedOptions::default(), &teller)?;
-    let result = run::verify(&options, &server.target(), arguments.repair, &teller, &stop);
+    let result = run::verify(&options, &given.connecting(server.target()), arguments.repair, &teller, &stop);
     teller.finish();
     let found = result?;
     match (arguments.telling.json, arguments.telling.quiet) {

@@ -51,13 +51,16 @@ pub enum Conversion {
     },
     /// TEXT in exactly this spelling.
     Uuid(UuidSpelling),
-    /// TEXT that is a uuid as PostgreSQL prints it; any other clean TEXT, and INTEGER as its decimal, as the uuid of version 5
-    /// that RFC 9562 makes of it within a namespace. So two texts are never one id, and one text is the same id everywhere.
+    /// TEXT that is a uuid as PostgreSQL prints it; any other clean TEXT, and INTEGER as its decimal, as a uuid that is made of
+    /// it within a namespace. So two texts are never one id, and one text is the same id in every column of the map.
     Id {
         /// The map that keeps which text became which uuid.
         map: String,
-        /// The map's namespace.
+        /// The map's namespace: the pipeline's for version 5, one that the run drew for the others.
         namespace: Uuid,
+        /// The version.
+        #[serde(default)]
+        version: IdVersion,
     },
     /// TEXT that is one of an enum's labels, letter for letter.
     Label {
@@ -107,6 +110,35 @@ pub enum Conversion {
 #[must_use]
 pub const fn microseconds() -> u8 {
     6
+}
+
+/// How an id that is no uuid becomes one (RFC 9562).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IdVersion {
+    /// SHA-1 of the namespace's bytes and the id's: the same in every run.
+    #[default]
+    V5,
+    /// The first 122 bits of HMAC-SHA-256 of the id's bytes, under the bytes of the namespace as its key. To whoever does not
+    /// know that, they are random; to the run that drew it, one id is one uuid, whatever happens in between.
+    V4,
+    /// A time, and 74 bits of the same.
+    V7 {
+        /// The time, in milliseconds since 1970.
+        millis: u64,
+    },
+}
+
+impl IdVersion {
+    /// Its number.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::V4 => 4,
+            Self::V5 => 5,
+            Self::V7 { .. } => 7,
+        }
+    }
 }
 
 /// The one spelling that all uuids of a column share, so that the way back is exact; or, under a stated type, any.
@@ -339,7 +371,7 @@ impl Rewrite {
             Self::TextAsBytes => "text or number kept as bytes",
             Self::NegativeZero => "lost: the sign of a negative zero",
             Self::ListAsArray => "list in text written as an array",
-            Self::IdMapped => "id that is no uuid: version 5 of it, kept in lite2pg.id_map",
+            Self::IdMapped => "id that is no uuid: one made of it, kept in lite2pg.id_map",
         }
     }
 }

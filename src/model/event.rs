@@ -233,6 +233,18 @@ pub struct Summary {
     pub details: Details,
 }
 
+impl Summary {
+    /// Whether every row is on the target and every cell of it agrees with the source, no row was set aside, and every
+    /// question was answered as expected. A run that compared less, or nothing, is not verified.
+    #[must_use]
+    pub fn is_verified(&self) -> bool {
+        self.verification.as_ref().is_some_and(Verification::is_proof)
+            && self.rejects.is_empty()
+            && self.checks.iter().all(|answer| answer.right)
+            && self.parity.iter().all(|race| race.same)
+    }
+}
+
 /// A copy of one side that was made before anything was written.
 #[derive(Debug, Clone, Serialize)]
 pub struct BackedUp {

@@ -6,12 +6,16 @@ use super::policy::Policy;
 use super::reshape::Mark;
 use super::source::RowKey;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 /// The plan of a migration. It exists only after it was checked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
     /// The target schema.
     pub schema: String,
+    /// The enums that a person states, in the file's order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub enums: Vec<EnumPlan>,
     /// The tables, in the source's order.
     pub tables: Vec<TablePlan>,
     /// The views that were translated, in the source's order.
@@ -21,6 +25,30 @@ pub struct Plan {
     /// Tables of the source that belong to the application and not to its data, by name: nothing is done about them.
     #[serde(default)]
     pub left_alone: Vec<String>,
+    /// What ids of version 4 and 7 were drawn by, where there are such.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub draw: Option<Draw>,
+}
+
+/// What a run draws ids by, once: it is kept with the run's plan, so that no old id ever becomes two new ones, whatever
+/// cuts the run and whoever reads it later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Draw {
+    /// The namespace in which each map has its own. Nil where nothing is drawn in earnest: in plans that nobody carries out.
+    pub seed: Uuid,
+    /// The time of the run, in milliseconds since 1970.
+    pub millis: u64,
+}
+
+/// An enum of the target's schema.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EnumPlan {
+    /// Its name, unquoted.
+    pub name: String,
+    /// Its values, in their order.
+    pub labels: Vec<String>,
+    /// It was there before us, with these values at least.
+    pub existing: bool,
 }
 
 /// What becomes of one table.

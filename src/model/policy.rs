@@ -59,6 +59,8 @@ pub struct Rules {
     pub policies: Vec<(Option<String>, Policy)>,
     /// Readings of cells beyond what a column's type says, each by `table.column`.
     pub readings: Vec<(String, Reading)>,
+    /// Enums that are on the target, or are created there: each with its values in their order.
+    pub enums: Vec<(String, Vec<String>)>,
     /// Columns whose NULLs take their default, each by `table.column`.
     pub nulls: Vec<String>,
 }
@@ -73,6 +75,13 @@ pub enum Reading {
         map: String,
         /// Its namespace.
         namespace: Uuid,
+    },
+    /// Ids of a map: uuids stay, others become uuids that the run draws.
+    Drawn {
+        /// The map's name.
+        map: String,
+        /// Whether they begin with the time of the run: version 7, else 4.
+        timed: bool,
     },
     /// Values between separators, as an array.
     Split {

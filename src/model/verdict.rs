@@ -236,6 +236,13 @@ impl Verification {
         !matches!(self.level, Level::Sample | Level::Hash) && self.agrees_by(|t| matches!(t.outcome, Outcome::Equal))
     }
 
+    /// Whether both sides were read completely and agree, cell by cell: what "verified" means. What is equal at a level that
+    /// goes less deep proves nothing.
+    #[must_use]
+    pub fn is_proof(&self) -> bool {
+        self.level == Level::Rows && self.is_equal()
+    }
+
     /// Whether nothing that was asked for was left out, and nothing of it differs.
     #[must_use]
     pub fn agrees(&self) -> bool {

@@ -4,12 +4,11 @@ use super::Pipeline;
 use super::file::{Column, Constant, Nulls, Table};
 use super::mistakes::{Mistake, Mistakes, Step, nearest};
 use crate::error::Result;
-use crate::model::bounds::PARITY_TIMES_MAX;
-use crate::model::pg_type::{Element, PgType};
-use crate::model::policy::{Reading, Rules};
+use crate::model::bounds::{LANES_MAX, PARITY_TIMES_MAX};
+use crate::model::policy::Rules;
 use crate::model::reshape::{ColumnShape, Literal, Origin, Refusal, Reshape, TableShape, Value};
 use crate::model::source::{Catalog, Table as SourceTable};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use toml::de::DeTable;
 use uuid::Uuid;
 
@@ -28,7 +27,7 @@ pub fn check(pipeline: &Pipeline, catalog: &Catalog) -> Result<Checked> {
     let mistakes = Mistakes::new(&pipeline.path, &pipeline.text);
     let namespace = super::namespace(&pipeline.name());
     let (found, names) = (Checked::default(), HashSet::new());
-    let mut checker = Checker { root: &root, catalog, mistakes, found, names, namespace };
+    let mut checker = Checker { root: &root, catalog, mistakes, found, names, namespace, maps: HashMap::new() };
     checker.found.reshape.define = pipeline.file.define.clone().into_iter().collect();
     if let Some(stated) = &pipeline.file.namespace {
         match Uuid::try_parse(stated) {
@@ -37,6 +36,7 @@ pub fn check(pipeline: &Pipeline, catalog: &Catalog) -> Result<Checked> {
         }
     }
     checker.found.rules.policies.extend(pipeline.file.on_error.map(|policy| (None, policy)));
+    checker.enums(&pipeline.file.enums);
     for (n, table) in pipeline.file.table.iter().enumerate() {
         checker.table(n, table);
     }
@@ -74,6 +74,9 @@ pub fn check(pipeline: &Pipeline, catalog: &Catalog) -> Result<Checked> {
             checker.mistake(&way, format!("`{name}` is left already"));
         }
     }
+    if pipeline.file.jobs.is_some_and(|jobs| !(1..=LANES_MAX).contains(&jobs)) {
+        checker.mistake(&[Step::Key("jobs")], format!("`jobs` lies between 1 and {LANES_MAX}"));
+    }
     let settings = &pipeline.file.settings;
     if settings.connections.is_some_and(|most| most < 3) {
         let message = "3 are the least: one holds the lock, one asks, one copies";
@@ -96,9 +99,11 @@ pub(super) struct Checker<'a> {
     pub(super) root: &'a DeTable<'a>,
     pub(super) catalog: &'a Catalog,
     pub(super) mistakes: Mistakes<'a>,
-    found: Checked,
+    pub(super) found: Checked,
     names: HashSet<String>,
-    namespace: Uuid,
+    pub(super) namespace: Uuid,
+    /// The maps of ids, each with the key that makes them.
+    pub(super) maps: HashMap<String, &'static str>,
 }
 
 impl Checker<'_> {
@@ -196,40 +201,7 @@ impl Checker<'_> {
             });
             return None;
         }
-        if let Some(text) = &column.pg_type {
-            match PgType::parse(text) {
-                Some(pg_type) => self.found.rules.types.push((format!("{table}.{named}"), pg_type)),
-                None => self.mistake(&key("type"), format!("`{text}` is no type that lite2pg makes")),
-            }
-        }
-        if let Some(map) = &column.v5 {
-            let name = format!("{table}.{named}");
-            match column.pg_type.as_deref().map(PgType::parse) {
-                None => self.found.rules.types.push((name.clone(), PgType::Uuid)),
-                Some(Some(PgType::Uuid)) => {}
-                Some(_) => self.mistake(&key("type"), "an id of a map is a `uuid`"),
-            }
-            let reading = Reading::Id { map: map.clone(), namespace: Uuid::new_v5(&self.namespace, map.as_bytes()) };
-            self.found.rules.readings.push((name, reading));
-        }
-        if let Some(by) = &column.split {
-            let name = format!("{table}.{named}");
-            let element = match column.pg_type.as_deref().map(PgType::parse) {
-                None => {
-                    self.found.rules.types.push((name.clone(), PgType::Array(Element::Text)));
-                    Some(Element::Text)
-                }
-                Some(Some(PgType::Array(element))) => Some(element),
-                Some(_) => None,
-            };
-            match element {
-                Some(element) if !by.is_empty() && column.v5.is_none() => {
-                    self.found.rules.readings.push((name, Reading::Split { element, by: by.clone() }));
-                }
-                Some(_) => self.mistake(&key("split"), "what stands between values is some text, and they are no ids"),
-                None => self.mistake(&key("type"), "what is split is an array, as `text[]`"),
-            }
-        }
+        self.types(way, &format!("{table}.{named}"), column);
         if column.nulls == Some(Nulls::Default) {
             self.found.rules.nulls.push(format!("{table}.{named}"));
         }

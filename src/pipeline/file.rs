@@ -44,6 +44,9 @@ pub struct File {
     pub rejects: Rejects,
     /// SELECTs in SQLite's own SQL, by the names that queries use them under.
     pub define: IndexMap<String, String>,
+    /// Enums of the target, by their names: their values in their order. A column has one as its `type`.
+    #[serde(rename = "enum")]
+    pub enums: IndexMap<String, Vec<String>>,
     /// Tables about which there is something to say.
     pub table: Vec<Table>,
     /// SQL that is run on the target before anything is created, in one transaction.
@@ -214,6 +217,10 @@ pub struct Column {
     pub on_error: Option<Policy>,
     /// Ids: uuids stay, any other id becomes a uuid of version 5, the same in every column that names the same map.
     pub v5: Option<String>,
+    /// The same with random uuids of version 4, which the run draws.
+    pub v4: Option<String>,
+    /// The same with uuids of version 7, which begin with the time of the run.
+    pub v7: Option<String>,
     /// What stands between the values of an array's text; unless stated, the text is a JSON list.
     pub split: Option<String>,
     /// An expression in SQLite's own SQL over the source's columns.

@@ -7,11 +7,12 @@ pub mod check;
 pub mod file;
 pub mod mistakes;
 mod sources;
+mod stated;
 
 use crate::error::{Error, Kind, Result};
 use file::File;
 use mistakes::{Mistake, Mistakes, Step};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use toml::de::DeTable;
 use uuid::Uuid;
 
@@ -29,8 +30,10 @@ pub struct Pipeline {
 const MISTAKES_MAX: usize = 50;
 
 impl Pipeline {
-    /// Reads a file. All its mistakes are told at once, with their lines: [`Kind::Usage`].
-    pub fn load(path: &Path) -> Result<Self> {
+    /// Reads a file; `${VAR}` in its source and target is taken from the environment. All its mistakes are told at once,
+    /// with their lines: [`Kind::Usage`].
+    pub fn load(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
         let text = std::fs::read_to_string(path).map_err(|e| {
             Error::new(Kind::Usage, format!("the pipeline `{}` cannot be read", path.display())).cause(e)
         })?;
@@ -63,11 +66,11 @@ impl Pipeline {
         Ok(Self { path: path.to_path_buf(), file, text })
     }
 
-    /// A path of the file, which is relative to the file's folder.
+    /// A path of the file, which is relative to the file's folder; a URI stays as it is.
     #[must_use]
     pub fn beside(&self, path: &str) -> PathBuf {
         match self.path.parent() {
-            Some(folder) if !path.starts_with("file:") && !path.starts_with("sqlite:") => folder.join(path),
+            Some(folder) if !path.starts_with("file:") && !path.starts_with("sqlite:") => straight(&folder.join(path)),
             _ => PathBuf::from(path),
         }
     }
@@ -78,6 +81,22 @@ impl Pipeline {
         let stem = || self.path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
         self.file.name.clone().unwrap_or_else(stem)
     }
+}
+
+// The path without its way into a folder and out again: `pipelines/../demo/a.db` reads as `demo/a.db`. A folder that is a
+// link, or not there, stays: what lies above it is not what its name says.
+fn straight(path: &Path) -> PathBuf {
+    let mut out = PathBuf::new();
+    for part in path.components() {
+        let is_named = matches!(out.components().next_back(), Some(Component::Normal(_)));
+        let is_folder = || std::fs::symlink_metadata(&out).is_ok_and(|it| it.is_dir());
+        if part == Component::ParentDir && is_named && is_folder() {
+            out.pop();
+        } else {
+            out.push(part);
+        }
+    }
+    out
 }
 
 /// The namespace of a pipeline that states none: the uuid of version 5 of `lite2pg:NAME` within RFC 9562's namespace of URLs.
@@ -130,4 +149,31 @@ fn expanded(text: &str, variable: &dyn Fn(&str) -> Option<String>) -> std::resul
 pub fn schema() -> String {
     let schema = schemars::schema_for!(File);
     serde_json::to_string_pretty(&schema).expect("a schema has string keys only") + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_does_not_lead_into_a_folder_and_out_again_unless_that_is_another_way() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |path: &str| folder.path().join(path);
+        std::fs::create_dir_all(at("pipelines/deep")).unwrap();
+        std::os::unix::fs::symlink(at("pipelines/deep"), at("link")).unwrap();
+        for (path, straight) in [
+            ("pipelines/../demo/a.db", "demo/a.db"),
+            ("pipelines/deep/../../a.db", "a.db"),
+            ("pipelines/./a.db", "pipelines/a.db"),
+            ("link/../a.db", "link/../a.db"),
+            ("gone/../a.db", "gone/../a.db"),
+        ] {
+            assert_eq!(super::straight(&at(path)), at(straight), "{path}");
+        }
+        for path in ["../a.db", "../../a.db", "/../a.db", "a.db", "./a.db"] {
+            assert_eq!(super::straight(Path::new(path)), Path::new(path), "{path}");
+        }
+        let pipeline = Pipeline::parse(Path::new("x/shop.toml"), String::new(), &|_| None).unwrap();
+        assert_eq!(pipeline.beside("file:../a.db?mode=ro"), Path::new("file:../a.db?mode=ro"));
+    }
 }

@@ -19,10 +19,10 @@ use crate::model::bounds::PG_COLUMNS_MAX;
 use crate::model::candidates::{TypeOptions, for_new_column, for_stated_type};
 use crate::model::cell::Class;
 use crate::model::conversion::Conversion;
-use crate::model::name::{Namespace, Spelling, exclude, for_shell, reject};
+use crate::model::name::{Namespace, Spelling, exclude, for_shell, qualified, quoted, reject};
 use crate::model::pg_type::PgType;
-use crate::model::plan::{ColumnPlan, Identity, Plan, Remark, TablePlan};
-use crate::model::policy::{Policy, Rules};
+use crate::model::plan::{ColumnPlan, Draw, EnumPlan, Identity, Plan, Remark, TablePlan};
+use crate::model::policy::{Policy, Reading, Rules};
 use crate::model::profile::{TableProfile, Trial, Trials};
 use crate::model::source::{Catalog, Column, RowKey, Table};
 use crate::postgres::catalog::ExistingTable;
@@ -49,6 +49,8 @@ pub struct PlanOptions {
     pub purpose: Purpose,
     /// Types and policies that a person states.
     pub rules: Rules,
+    /// What ids are drawn by.
+    pub draw: Draw,
 }
 
 /// What a plan is for.
@@ -96,15 +98,16 @@ impl Draft {
         self.matched[table].is_some()
     }
 
-    /// Whether all rows of a table are looked at before one is written: a value that a table which is there refuses
-    /// would end the run after hours otherwise.
+    /// Whether all rows of a table are looked at before one is written: a value that a table which is there refuses, or an
+    /// enum, would end the run after hours otherwise.
     #[must_use]
     pub fn is_read_whole(&self, table: usize) -> bool {
-        let columns = self.matched[table].iter().flat_map(|m| m.columns.iter().enumerate());
         let ends_run = |c: usize| self.rules.policy_of((table, c)).unwrap_or_default() == Policy::Fail;
-        columns
-            .into_iter()
-            .any(|(c, found)| found.as_ref().is_ok_and(existing::MatchedColumn::may_refuse) && ends_run(c))
+        let may_refuse = |c: usize| match &self.matched[table] {
+            Some(matched) => matched.columns[c].as_ref().is_ok_and(existing::MatchedColumn::may_refuse),
+            None => matches!(self.rules.type_of((table, c), &self.groups), Some(PgType::TextLike(_))),
+        };
+        (0..self.catalog.tables[table].columns.len()).any(|c| may_refuse(c) && ends_run(c))
     }
 
     /// The columns of a matched table that have no counterpart, each with the reason.
@@ -166,7 +169,8 @@ impl Draft {
             Some(matched) => matched.columns[at.1].as_ref().ok().map(|column| &column.pg_type),
             None => self.rules.type_of(at, &self.groups),
         };
-        let reading = self.rules.reading_of(at, &self.groups).map(rules::conversion);
+        let reading =
+            self.rules.reading_of(at, &self.groups).map(|reading| rules::conversion(reading, self.options.draw));
         if let Some(reading) = reading.filter(|reading| arrives == Some(&reading.pg_type())) {
             return Some(vec![Trial::new(reading, false)]);
         }
@@ -175,7 +179,7 @@ impl Draft {
             return Some(column.map_or_else(|_| Vec::new(), |m| m.trials(types)));
         }
         let pg_type = self.rules.type_of(at, &self.groups)?;
-        let mut rules = for_stated_type(pg_type, None, types);
+        let mut rules = for_stated_type(pg_type, self.rules.labels(pg_type), types);
         let found_by_key = matches!(self.catalog.tables[at.0].row_key, RowKey::Rowid { .. });
         for trial in &mut rules {
             trial.stand_ins &= found_by_key;
@@ -244,7 +248,18 @@ impl Draft {
             Vec::new()
         };
         self.left_out(&mut remarks);
-        Ok(Plan { schema: self.options.schema.clone(), tables, views, remarks, left_alone: Vec::new() })
+        let is_drawn = self.options.rules.readings.iter().any(|(_, r)| matches!(r, Reading::Drawn { .. }));
+        let draw = is_drawn.then_some(self.options.draw);
+        let schema = self.options.schema.clone();
+        // Who loads rows only finds the enums of the tables that are there.
+        let stated = self.options.rules.enums.iter().filter(|_| self.options.purpose == Purpose::Migrate);
+        let of = |(name, labels): &(String, Vec<String>)| EnumPlan {
+            name: name.clone(),
+            labels: labels.clone(),
+            existing: false,
+        };
+        let enums = stated.map(of).collect();
+        Ok(Plan { schema, enums, tables, views, remarks, left_alone: Vec::new(), draw })
     }
 
     fn table(
@@ -327,7 +342,7 @@ impl Draft {
         if choice.breaks_keys {
             broken.insert(at.1);
         }
-        let pg_type = stated.cloned().unwrap_or_else(|| choice.conversion.pg_type());
+        let pg_type = stated.map_or_else(|| choice.conversion.pg_type(), |stated| self.spelled(stated));
         let object = format!("{}.{}", table.name, column.name);
         let is_rowid = table.rowid_column() == Some(at.1);
         let default = if is_rowid || column.generated.is_some() {
@@ -357,6 +372,14 @@ impl Draft {
             identity,
             evidence: choice.evidence,
         })
+    }
+
+    // An enum by the name that the server knows it under.
+    fn spelled(&self, stated: &PgType) -> PgType {
+        match stated {
+            PgType::TextLike(name) => PgType::TextLike(qualified(&self.options.schema, name)),
+            stated => stated.clone(),
+        }
     }
 
     // A generated column is computed by the server where its expression means the same there; otherwise its
@@ -474,7 +497,7 @@ fn check_rules(catalog: &Catalog, rules: &rules::Matched, matched: &[Option<Matc
     let name = |(t, c): groups::ColumnId| format!("{}.{}", catalog.tables[t].name, catalog.tables[t].columns[c].name);
     let there = |at: groups::ColumnId| matched[at.0].as_ref().map(|m| m.columns[at.1].as_ref().map(|c| &c.pg_type));
     for (at, reading) in rules.read() {
-        let wanted = rules::conversion(reading).pg_type();
+        let wanted = rules::conversion(reading, Draw::default()).pg_type();
         if let Some(Ok(found)) = there(at).filter(|found| found.is_ok_and(|found| *found != wanted)) {
             return Err(Error::new(
                 Kind::Usage,
@@ -487,7 +510,13 @@ fn check_rules(catalog: &Catalog, rules: &rules::Matched, matched: &[Option<Matc
     // A type that is stated and is the target's says nothing new.
     let is_other = |at: &groups::ColumnId| {
         let stated = rules.type_of(*at, groups);
-        matches!(there(*at), Some(found) if found.is_err() || found.ok() != stated)
+        let is_same = |found: &PgType| match (found, stated) {
+            (PgType::TextLike(found), Some(PgType::TextLike(name))) => {
+                [name.clone(), quoted(name)].iter().any(|name| found == name || found.ends_with(&format!(".{name}")))
+            }
+            (found, stated) => Some(found) == stated,
+        };
+        matches!(there(*at), Some(found) if !found.is_ok_and(is_same))
     };
     if let Some(at) = rules.typed().find(is_other) {
         return Err(Error::new(Kind::Usage, format!("`--type` names `{}`, whose table is on the target", name(at)))

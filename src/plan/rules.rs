@@ -2,12 +2,14 @@
 
 use super::groups::{ColumnId, Groups};
 use crate::error::{Error, Kind, Result};
-use crate::model::conversion::Conversion;
+use crate::model::conversion::{Conversion, IdVersion};
 use crate::model::name::for_shell;
 use crate::model::pg_type::PgType;
+use crate::model::plan::Draw;
 use crate::model::policy::{Policy, Reading, Rules};
 use crate::model::source::Catalog;
 use std::collections::{HashMap, HashSet};
+use uuid::Uuid;
 
 /// Stated types and policies by position.
 #[derive(Debug, Clone, Default)]
@@ -15,6 +17,7 @@ pub struct Matched {
     types: HashMap<ColumnId, PgType>,
     readings: HashMap<ColumnId, Reading>,
     nulls: HashSet<ColumnId>,
+    enums: Vec<(String, Vec<String>)>,
     columns: HashMap<ColumnId, Policy>,
     tables: HashMap<usize, Policy>,
     run: Option<Policy>,
@@ -29,7 +32,7 @@ enum Object {
 impl Matched {
     /// Finds what the rules name. A name that the source does not have is a usage error with the nearest one.
     pub fn new(rules: &Rules, catalog: &Catalog) -> Result<Self> {
-        let mut matched = Self::default();
+        let mut matched = Self { enums: rules.enums.clone(), ..Self::default() };
         for (name, pg_type) in &rules.types {
             match find(name, catalog).ok_or_else(|| unknown("--type", name, catalog))? {
                 Object::Column(at) => matched.types.insert(at, pg_type.clone()),
@@ -67,6 +70,13 @@ impl Matched {
     #[must_use]
     pub fn type_of(&self, at: ColumnId, groups: &Groups) -> Option<&PgType> {
         self.types.get(&at).or_else(|| groups.members(at).iter().find_map(|m| self.types.get(m)))
+    }
+
+    /// The values of an enum that was stated as a type.
+    #[must_use]
+    pub fn labels(&self, pg_type: &PgType) -> Option<&[String]> {
+        let PgType::TextLike(stated) = pg_type else { return None };
+        self.enums.iter().find(|(name, _)| name == stated).map(|(_, labels)| labels.as_slice())
     }
 
     /// Whether NULLs of this column take its default.
@@ -116,9 +126,16 @@ impl Matched {
 
 /// The rule that a reading is.
 #[must_use]
-pub fn conversion(reading: &Reading) -> Conversion {
+pub fn conversion(reading: &Reading, draw: Draw) -> Conversion {
     match reading {
-        Reading::Id { map, namespace } => Conversion::Id { map: map.clone(), namespace: *namespace },
+        Reading::Id { map, namespace } => {
+            Conversion::Id { map: map.clone(), namespace: *namespace, version: IdVersion::V5 }
+        }
+        Reading::Drawn { map, timed } => Conversion::Id {
+            map: map.clone(),
+            namespace: Uuid::new_v5(&draw.seed, map.as_bytes()),
+            version: if *timed { IdVersion::V7 { millis: draw.millis } } else { IdVersion::V4 },
+        },
         Reading::Split { element, by } => Conversion::Array { element: *element, split: Some(by.clone()) },
     }
 }
@@ -127,7 +144,9 @@ pub fn conversion(reading: &Reading) -> Conversion {
 #[must_use]
 pub fn words(conversion: &Conversion) -> String {
     match conversion {
-        Conversion::Id { map, .. } => format!("; what is no uuid becomes one of version 5, map `{map}`"),
+        Conversion::Id { map, version, .. } => {
+            format!("; what is no uuid becomes one of version {}, map `{map}`", version.number())
+        }
         Conversion::Array { split: Some(by), .. } => format!("; values between `{by}`"),
         _ => String::new(),
     }

@@ -20,6 +20,9 @@ pub const FORMAT: i32 = 2;
 
 const DDL: &str = include_str!("control.sql");
 
+/// The schema in which lite2pg keeps its own records.
+pub const NAME: &str = "lite2pg";
+
 const SCHEMA: &str = "CREATE SCHEMA lite2pg; COMMENT ON SCHEMA lite2pg IS \
     'Runs of lite2pg: plans, checkpoints, originals. May be dropped when no way back is wanted.'";
 

@@ -2,7 +2,7 @@
 //!
 //! Knows the plan and PostgreSQL's grammar; runs nothing.
 
-use crate::model::name::{qualified, quoted, steers};
+use crate::model::name::{literal, qualified, quoted, steers};
 use crate::model::plan::{CheckPlan, ForeignKeyPlan, IndexPlan, KeyPlan, Plan, TablePlan, ViewPlan};
 use std::fmt::Write as _;
 
@@ -10,6 +10,13 @@ use std::fmt::Write as _;
 #[must_use]
 pub fn create_schema(schema: &str) -> String {
     format!("CREATE SCHEMA IF NOT EXISTS {}", quoted(schema))
+}
+
+/// `CREATE TYPE … AS ENUM`
+#[must_use]
+pub fn create_enum(schema: &str, name: &str, labels: &[String]) -> String {
+    let labels: Vec<String> = labels.iter().map(|label| literal(label)).collect();
+    format!("CREATE TYPE {} AS ENUM ({})", qualified(schema, name), labels.join(", "))
 }
 
 /// `CREATE TABLE` with columns, NOT NULL, defaults, identities and generated columns; no keys.
@@ -218,6 +225,8 @@ pub fn script(plan: &Plan) -> String {
 fn statements(plan: &Plan) -> String {
     let schema = &plan.schema;
     let mut all = vec![create_schema(schema)];
+    let enums = plan.enums.iter().filter(|e| !e.existing);
+    all.extend(enums.map(|e| create_enum(schema, &e.name, &e.labels)));
     let made = || plan.tables.iter().filter(|t| !t.existing);
     all.extend(made().map(|t| create_table(schema, t)));
     for table in made() {

@@ -18,6 +18,7 @@ pub mod drill;
 pub mod dump;
 mod embedded;
 pub mod encode;
+pub mod enums;
 mod environment;
 pub mod fallback;
 pub mod fence;

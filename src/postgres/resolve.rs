@@ -12,8 +12,18 @@ use crate::error::{Error, Kind, Result};
 use crate::model::bounds::CONNECT_TIMEOUT;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 use tokio_postgres::config::{ChannelBinding, LoadBalanceHosts, SslNegotiation, TargetSessionAttrs};
+
+impl FromStr for Target {
+    type Err = Error;
+
+    /// [`Target::parse`] with this process's environment, as libpq reads it.
+    fn from_str(text: &str) -> Result<Self> {
+        Self::parse(text, &Environment::of_process())
+    }
+}
 
 impl Target {
     /// Reads a connection string: a URL, `key=value` pairs, or nothing at all. What it does not say is

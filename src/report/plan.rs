@@ -23,6 +23,11 @@ pub fn text(plan: &Plan, ways_back: &[WayBack], snapshot: &str, sql: Option<&str
         clean(&plan.schema),
         wrapped("source  ", snapshot, 8),
     );
+    for stated in &plan.enums {
+        let there = if stated.existing { ", there already" } else { "" };
+        let head = format!("\nenum {}{there} ", clean(&stated.name));
+        let _ = writeln!(out, "{}", wrapped(&head, &format!("({})", stated.labels.join(", ")), 6));
+    }
     for t in &plan.tables {
         table(t, &mut out);
         for way in ways_back.iter().filter(|way| way.table == t.target && way.extent != Extent::Whole) {

@@ -45,6 +45,10 @@ pub fn beside<T>(
     tables: &[usize],
     work: impl FnOnce(Option<&Ahead<'_>>) -> Result<T>,
 ) -> Result<T> {
+    let readers = readers(context.options.jobs, context.options.settings.connections);
+    if readers == 0 {
+        return work(None);
+    }
     let Ok(mut session) = context.reading_session() else { return work(None) };
     let Ok(holder) = session.transaction_as(read::BEGIN) else { return work(None) };
     let Ok(moment) = Moment::of(&holder) else { return work(None) };
@@ -55,7 +59,7 @@ pub fn beside<T>(
         scope.spawn(|| {
             let ended = Ended(&reading);
             // An error of these readers is met again by the comparison, or is none for it.
-            drop(read_ahead(context, plan, tables, &moment, &reading));
+            drop(read_ahead((context, readers), plan, tables, &moment, &reading));
             drop(ended);
         });
         let result = work(Some(&Ahead { holder: &holder, moment: &moment, reading: &reading }));
@@ -64,9 +68,19 @@ pub fn beside<T>(
     })
 }
 
-fn read_ahead(context: &Context<'_>, plan: &Plan, tables: &[usize], moment: &Moment, reading: &Reading) -> Result<()> {
-    // Half as many as build: a reader keeps a process of the server and a thread of ours busy.
-    let number = (context.options.jobs / 2).max(1);
+// As many as build: on two cores builds wait for the disk, and for one of them that is longer than the others. Fewer
+// where connections are few: one is the run's own, one holds the moment.
+fn readers(builders: usize, connections: Option<usize>) -> usize {
+    connections.map_or(builders, |most| builders.min(most.saturating_sub(builders + 2)))
+}
+
+fn read_ahead(
+    (context, number): (&Context<'_>, usize),
+    plan: &Plan,
+    tables: &[usize],
+    moment: &Moment,
+    reading: &Reading,
+) -> Result<()> {
     let hands = Hands { number, stop: &reading.is_cut, session: &|| context.reading_session() };
     let parts = parts::list(&hands, moment, plan, tables)?;
     let parts = reading.parts.get_or_init(|| parts);
@@ -116,5 +130,18 @@ struct Ended<'a>(&'a Reading);
 impl Drop for Ended<'_> {
     fn drop(&mut self) {
         self.0.has_ended.get_or_init(|| ());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::readers;
+
+    #[test]
+    fn readers_leave_the_builds_their_connections() {
+        assert_eq!(readers(2, None), 2);
+        assert_eq!(readers(2, Some(4)), 0);
+        assert_eq!(readers(2, Some(5)), 1);
+        assert_eq!(readers(4, Some(20)), 4);
     }
 }

@@ -12,6 +12,7 @@ mod crew;
 mod evidence;
 mod existing;
 mod finish;
+mod front;
 mod hashed;
 mod ids;
 mod inspect;
@@ -19,6 +20,7 @@ mod memory;
 mod options;
 mod oracles;
 mod parts;
+mod pipeline;
 mod prepare;
 mod probe;
 mod proof;
@@ -37,7 +39,9 @@ mod verify;
 
 pub use bench::{BenchOptions, bench};
 pub use inspect::inspect;
-pub use options::{Backup, Ddl, Migrations, Options, RejectLimits, Scope, Scripts, Settings, default_jobs};
+pub use options::{
+    Backup, Ddl, Migrations, Options, RejectLimits, Scope, Scripts, Settings, assumed, check_jobs, default_jobs,
+};
 pub use proof::Wish;
 pub use rehearse::{Job, RehearseOptions, rehearse, work};
 pub use retry::{Retried, Wanted, set_aside};
@@ -51,13 +55,13 @@ use crate::model::check::{Answer, Race};
 use crate::model::digest::SetDigest;
 use crate::model::event::{Event, Observer, Phase, Summary};
 use crate::model::name::exclude;
-use crate::model::plan::{Plan, Remark, TablePlan};
+use crate::model::plan::{Draw, Plan, Remark, TablePlan};
 use crate::model::policy::Policy;
 use crate::model::restored::WayBack;
 use crate::model::source::Catalog;
 use crate::model::verdict::{Level, Outcome, TableVerdict, Verification};
-use crate::plan::Draft;
 use crate::plan::select::Selection;
+use crate::plan::{Draft, PlanOptions};
 use crate::postgres::control::{self, DoneRange, RunRecord, State};
 use crate::postgres::{Pool, PoolSettings, Session, Target, catalog, ddl};
 use crate::rollback::carry::{leaving, way_back};
@@ -124,6 +128,7 @@ impl Context<'_> {
 }
 
 /// A plan that was made and not carried out.
+#[derive(Debug, Clone)]
 pub struct DryRun {
     /// The plan.
     pub plan: Plan,
@@ -168,7 +173,7 @@ pub fn migrate(options: &Options, target: &Target, observer: &dyn Observer, stop
         }
         Start::Resume(run) => resume(*run, &mut opened, &mut control, options, observer).map_err(untouched)?,
         Start::Fresh => {
-            let preparation = Preparation { options, observer, stop };
+            let preparation = Preparation { options, observer, stop, draw: options.draw.unwrap_or_else(prepare::draw) };
             let prepared = preparation.plan(&mut opened, &mut control, &mut clock);
             let dropped = "what the earlier run created is dropped; nothing new was written";
             let planned = prepared.map_err(|e| if options.restart { e.state(dropped) } else { untouched(e) })?;
@@ -259,7 +264,7 @@ pub fn dry_run(
         let mut control = pool.session()?;
         start::check_server(&control)?;
         start::check_rights(&control, options)?;
-        Preparation { options, observer, stop }.plan(&mut opened, &mut control, &mut clock)?
+        Preparation { options, observer, stop, draw: Draw::default() }.plan(&mut opened, &mut control, &mut clock)?
     } else {
         let draft = Draft::new(opened.catalog.clone(), options.plan_options(), &[], &[])?;
         plan_rows(draft, &mut opened, observer, stop, &mut clock)?
@@ -275,6 +280,7 @@ pub fn dry_run(
 }
 
 fn open(options: &Options) -> Result<Opened> {
+    options.check()?;
     let source = Source::open(&options.source, options.snapshot)?;
     let snapshot = source.snapshot(options.jobs)?;
     let mut catalog = snapshot.readers[0].catalog()?;
@@ -292,7 +298,8 @@ fn open(options: &Options) -> Result<Opened> {
     if catalog.tables.is_empty() && all > 0 {
         return Err(Error::new(Kind::Usage, "no table is left of the source")
             .fact(format!("it has {all} tables, and none of those that were asked for"))
-            .state("nothing was written"));
+            .state("nothing was written")
+            .hint("`--include` and `--exclude` take globs of names; `lite2pg inspect` lists the tables"));
     }
     Ok(Opened {
         readers: snapshot.readers,
@@ -321,7 +328,8 @@ fn resume(
     let names: Vec<String> = run.plan.tables.iter().filter(|t| t.existing).map(|t| t.target.clone()).collect();
     let existing = catalog::tables(control, &options.schema, &names)?;
     let taken = start::taken(control, &options.schema, Some(&run.plan))?;
-    let draft = Draft::new(opened.catalog.clone(), options.plan_options(), &taken, &existing)?;
+    let plan_options = PlanOptions { draw: run.plan.draw.unwrap_or_default(), ..options.plan_options() };
+    let draft = Draft::new(opened.catalog.clone(), plan_options, &taken, &existing)?;
     let mut planned = Planned { draft, profiles: run.profiles.clone(), plan: run.plan.clone() };
     if rejects::change_policies(&mut planned.plan, &planned.draft, control)? {
         control::change_plan(control, run.id, &planned.plan, &options.shape())?;
@@ -375,7 +383,7 @@ fn one_word(verification: Option<&Verification>) -> &'static str {
     match verification {
         None => "not compared",
         Some(found) if found.is_different() => "different",
-        Some(found) if found.is_equal() && found.level == Level::Rows => "verified",
+        Some(found) if found.is_proof() => "verified",
         Some(_) => "not verified",
     }
 }

@@ -1,16 +1,20 @@
 //! What a person asks of a migration.
 
 use super::proof::Wish;
+use crate::error::{Error, Kind, Result};
 use crate::load::Conflict;
-use crate::model::bounds::REJECTS_MAX;
+use crate::model::bounds::{LANES_MAX, REJECTS_MAX};
 use crate::model::candidates::TypeOptions;
 use crate::model::check::{Parity, Question};
-use crate::model::conversion::Naive;
+use crate::model::conversion::{Conversion, MomentForm, Naive};
 use crate::model::name::Spelling;
+use crate::model::plan::Draw;
 use crate::model::policy::Rules;
 use crate::model::reshape::Reshape;
 use crate::plan::{PlanOptions, Purpose};
+use crate::postgres::control;
 use crate::sqlite::SnapshotChoice;
+use crate::transform::Compiled;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -69,6 +73,8 @@ pub struct Options {
     pub fires_triggers: bool,
     /// Tables and columns that a way back leaves as they are, or behind: a plan and a rehearsal go by it.
     pub leave: Vec<String>,
+    /// What ids are drawn by, where several runs have to draw the same ones; each run draws for itself otherwise.
+    pub draw: Option<Draw>,
 }
 
 /// DDL that a person wrote.
@@ -86,6 +92,9 @@ pub struct Ddl {
 pub struct Settings {
     /// Copies that are made first.
     pub backup: Option<Backup>,
+    /// Connections at once, at least 3; lanes are at most two fewer ([`Options::jobs`]). `None`: what the lanes need, and as
+    /// many again while keys and indexes are built.
+    pub connections: Option<usize>,
     /// How long a statement waits for a lock.
     pub lock_timeout: Option<Duration>,
     /// How long a statement may take.
@@ -203,7 +212,23 @@ impl Options {
             migrations: Migrations::default(),
             fires_triggers: false,
             leave: Vec::new(),
+            draw: None,
         }
+    }
+
+    /// Refuses what no run can be asked for: lanes that are none or more than there may be, a schema that cannot be the
+    /// target's. Errors have kind [`Kind::Usage`].
+    pub fn check(&self) -> Result<()> {
+        check_jobs(self.jobs)?;
+        if self.schema.is_empty() {
+            return Err(Error::new(Kind::Usage, "the schema has no name").hint("`--schema public`, or leave it out"));
+        }
+        if self.schema == control::NAME {
+            return Err(Error::new(Kind::Usage, format!("`{}` cannot be the target's schema", self.schema))
+                .fact("lite2pg keeps its own records there")
+                .hint("any other name; it is created if absent"));
+        }
+        Ok(())
     }
 
     /// What was asked for, by name: without SQL that a person wrote, so that a report may show it.
@@ -250,6 +275,7 @@ impl Options {
             types: self.types.clone(),
             purpose: if self.scope == Scope::DataOnly { Purpose::LoadRows } else { Purpose::Migrate },
             rules: self.rules.clone(),
+            draw: Draw::default(),
         }
     }
 
@@ -271,6 +297,9 @@ impl Options {
         }
         if !self.rules.readings.is_empty() {
             shape["readings"] = serde_json::json!(self.rules.readings);
+        }
+        if !self.rules.enums.is_empty() {
+            shape["enums"] = serde_json::json!(self.rules.enums);
         }
         if !self.rules.nulls.is_empty() {
             shape["nulls"] = serde_json::json!(self.rules.nulls);
@@ -323,6 +352,30 @@ impl Options {
 // The word that a plain enum is written as.
 fn word(value: &impl serde::Serialize) -> String {
     serde_json::to_value(value).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+/// Refuses a number of lanes, on which readers and connections work at once, that is none or too many.
+pub fn check_jobs(jobs: usize) -> Result<()> {
+    if (1..=LANES_MAX).contains(&jobs) {
+        return Ok(());
+    }
+    Err(Error::new(Kind::Usage, format!("`--jobs {jobs}` is outside 1 to {LANES_MAX}"))
+        .fact("a job is one reader of the source and one connection to the target")
+        .hint("leave it out: then it is two to four, by the processors of this machine"))
+}
+
+/// What a time without a zone means, in the words of `--assume-tz`: `UTC`, `none` for times that stay without one, or the
+/// name of a zone that this machine knows.
+pub fn assumed(zone: &str) -> Result<Option<Naive>> {
+    let naive = match zone {
+        "none" => return Ok(None),
+        "UTC" | "utc" | "Z" => Naive::Utc,
+        zone => Naive::Zone(zone.to_owned()),
+    };
+    // Compiling it finds out now whether this machine knows the zone.
+    let form = MomentForm::Text { dates: false };
+    Compiled::new(&Conversion::Moment { form, naive: naive.clone(), target_has_zone: true, spelled: None, digits: 6 })?;
+    Ok(Some(naive))
 }
 
 /// Two lanes keep a local server busy, four a remote one; more only wait for it.

@@ -1,18 +1,19 @@
 //! A fresh run up to its first durable step: a person's scripts, names, evidence, plan, the server's word on it, the run.
 
 use super::clock::Clock;
-use super::options::Options;
+use super::options::{Options, Scope};
 use super::rows::Planned;
 use super::{Opened, bookkeeping, checks, evidence, note_left, probe, rejects, start, strict};
 use crate::error::Result;
 use crate::load::Conflict;
 use crate::model::event::{Event, Observer, Phase};
-use crate::model::plan::{Plan, Remark};
-use crate::plan::Draft;
+use crate::model::plan::{Draw, Plan, Remark};
+use crate::plan::{Draft, PlanOptions};
 use crate::postgres::catalog::Object;
 use crate::postgres::control::{self, RunRecord, State};
-use crate::postgres::{Session, Transaction, catalog, ddl, script};
+use crate::postgres::{Session, Transaction, catalog, ddl, enums, script};
 use crate::profile::Depth;
+use jiff::Timestamp;
 use std::sync::atomic::AtomicBool;
 use uuid::Uuid;
 
@@ -25,6 +26,15 @@ pub struct Preparation<'a> {
     pub observer: &'a dyn Observer,
     /// Set when the run is to end.
     pub stop: &'a AtomicBool,
+    /// What ids are drawn by.
+    pub draw: Draw,
+}
+
+/// What ids of a run are drawn by: nobody knows it before.
+#[must_use]
+pub fn draw() -> Draw {
+    let millis = u64::try_from(Timestamp::now().as_millisecond()).unwrap_or_default();
+    Draw { seed: Uuid::new_v4(), millis }
 }
 
 impl Preparation<'_> {
@@ -32,10 +42,13 @@ impl Preparation<'_> {
     /// the plan is made.
     pub fn plan(self, opened: &mut Opened, control: &mut Session, clock: &mut Clock<'_>) -> Result<Planned> {
         let scripts = &self.options.scripts;
-        if scripts.ddl.is_some() || !scripts.before.is_empty() {
+        if scripts.ddl.is_some() || !scripts.before.is_empty() || !self.enums().is_empty() {
             let mut tx = control.transaction()?;
             let made = self.scripted(&tx)?;
             let mut planned = self.planned(opened, &tx, clock)?;
+            for stated in &mut planned.plan.enums {
+                stated.existing = !made.iter().any(|object| object.kind == "type" && object.name == stated.name);
+            }
             if let Some(ddl) = &scripts.ddl {
                 let tables = made.iter().filter(|o| o.kind == "table").count();
                 let words = format!(
@@ -57,14 +70,22 @@ impl Preparation<'_> {
         Ok(planned)
     }
 
-    // Runs a person's DDL and the scripts of `before`; gives what they made.
+    // Enums of tables that lite2pg does not make are the target's.
+    fn enums(&self) -> &[(String, Vec<String>)] {
+        if self.options.scope == Scope::DataOnly { &[] } else { &self.options.rules.enums }
+    }
+
+    // Makes the enums, which scripts may use; runs a person's DDL and the scripts of `before`; gives what they made.
     fn scripted(self, tx: &Transaction<'_>) -> Result<Vec<Object>> {
         let Options { schema, scripts, .. } = self.options;
         catalog::create_schema(tx, schema)?;
-        if scripts.ddl.is_none() && scripts.before.is_empty() {
+        if scripts.ddl.is_none() && scripts.before.is_empty() && self.enums().is_empty() {
             return Ok(Vec::new());
         }
         let before = catalog::objects(tx, schema)?;
+        for (name, labels) in self.enums() {
+            enums::create(tx, schema, name, labels)?;
+        }
         if let Some(ddl) = &scripts.ddl {
             script::run(tx, schema, &ddl.name, &ddl.sql)?;
         }
@@ -78,7 +99,8 @@ impl Preparation<'_> {
         let left = bookkeeping::leave(session, self.options, opened)?;
         let existing = start::existing_tables(session, self.options, &opened.catalog)?;
         let taken = start::taken(session, &self.options.schema, None)?;
-        let draft = Draft::new(opened.catalog.clone(), self.options.plan_options(), &taken, &existing)?;
+        let plan_options = PlanOptions { draw: self.draw, ..self.options.plan_options() };
+        let draft = Draft::new(opened.catalog.clone(), plan_options, &taken, &existing)?;
         let mut planned = plan_rows(draft, opened, self.observer, self.stop, clock)?;
         note_left(&mut planned.plan, left);
         Ok(planned)

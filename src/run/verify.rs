@@ -8,9 +8,10 @@ use super::{Opened, bookkeeping, evidence, hashed, open, rejects, repair, start}
 use crate::error::{Error, Kind, Result};
 use crate::model::conversion::Conversion;
 use crate::model::event::{Event, Observer, Phase};
+use crate::model::name::exclude;
 use crate::model::pg_type::PgType;
 use crate::model::plan::{ColumnPlan, Plan, Remark, TablePlan};
-use crate::model::policy::Policy;
+use crate::model::policy::{Policy, Reading};
 use crate::model::range::Range;
 use crate::model::source::{Catalog, Table};
 use crate::model::verdict::Verification;
@@ -240,6 +241,16 @@ fn of_tables(
     stop: &AtomicBool,
     clock: &mut Clock<'_>,
 ) -> Result<(Plan, Vec<Subject>)> {
+    let is_chosen = |column: &str| opened.catalog.tables.iter().find(|t| column.starts_with(&format!("{}.", t.name)));
+    for (column, reading) in &options.rules.readings {
+        if let (Reading::Drawn { map, .. }, Some(table)) = (reading, is_chosen(column)) {
+            return Err(Error::new(Kind::Blocked, format!("nothing tells what the ids of `{column}` were drawn by"))
+                .fact(format!("each run draws the ids of its map `{map}` anew, and keeps by what in `lite2pg.run`"))
+                .fact("no finished run of this source into this schema is kept there")
+                .state("nothing was compared")
+                .hint(format!("`{}` compares the others", exclude(&table.name))));
+        }
+    }
     bookkeeping::forget(opened, &bookkeeping::of_both(session, options, opened)?);
     let names = start::namesakes(session, options, &opened.catalog, true)?;
     let existing = catalog::tables(session, &options.schema, &names)?;

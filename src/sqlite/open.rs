@@ -213,7 +213,19 @@ fn foreign(path: &Path, head: &[u8]) -> Error {
             .fact("its first bytes look random, as those of an encrypted database do")
             .hint("decrypt it with the application's key first (SQLCipher: `sqlcipher_export`)");
     }
-    no_source(path, "is not a SQLite database").fact("it does not begin with `SQLite format 3`")
+    let error = no_source(path, "is not a SQLite database").fact("it does not begin with `SQLite format 3`");
+    if looks_like_text(head) {
+        return error.fact("it is text").hint(
+            "statements become a database by `sqlite3 app.db < FILE`, CSV by `sqlite3 app.db \".import --csv FILE TABLE\"`",
+        );
+    }
+    error.hint("check the path: `file FILE` says what it is")
+}
+
+fn looks_like_text(head: &[u8]) -> bool {
+    // The head may end within a character.
+    let whole = std::str::from_utf8(head).map_or_else(|e| e.valid_up_to() + 4 > head.len(), |_| true);
+    whole && !head.iter().any(|byte| *byte < b' ' && !b"\t\r\n".contains(byte))
 }
 
 // Ciphertext of a page spreads evenly over the 256 byte values; text and most formats do not.

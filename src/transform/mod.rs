@@ -43,7 +43,7 @@ enum Rule {
     Text { numbers: bool, chars_max: Option<u32> },
     Bytea { all_classes: bool },
     Uuid(UuidSpelling),
-    Id(::uuid::Uuid),
+    Id(id::Maker),
     Label(Vec<String>),
     Array(Element, Option<String>),
     Jsonb { scalars: bool },
@@ -73,7 +73,7 @@ impl Compiled {
             Conversion::Text { numbers, chars_max } => Rule::Text { numbers: *numbers, chars_max: *chars_max },
             Conversion::Bytea { all_classes } => Rule::Bytea { all_classes: *all_classes },
             Conversion::Uuid(spelling) => Rule::Uuid(*spelling),
-            Conversion::Id { namespace, .. } => Rule::Id(*namespace),
+            Conversion::Id { namespace, version, .. } => Rule::Id(id::Maker::new(*namespace, *version)),
             Conversion::Label { labels } => Rule::Label(labels.clone()),
             Conversion::Array { element, split } => Rule::Array(*element, split.clone()),
             Conversion::Jsonb { scalars } => Rule::Jsonb { scalars: *scalars },
@@ -125,7 +125,7 @@ impl Compiled {
             Rule::Text { numbers, chars_max } => text::write(cell, *numbers, *chars_max, out),
             Rule::Bytea { all_classes } => text::write_bytes(cell, *all_classes, out),
             Rule::Uuid(spelling) => uuid::write(cell, *spelling, out),
-            Rule::Id(namespace) => id::write(cell, *namespace, out),
+            Rule::Id(maker) => maker.write(cell, out),
             Rule::Label(labels) => label::write(cell, labels, out),
             Rule::Array(element, split) => array::write(cell, *element, split.as_deref(), out),
             Rule::Jsonb { scalars } => json::write_jsonb(cell, *scalars, &mut self.keys, out),
@@ -140,7 +140,7 @@ impl Compiled {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::model::conversion::{EpochUnit, MomentForm, Naive};
+    use crate::model::conversion::{EpochUnit, IdVersion, MomentForm, Naive};
 
     /// Checks one cell under one rule: the payload that was written, or the misfit and an untouched buffer.
     #[track_caller]
@@ -165,6 +165,7 @@ pub(crate) mod tests {
     fn every_rule() -> Vec<Conversion> {
         let moment =
             |form| Conversion::Moment { form, naive: Naive::Utc, target_has_zone: true, spelled: None, digits: 6 };
+        let id = |version| Conversion::Id { map: "m".to_owned(), namespace: ::uuid::Uuid::NAMESPACE_URL, version };
         vec![
             Conversion::Bool,
             Conversion::Int { bytes: 2 },
@@ -180,7 +181,9 @@ pub(crate) mod tests {
             Conversion::Bytea { all_classes: true },
             Conversion::Uuid(UuidSpelling::Hyphens),
             Conversion::Uuid(UuidSpelling::Any),
-            Conversion::Id { map: "m".to_owned(), namespace: ::uuid::Uuid::NAMESPACE_URL },
+            id(IdVersion::V5),
+            id(IdVersion::V4),
+            id(IdVersion::V7 { millis: 1 }),
             Conversion::Label { labels: vec!["a".to_owned(), "b".to_owned()] },
             Conversion::Array { element: Element::Int4, split: None },
             Conversion::Array { element: Element::Text, split: Some(",".to_owned()) },

@@ -278,7 +278,7 @@ fn verdict(summary: &Summary) -> Verdict {
     }
     match (found.level, aside) {
         (Depth::Sample | Depth::Hash, _) => said("not verified", Tone::Careful, sentence),
-        (_, 0) if found.is_equal() && found.level == Depth::Rows => said("verified", Tone::Good, sentence),
+        (_, 0) if found.is_proof() => said("verified", Tone::Good, sentence),
         (_, 0) => said("compared", Tone::Careful, sentence),
         (_, n) => said("rows set aside", Tone::Careful, format!("{} not on the target; {sentence}", were(n))),
     }

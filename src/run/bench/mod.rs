@@ -99,7 +99,7 @@ fn measure(options: &BenchOptions, target: &Target, observer: &dyn Observer, sto
     }
     let desk = Desk { load: &load, sample: &sample, scratch: &scratch, pool: &pool, stop };
     let settings = settings(options.lanes);
-    let timed = rounds(&desk, &settings, options.rounds, &mut opened.readers, &mut control, observer)?;
+    let timed = rounds(&desk, &settings, options.rounds.max(1), &mut opened.readers, &mut control, observer)?;
     let results = results(&settings, &timed);
     let advice = advice(&results, BATCH_BYTES, NOISE).expect("migrate's own strategy is measured");
 
@@ -184,6 +184,8 @@ fn largest(planned: &Planned, options: &Options) -> (Vec<usize>, Loaded) {
     let mut scans: Vec<Option<TableScan>> = rows::scans(planned, false).into_iter().map(Some).collect();
     let plan = Plan {
         left_alone: Vec::new(),
+        draw: None,
+        enums: Vec::new(),
         schema: options.schema.clone(),
         tables: chosen.iter().map(|&t| tables[t].clone()).collect(),
         views: Vec::new(),

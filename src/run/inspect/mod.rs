@@ -111,6 +111,7 @@ struct Opened {
 
 // As for a migration, but what would end one here is a finding.
 fn open(options: &Options) -> Result<Opened> {
+    options.check()?;
     let source = Source::open(&options.source, options.snapshot)?;
     let snapshot = source.snapshot(options.jobs)?;
     let mut catalog = snapshot.readers[0].catalog()?;

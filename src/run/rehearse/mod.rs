@@ -18,6 +18,7 @@ use crate::error::{Error, Kind, Result};
 use crate::files::Workplace;
 use crate::model::bounds::{REHEARSAL_ROWS, REHEARSAL_WHOLE_BYTES_MAX};
 use crate::model::event::{Observer, Summary};
+use crate::model::plan::Draw;
 use crate::model::rehearsal::{Downtime, Part, Rehearsal};
 use crate::model::reshape::Reshape;
 use crate::model::restored::Ending;
@@ -197,6 +198,8 @@ fn of(migration: &Options, source: &Path, schema: &str, folder: &Path) -> Option
         conflict: None,
         restart: false,
         verify: true,
+        // Its migrations are compared with each other, those of its processes too.
+        draw: Some(Draw::default()),
         ..migration.clone()
     };
     options.settings.backup = None;

@@ -45,6 +45,8 @@ impl Ground {
                 remarks: Vec::new(),
                 schema: schema.clone(),
                 left_alone: Vec::new(),
+                draw: None,
+                enums: Vec::new(),
             },
             unverified: Vec::new(),
             strangers: Vec::new(),

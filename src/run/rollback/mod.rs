@@ -341,7 +341,7 @@ impl Way<'_> {
         Ok(Restored {
             ending,
             run: self.run.id.to_string(),
-            file: (ending == Ending::Published).then(|| self.place.path().display().to_string()),
+            file: (ending == Ending::Published).then(|| self.options.to.display().to_string()),
             tables: counts(plan, &before, applied),
             unfit,
             sequences: ahead.iter().map(|(t, last)| (plan.tables[*t].source.clone(), *last)).collect(),

@@ -72,11 +72,6 @@ impl Place {
         Ok(Self { to, folder, replaces })
     }
 
-    /// Where the restored file goes.
-    pub fn path(&self) -> &Path {
-        &self.to
-    }
-
     /// Makes the private folder, and takes away what a command that was killed left in it.
     pub fn open(&self, observer: &dyn Observer) -> Result<Workshop> {
         let name = self.to.file_name().unwrap_or_default();

@@ -22,7 +22,7 @@ pub(super) enum Rule {
     Text(Texts),
     Bytea { all_classes: bool },
     Uuid(UuidSpelling),
-    Id(::uuid::Uuid),
+    Id(id::Ids),
     Label(Vec<String>),
     List(Element, Option<String>),
     Jsonb { scalars: bool },
@@ -58,7 +58,7 @@ impl Rule {
             Conversion::Text { numbers, chars_max } => Self::Text(Texts::of(column, *numbers, *chars_max)),
             Conversion::Bytea { all_classes } => Self::Bytea { all_classes: *all_classes },
             Conversion::Uuid(spelling) => Self::Uuid(*spelling),
-            Conversion::Id { namespace, .. } => Self::Id(*namespace),
+            Conversion::Id { namespace, version, .. } => Self::Id(id::Ids::of(*namespace, *version)),
             Conversion::Label { labels } => Self::Label(labels.clone()),
             Conversion::Array { element, split } => Self::List(*element, split.clone()),
             Conversion::Jsonb { scalars } => Self::Jsonb { scalars: *scalars },
@@ -81,7 +81,7 @@ impl Rule {
             (Self::Float8, cell) => form.float(double(cell)?),
             (Self::Float4, cell) => form.float(double(cell).filter(|x| f64::from(*x as f32).to_bits() == x.to_bits())?),
             (Self::Uuid(spelling), Cell::Text(text)) => form.uuid(uuid::read(text, *spelling)?),
-            (Self::Id(namespace), cell) => form.uuid(id::read(cell, *namespace)?),
+            (Self::Id(ids), cell) => form.uuid(ids.read(cell)?),
             (Self::Label(labels), Cell::Text(text)) => {
                 form.text(labels.iter().find(|label| label.as_bytes() == text)?.as_bytes());
             }
