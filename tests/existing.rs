@@ -238,18 +238,18 @@ fn triggers_are_silent_for_rows_that_a_retry_takes_or_a_repair_writes_as_for_tho
         CREATE TRIGGER usual AFTER INSERT OR UPDATE OR DELETE ON t FOR EACH ROW EXECUTE FUNCTION note();
         CREATE TRIGGER always AFTER INSERT ON t FOR EACH ROW EXECUTE FUNCTION note();
         ALTER TABLE t ENABLE ALWAYS TRIGGER always;";
-    const ENABLED: &str = "SELECT string_agg(tgname::text || tgenabled::text, ' ' ORDER BY tgname) FROM pg_trigger WHERE NOT tgisinternal";
-    const AUDIT: &str = "SELECT coalesce(string_agg(what, ', ' ORDER BY what), '') FROM audit";
+    let enabled = "SELECT string_agg(tgname::text || tgenabled::text, ' ' ORDER BY tgname) FROM pg_trigger WHERE NOT tgisinternal";
+    let audit = "SELECT coalesce(string_agg(what, ', ' ORDER BY what), '') FROM audit";
     for fires in [false, true] {
         let sides = Sides::new(here, there);
         sides.loads(&["--on-error", "t=reject"]).exits(4);
-        sides.asks(AUDIT, "");
+        sides.asks(audit, "");
         sides.seen.batch("ALTER TABLE t ALTER n TYPE int").unwrap();
         let flag: &[&str] = if fires { &["--fire-triggers"] } else { &[] };
         let word = if fires { "fired for every row" } else { "not fired for rows that are loaded" };
         sides.retries(flag).exits(0).says(&["`always`, `usual`", word]);
         let inserts = "always INSERT, always INSERT, usual INSERT, usual INSERT";
-        sides.asks(AUDIT, if fires { inserts } else { "" });
+        sides.asks(audit, if fires { inserts } else { "" });
         sides
             .seen
             .batch(
@@ -261,8 +261,8 @@ fn triggers_are_silent_for_rows_that_a_retry_takes_or_a_repair_writes_as_for_tho
         let again: Vec<&str> = ["--repair"].iter().chain(flag).copied().collect();
         sides.compares(&again).exits(0).says(&[word]);
         let all = "always INSERT, usual DELETE, usual INSERT, usual UPDATE";
-        sides.asks(AUDIT, if fires { all } else { "" });
-        sides.asks(ENABLED, "alwaysA usualO");
+        sides.asks(audit, if fires { all } else { "" });
+        sides.asks(enabled, "alwaysA usualO");
         sides.asks("SELECT sum(n) FROM t", "150007");
     }
 }
