@@ -58,6 +58,7 @@ impl Options {
         options.migrations.moved = said.r#move.iter().cloned().chain(described).collect();
         options.migrations.ignored |= said.ignore;
         options.fires_triggers |= file.fire_triggers;
+        options.keeps_indexes |= file.keep_indexes;
         let found = check::check(pipeline, &catalog_of(&options)?)?;
         options.check()?;
         options.reshape = found.reshape;
