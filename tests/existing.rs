@@ -226,6 +226,10 @@ fn a_text_that_a_type_does_not_read_whole_ends_the_run_before_anything_is_writte
     sides.loads(&[]).exits(3).says(&["`t.v` cannot be loaded into interval", "another storage class"]);
 }
 
+const ENABLED: &str =
+    "SELECT string_agg(tgname::text || tgenabled::text, ' ' ORDER BY tgname) FROM pg_trigger WHERE NOT tgisinternal";
+const AUDIT: &str = "SELECT coalesce(string_agg(what, ', ' ORDER BY what), '') FROM audit";
+
 #[test]
 fn triggers_are_silent_for_rows_that_a_retry_takes_or_a_repair_writes_as_for_those_of_the_load() {
     let here = "CREATE TABLE p (id INTEGER PRIMARY KEY); INSERT INTO p VALUES (1), (2);
@@ -238,8 +242,6 @@ fn triggers_are_silent_for_rows_that_a_retry_takes_or_a_repair_writes_as_for_tho
         CREATE TRIGGER usual AFTER INSERT OR UPDATE OR DELETE ON t FOR EACH ROW EXECUTE FUNCTION note();
         CREATE TRIGGER always AFTER INSERT ON t FOR EACH ROW EXECUTE FUNCTION note();
         ALTER TABLE t ENABLE ALWAYS TRIGGER always;";
-    const ENABLED: &str = "SELECT string_agg(tgname::text || tgenabled::text, ' ' ORDER BY tgname) FROM pg_trigger WHERE NOT tgisinternal";
-    const AUDIT: &str = "SELECT coalesce(string_agg(what, ', ' ORDER BY what), '') FROM audit";
     for fires in [false, true] {
         let sides = Sides::new(here, there);
         sides.loads(&["--on-error", "t=reject"]).exits(4);
