@@ -7,8 +7,8 @@ mod support;
 
 use lite2pg::postgres::{Session, Target};
 use std::path::PathBuf;
-use support::program::{Ran, ended, migrate, program, source, value, verify};
-use support::{database, session};
+use support::program::{Ran, Running, ended, migrate, program, source, value, verify};
+use support::{database, eventually, session};
 use tempfile::TempDir;
 
 /// A source, and a database that has the tables.
@@ -226,6 +226,10 @@ fn a_text_that_a_type_does_not_read_whole_ends_the_run_before_anything_is_writte
     sides.loads(&[]).exits(3).says(&["`t.v` cannot be loaded into interval", "another storage class"]);
 }
 
+const ENABLED: &str =
+    "SELECT string_agg(tgname::text || tgenabled::text, ' ' ORDER BY tgname) FROM pg_trigger WHERE NOT tgisinternal";
+const AUDIT: &str = "SELECT coalesce(string_agg(what, ', ' ORDER BY what), '') FROM audit";
+
 #[test]
 fn triggers_are_silent_for_rows_that_a_retry_takes_or_a_repair_writes_as_for_those_of_the_load() {
     let here = "CREATE TABLE p (id INTEGER PRIMARY KEY); INSERT INTO p VALUES (1), (2);
@@ -238,18 +242,16 @@ fn triggers_are_silent_for_rows_that_a_retry_takes_or_a_repair_writes_as_for_tho
         CREATE TRIGGER usual AFTER INSERT OR UPDATE OR DELETE ON t FOR EACH ROW EXECUTE FUNCTION note();
         CREATE TRIGGER always AFTER INSERT ON t FOR EACH ROW EXECUTE FUNCTION note();
         ALTER TABLE t ENABLE ALWAYS TRIGGER always;";
-    let enabled = "SELECT string_agg(tgname::text || tgenabled::text, ' ' ORDER BY tgname) FROM pg_trigger WHERE NOT tgisinternal";
-    let audit = "SELECT coalesce(string_agg(what, ', ' ORDER BY what), '') FROM audit";
     for fires in [false, true] {
         let sides = Sides::new(here, there);
         sides.loads(&["--on-error", "t=reject"]).exits(4);
-        sides.asks(audit, "");
+        sides.asks(AUDIT, "");
         sides.seen.batch("ALTER TABLE t ALTER n TYPE int").unwrap();
         let flag: &[&str] = if fires { &["--fire-triggers"] } else { &[] };
         let word = if fires { "fired for every row" } else { "not fired for rows that are loaded" };
         sides.retries(flag).exits(0).says(&["`always`, `usual`", word]);
         let inserts = "always INSERT, always INSERT, usual INSERT, usual INSERT";
-        sides.asks(audit, if fires { inserts } else { "" });
+        sides.asks(AUDIT, if fires { inserts } else { "" });
         sides
             .seen
             .batch(
@@ -261,8 +263,91 @@ fn triggers_are_silent_for_rows_that_a_retry_takes_or_a_repair_writes_as_for_tho
         let again: Vec<&str> = ["--repair"].iter().chain(flag).copied().collect();
         sides.compares(&again).exits(0).says(&[word]);
         let all = "always INSERT, usual DELETE, usual INSERT, usual UPDATE";
-        sides.asks(audit, if fires { all } else { "" });
-        sides.asks(enabled, "alwaysA usualO");
+        sides.asks(AUDIT, if fires { all } else { "" });
+        sides.asks(ENABLED, "alwaysA usualO");
         sides.asks("SELECT sum(n) FROM t", "150007");
     }
+}
+
+/// A table that is large enough for its indexes to be dropped, and a small one.
+fn with_indexes() -> Sides {
+    let here = "CREATE TABLE big (id INTEGER PRIMARY KEY, code TEXT, n INT, note TEXT);
+        WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 120000)
+        INSERT INTO big SELECT i, 'c' || i, i % 1000, 'note ' || (i * 7919 % 120000) FROM c;
+        CREATE TABLE small (id INTEGER PRIMARY KEY, v TEXT); INSERT INTO small VALUES (1, 'a');";
+    let there = "CREATE SCHEMA IF NOT EXISTS odd; CREATE FUNCTION odd.plus(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT $1 + 1';
+        CREATE TABLE big (id int PRIMARY KEY, code text UNIQUE, n int, note text);
+        CREATE INDEX plain ON big (n DESC NULLS LAST) INCLUDE (code) WITH (fillfactor = 70);
+        CREATE INDEX \"of an Expression\" ON big (lower(note) text_pattern_ops, odd.plus(n)) WHERE n > 5;
+        CREATE UNIQUE INDEX told_apart ON big (id, n); CREATE INDEX commented ON big (note); COMMENT ON INDEX commented IS 'stays';
+        CREATE INDEX ready ON big USING hash (note);
+        CREATE TABLE small (id int PRIMARY KEY, v text); CREATE INDEX of_small ON small (v)";
+    Sides::new(here, there)
+}
+
+const INDEXES: &str =
+    "SELECT string_agg(pg_get_indexdef(i.indexrelid) || indisvalid || c.relowner::regrole, E'\\n' ORDER BY c.relname)
+    FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE c.relnamespace = 'public'::regnamespace";
+const NAMES: &str =
+    "SELECT string_agg(indexname, ' ' ORDER BY indexname COLLATE \"C\") FROM pg_indexes WHERE schemaname = 'public'";
+
+#[test]
+fn indexes_that_a_killed_run_has_dropped_are_built_again_as_they_were() {
+    let sides = with_indexes();
+    let before = value(&sides.seen, INDEXES);
+    // The small table's rows wait for this lock, and the large one's indexes are away by then.
+    let holder = session(&sides.target);
+    holder.batch("BEGIN; LOCK TABLE small IN SHARE MODE").unwrap();
+    let command = || {
+        let mut command = program();
+        command.arg("migrate").args(sides.both()).arg("--data-only").args(sides.lists());
+        command
+    };
+    let dropped = "SELECT coalesce(count(*), 0)::text FROM pg_indexes WHERE schemaname = 'public' AND indexname IN ('plain', 'ready')";
+    let running = Running::start(&mut command());
+    eventually("the indexes are away", || value(&sides.seen, dropped) == "0");
+    running.kill();
+    sides.asks(
+        "SELECT string_agg(name, ' ' ORDER BY name COLLATE \"C\") FROM lite2pg.index",
+        "of an Expression plain ready",
+    );
+    sides.asks(NAMES, "big_code_key big_pkey commented of_small small_pkey told_apart");
+    // The same command goes on; this lock lets rows in, and no index be built.
+    holder.batch("COMMIT; BEGIN; LOCK TABLE big IN ROW EXCLUSIVE MODE").unwrap();
+    let running = Running::start(&mut command());
+    let waits =
+        "SELECT count(*) > 0 FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX%' AND wait_event_type = 'Lock'";
+    eventually("an index waits to be built", || value(&sides.seen, waits) == "true");
+    running.kill();
+    holder.batch("COMMIT").unwrap();
+    let ran = ended(command().output().unwrap()).exits(0);
+    assert!(ran.stdout.contains("verified: every cell of 120 001 rows"), "{}", ran.stdout);
+    assert_eq!(value(&sides.seen, INDEXES), before);
+    sides.asks("SELECT count(*) FROM lite2pg.index", "0");
+}
+
+#[test]
+fn indexes_of_a_large_load_are_dropped_as_the_plan_says_and_stay_where_that_is_wanted() {
+    let word = "indexes `of an Expression`, `plain`, `ready` dropped before the load and built again after it";
+    let sides = with_indexes();
+    let before = value(&sides.seen, INDEXES);
+    let plan = ended(program().arg("plan").args(sides.both()).output().unwrap()).exits(0);
+    let told = plan.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(told.contains(word), "{}", plan.stdout);
+    assert_eq!(value(&sides.seen, INDEXES), before);
+    sides.loads(&[]).exits(0).says(&[word]);
+    assert_eq!(value(&sides.seen, INDEXES), before);
+    let ran = sides.loads(&["--truncate", "--keep-indexes"]).exits(0);
+    assert!(!ran.stderr.contains("dropped before"), "{}", ran.stderr);
+    assert_eq!(value(&sides.seen, INDEXES), before);
+    // What a killed run has dropped is put back by `--restart`, whether there is room for the rows or not.
+    let sides = with_indexes();
+    let holder = session(&sides.target);
+    holder.batch("BEGIN; LOCK TABLE small IN SHARE MODE").unwrap();
+    let running = Running::start(program().arg("migrate").args(sides.both()).arg("--data-only").args(sides.lists()));
+    eventually("the indexes are away", || value(&sides.seen, INDEXES) != before);
+    running.kill();
+    holder.batch("COMMIT").unwrap();
+    sides.loads(&["--restart", "--keep-indexes"]);
+    assert_eq!(value(&sides.seen, INDEXES), before);
 }

@@ -39,6 +39,10 @@ pub const CAST_BYTES: usize = 1024 * 1024;
 /// remembered by 16 bytes.
 pub const CASTS_REFUSED_MAX: usize = 100_000;
 
+/// Rows from which on the indexes of a table that was there are dropped before a load and built again after it. Below it the
+/// gain is a fraction of a second, and not worth that they are away.
+pub const INDEXES_ASIDE_ROWS: u64 = 100_000;
+
 /// Rows that the profile reads of one table before it begins to skip: below this, it reads them all.
 pub const PROFILE_ROWS_MAX: u64 = 50_000;
 

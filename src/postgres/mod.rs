@@ -26,6 +26,7 @@ pub mod fence;
 pub mod hash;
 pub mod heads;
 pub mod ids;
+pub mod indexes;
 pub mod lookup;
 mod passfile;
 mod programs;

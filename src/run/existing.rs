@@ -5,8 +5,11 @@ use super::options::{Options, Scope};
 use super::rows::{self, Planned};
 use crate::error::{Kind, Result};
 use crate::load::Conflict;
+use crate::model::bounds::INDEXES_ASIDE_ROWS;
 use crate::model::event::{Event, Observer};
-use crate::model::plan::{Plan, Remark};
+use crate::model::plan::{Plan, Remark, TablePlan};
+use crate::model::policy::Policy;
+use crate::postgres::indexes::{self, Index};
 use crate::postgres::triggers::{self, Events, Trigger};
 use crate::postgres::{Session, Transaction, aside, catalog};
 use std::collections::{BTreeMap, HashMap};
@@ -149,11 +152,60 @@ impl<'a> Quiet<'a> {
     }
 }
 
+/// The indexes that the load drops and builds again after it: those of tables that are there, hold no rows, and get many.
+/// Where rows that the server refuses are looked for, it must be able to refuse them by all it has.
+pub fn indexes_to_drop(tx: &Transaction<'_>, options: &Options, plan: &Plan) -> Result<Vec<Index>> {
+    if options.keeps_indexes || options.conflict.is_some() || options.scope == Scope::SchemaOnly {
+        return Ok(Vec::new());
+    }
+    let gets_many = |t: &&TablePlan| t.existing && t.rows >= INDEXES_ASIDE_ROWS && t.on_refusal != Policy::Reject;
+    let large: Vec<String> = plan.tables.iter().filter(gets_many).map(|t| t.target.clone()).collect();
+    if large.is_empty() {
+        return Ok(Vec::new());
+    }
+    indexes::droppable(tx, &plan.schema, &large)
+}
+
+/// What the plan says of them.
+pub fn indexes_told(plan: &Plan, dropped: &[Index]) -> Vec<Remark> {
+    let mut names: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for index in dropped {
+        names.entry(&index.table).or_default().push(format!("`{}`", index.name));
+    }
+    let told = |(table, names): (&str, Vec<String>)| {
+        let rows = plan.tables.iter().find(|t| t.target == table).map_or(0, |t| t.rows);
+        let word = if names.len() == 1 { "index" } else { "indexes" };
+        let text = format!(
+            "{word} {} dropped before the load and built again after it, which is faster for {rows} rows; \
+             `--keep-indexes` keeps them",
+            names.join(", ")
+        );
+        Remark::note(table, text)
+    };
+    names.into_iter().map(told).collect()
+}
+
+/// Drops the indexes that a load can do without, after their definitions were written down.
+pub fn drop_indexes(control: &mut Session, run: Uuid, options: &Options, plan: &Plan) -> Result<Option<Remark>> {
+    let tx = control.transaction()?;
+    let dropped = indexes_to_drop(&tx, options, plan)?;
+    match indexes::set_aside(&tx, run, &plan.schema, &dropped) {
+        Ok(()) => tx.commit().map(|()| None),
+        // Not the tables' owner, or somebody else uses them. The load goes on with them.
+        Err(error) if error.kind() == Kind::Failed => {
+            let text = format!("indexes stay while rows are loaded: {}", error.message());
+            Ok(Some(Remark::note(dropped.first().map_or("", |index| &index.table), text)))
+        }
+        Err(error) => Err(error),
+    }
+}
+
 /// What a run that ended early has left switched off, in words.
 pub fn still_aside(control: &Session, options: &Options) -> Option<String> {
     let keys = aside::kept(control, &options.schema).map_or(0, |keys| keys.len());
     let triggers = triggers::kept(control, &options.schema).map_or(0, |triggers| triggers.len());
-    let words = [(keys, "foreign keys"), (triggers, "triggers")];
+    let indexes = indexes::kept(control, &options.schema).map_or(0, |indexes| indexes.len());
+    let words = [(keys, "foreign keys"), (triggers, "triggers"), (indexes, "indexes")];
     let words: Vec<String> = words.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
     let text = "stay set aside until the same command has gone on to its end, or begins again with `--restart`";
     (!words.is_empty()).then(|| format!("{} {text}", words.join(" and ")))

@@ -65,7 +65,7 @@ use crate::model::verdict::{Level, Outcome, TableVerdict, Verification};
 use crate::plan::select::Selection;
 use crate::plan::{Draft, PlanOptions};
 use crate::postgres::control::{self, DoneRange, RunRecord, State};
-use crate::postgres::{Pool, PoolSettings, Session, Target, catalog, ddl};
+use crate::postgres::{Pool, PoolSettings, Session, Target, catalog, ddl, indexes};
 use crate::rollback::carry::{leaving, way_back};
 use crate::run::bookkeeping::Left;
 use crate::sqlite::{Reader, Source};
@@ -201,6 +201,13 @@ pub fn migrate(options: &Options, target: &Target, observer: &dyn Observer, stop
             .map_err(no_row)?
     {
         parents = existing::parents(&control, options, &planned).map_err(no_row)?;
+    }
+    // A run that goes on has dropped them, or holds rows by now.
+    if !resumed {
+        let kept = existing::drop_indexes(&mut control, run.id, options, &planned.plan).map_err(no_row)?;
+        if let Some(remark) = kept {
+            observer.event(&Event::Remark(remark));
+        }
     }
     let found = existing::quiet_triggers(&mut control, run.id, options, &planned.plan, replica_role, observer);
     planned.plan.remarks.extend(found.map_err(no_row)?);
@@ -536,11 +543,15 @@ fn finish_beside(
     resumed: bool,
     mut clock: Clock<'_>,
 ) -> Result<Summary> {
-    let builds = plan.tables.iter().map(|t| t.indexes.len() + usize::from(t.primary_key.is_some())).sum();
+    let builds: usize = plan.tables.iter().map(|t| t.indexes.len() + usize::from(t.primary_key.is_some())).sum();
+    let builds = builds + indexes::kept(context.control, &plan.schema)?.len();
     // A comparison counts as it reads.
     let chores = Chores::new(plan, !is_compared(context.options));
-    let (index_ms, mut found) =
-        context.phase(&mut clock, Phase::Index, builds, || finish::indexes(context, plan, Some(&chores)))?;
+    let (index_ms, mut found) = context.phase(&mut clock, Phase::Index, builds, || {
+        let built = finish::indexes(context, plan, Some(&chores))?;
+        finish::indexes_back(context, plan)?;
+        Ok(built)
+    })?;
     let constraints = plan.tables.iter().map(|t| t.checks.len() + t.foreign_keys.len()).sum::<usize>();
     found.extend(context.phase(&mut clock, Phase::Constrain, constraints + plan.views.len(), || {
         let mut remarks = finish::constraints(context, plan, &chores)?;

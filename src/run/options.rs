@@ -71,6 +71,8 @@ pub struct Options {
     pub migrations: Migrations,
     /// Let triggers of tables that are there fire for rows that are loaded.
     pub fires_triggers: bool,
+    /// Keep the indexes of tables that are there while many rows are loaded.
+    pub keeps_indexes: bool,
     /// What ids are drawn by, where several runs have to draw the same ones; each run draws for itself otherwise.
     pub draw: Option<Draw>,
     /// Tables and columns that a way back leaves as they are, or behind: a plan and a rehearsal go by it.
@@ -213,6 +215,7 @@ impl Options {
             settings: Settings::default(),
             migrations: Migrations::default(),
             fires_triggers: false,
+            keeps_indexes: false,
             draw: None,
             leave: Vec::new(),
         }

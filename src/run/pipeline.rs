@@ -59,6 +59,7 @@ impl Options {
         options.migrations.ignored |= said.ignore;
         options.fires_triggers |= file.fire_triggers;
         options.leave.extend(file.rollback.leave.iter().cloned());
+        options.keeps_indexes |= file.keep_indexes;
         let found = check::check(pipeline, &catalog_of(&options)?)?;
         options.check()?;
         options.reshape = found.reshape;

@@ -4,7 +4,7 @@ use super::casts::Asked;
 use super::clock::Clock;
 use super::options::{Options, Scope};
 use super::rows::Planned;
-use super::{Opened, bookkeeping, checks, evidence, note_left, probe, rejects, start, strict};
+use super::{Opened, bookkeeping, checks, evidence, existing, note_left, probe, rejects, start, strict};
 use crate::error::Result;
 use crate::load::Conflict;
 use crate::load::unfit::Unfit;
@@ -125,6 +125,9 @@ impl Preparation<'_> {
             stop: self.stop,
         };
         planned.unfit = asked.of_all(tx, |_| true)?;
+        let dropped = existing::indexes_to_drop(tx, self.options, &planned.plan)?;
+        let told = existing::indexes_told(&planned.plan, &dropped);
+        planned.plan.remarks.extend(told);
         keyless(self.options, &mut planned.plan);
         if self.options.strict {
             strict::before(&planned)?;
