@@ -225,3 +225,44 @@ fn a_text_that_a_type_does_not_read_whole_ends_the_run_before_anything_is_writte
     );
     sides.loads(&[]).exits(3).says(&["`t.v` cannot be loaded into interval", "another storage class"]);
 }
+
+#[test]
+fn triggers_are_silent_for_rows_that_a_retry_takes_or_a_repair_writes_as_for_those_of_the_load() {
+    let here = "CREATE TABLE p (id INTEGER PRIMARY KEY); INSERT INTO p VALUES (1), (2);
+        CREATE TABLE t (id INTEGER PRIMARY KEY, p_id INT REFERENCES p, n INTEGER);
+        INSERT INTO t VALUES (1, 1, 7), (2, 2, 70000), (3, 1, 80000);";
+    let there = "CREATE TABLE p (id int PRIMARY KEY); CREATE TABLE audit (what text);
+        CREATE TABLE t (id int PRIMARY KEY, p_id int REFERENCES p DEFERRABLE INITIALLY DEFERRED, n smallint);
+        CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN INSERT INTO audit VALUES (TG_NAME || ' ' || TG_OP); RETURN NULL; END $$;
+        CREATE TRIGGER usual AFTER INSERT OR UPDATE OR DELETE ON t FOR EACH ROW EXECUTE FUNCTION note();
+        CREATE TRIGGER always AFTER INSERT ON t FOR EACH ROW EXECUTE FUNCTION note();
+        ALTER TABLE t ENABLE ALWAYS TRIGGER always;";
+    let enabled = "SELECT string_agg(tgname::text || tgenabled::text, ' ' ORDER BY tgname) FROM pg_trigger WHERE NOT tgisinternal";
+    let audit = "SELECT coalesce(string_agg(what, ', ' ORDER BY what), '') FROM audit";
+    for fires in [false, true] {
+        let sides = Sides::new(here, there);
+        sides.loads(&["--on-error", "t=reject"]).exits(4);
+        sides.asks(audit, "");
+        sides.seen.batch("ALTER TABLE t ALTER n TYPE int").unwrap();
+        let flag: &[&str] = if fires { &["--fire-triggers"] } else { &[] };
+        let word = if fires { "fired for every row" } else { "not fired for rows that are loaded" };
+        sides.retries(flag).exits(0).says(&["`always`, `usual`", word]);
+        let inserts = "always INSERT, always INSERT, usual INSERT, usual INSERT";
+        sides.asks(audit, if fires { inserts } else { "" });
+        sides
+            .seen
+            .batch(
+                "SET session_replication_role = replica; DELETE FROM t WHERE id = 1; \
+            INSERT INTO t VALUES (9, 1, 1); UPDATE t SET n = 5 WHERE id = 2; \
+            SET session_replication_role = origin; TRUNCATE audit",
+            )
+            .unwrap();
+        let again: Vec<&str> = ["--repair"].iter().chain(flag).copied().collect();
+        sides.compares(&again).exits(0).says(&[word]);
+        let all = "always INSERT, usual DELETE, usual INSERT, usual UPDATE";
+        sides.asks(audit, if fires { all } else { "" });
+        sides.asks(enabled, "alwaysA usualO");
+        sides.asks("SELECT sum(n) FROM t", "150007");
+    }
+}

@@ -37,6 +37,9 @@ struct Of {
     /// Do not compare both sides afterwards
     #[arg(long)]
     no_verify: bool,
+    /// Let the application's triggers fire for rows that are taken
+    #[arg(long)]
+    fire_triggers: bool,
     #[command(flatten)]
     reading: Reading,
     #[command(flatten)]
@@ -100,6 +103,7 @@ impl Of {
             return Err(Error::new(Kind::Usage, "`--type` is for `migrate`: here the target's columns are the rule")
                 .hint("ALTER TABLE … ALTER COLUMN … TYPE … changes them"));
         }
-        given.shape(Options { verify: !self.no_verify, wish: self.proving.wish(), ..options })
+        let (verify, fires_triggers) = (!self.no_verify, self.fire_triggers);
+        given.shape(Options { verify, fires_triggers, wish: self.proving.wish(), ..options })
     }
 }

@@ -7,8 +7,8 @@ use crate::error::{Kind, Result};
 use crate::load::Conflict;
 use crate::model::event::{Event, Observer};
 use crate::model::plan::{Plan, Remark};
-use crate::postgres::triggers::{self, Trigger};
-use crate::postgres::{Session, aside, catalog};
+use crate::postgres::triggers::{self, Events, Trigger};
+use crate::postgres::{Session, Transaction, aside, catalog};
 use std::collections::{BTreeMap, HashMap};
 use uuid::Uuid;
 
@@ -66,9 +66,9 @@ pub fn quiet_triggers(
         return Ok(Vec::new());
     }
     let updates = options.conflict == Some(Conflict::Update);
-    let mut quiet =
-        if replica_role { triggers::silent(control, (&plan.schema, &tables), updates)? } else { Vec::new() };
-    let firing = triggers::firing(control, (&plan.schema, &tables), updates, replica_role)?;
+    let events = if updates { Events::INSERT_OR_UPDATE } else { Events::INSERT };
+    let mut quiet = if replica_role { triggers::silent(control, (&plan.schema, &tables), events)? } else { Vec::new() };
+    let firing = triggers::firing(control, (&plan.schema, &tables), events, replica_role)?;
     let mut loud = Vec::new();
     if options.fires_triggers {
         loud = firing;
@@ -81,7 +81,16 @@ pub fn quiet_triggers(
             Err(error) => return Err(error),
         }
     }
-    let told = |triggers: Vec<Trigger>, what: &str| {
+    let remarks = told(quiet, loud);
+    for remark in &remarks {
+        observer.event(&Event::Remark(remark.clone()));
+    }
+    Ok(remarks)
+}
+
+// A word on each table of which triggers fire, or do not.
+fn told(quiet: Vec<Trigger>, loud: Vec<Trigger>) -> Vec<Remark> {
+    let words = |triggers: Vec<Trigger>, what: &str| {
         let mut names: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for trigger in triggers {
             names.entry(trigger.table).or_default().push(format!("`{}`", trigger.name));
@@ -92,14 +101,52 @@ pub fn quiet_triggers(
         };
         names.into_iter().map(of).collect::<Vec<_>>()
     };
-    let quiet = told(quiet, ": not fired for rows that are loaded");
-    let loud = told(loud, ": fired for every row that is loaded, and may change what arrives");
+    let quiet = words(quiet, ": not fired for rows that are loaded");
+    let loud = words(loud, ": fired for every row that is loaded, and may change what arrives");
     let remarks = quiet.into_iter().map(|(table, text)| Remark::note(table, text));
-    let remarks: Vec<Remark> = remarks.chain(loud.into_iter().map(|(t, text)| Remark::warning(t, text))).collect();
-    for remark in &remarks {
-        observer.event(&Event::Remark(remark.clone()));
+    remarks.chain(loud.into_iter().map(|(t, text)| Remark::warning(t, text))).collect()
+}
+
+/// Triggers that are switched off for the length of a transaction.
+#[must_use = "they are switched on again by `end`"]
+pub struct Quiet<'a> {
+    schema: &'a str,
+    off: Vec<Trigger>,
+    /// What a person should know of those that fire, and of those that do not.
+    pub remarks: Vec<Remark>,
+}
+
+impl<'a> Quiet<'a> {
+    /// Switches off those of these tables that would fire for these events, unless they are wanted, or the role may not.
+    pub fn begin(
+        tx: &Transaction<'_>,
+        (schema, tables): (&'a str, &[String]),
+        events: Events,
+        fires: bool,
+    ) -> Result<Self> {
+        let firing = triggers::firing(tx, (schema, tables), events, false)?;
+        if fires || firing.is_empty() {
+            return Ok(Self { schema, off: Vec::new(), remarks: told(Vec::new(), firing) });
+        }
+        let before = tx.savepoint("lite2pg_quiet")?;
+        match triggers::hush(tx, schema, &firing) {
+            Ok(()) => {
+                before.keep()?;
+                Ok(Self { schema, off: firing.clone(), remarks: told(firing, Vec::new()) })
+            }
+            // Not the tables' owner.
+            Err(error) if error.kind() == Kind::Failed => {
+                before.back()?;
+                Ok(Self { schema, off: Vec::new(), remarks: told(Vec::new(), firing) })
+            }
+            Err(error) => Err(error),
+        }
     }
-    Ok(remarks)
+
+    /// Switches them on again as they were, before the transaction is committed.
+    pub fn end(self, tx: &Transaction<'_>) -> Result<()> {
+        triggers::wake(tx, self.schema, &self.off)
+    }
 }
 
 /// What a run that ended early has left switched off, in words.

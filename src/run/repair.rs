@@ -2,6 +2,7 @@
 
 use super::Opened;
 use super::casts::Asked;
+use super::existing::Quiet;
 use super::proof::{Proof, go_on, key_of, scan_of};
 use crate::error::{Error, Kind, Result};
 use crate::load::Conflict;
@@ -9,11 +10,13 @@ use crate::load::entry::Entry;
 use crate::load::unfit::Unfit;
 use crate::load::writer::{RowWriter, Written};
 use crate::model::bounds::BATCH_BYTES;
+use crate::model::event::Event;
 use crate::model::plan::TablePlan;
 use crate::model::range::Range;
 use crate::model::verdict::{Outcome, Repaired, Verification};
 use crate::postgres::control::{self, Original};
 use crate::postgres::read::{self, Place};
+use crate::postgres::triggers::Events;
 use crate::postgres::{Transaction, catalog};
 use crate::sqlite::Flow;
 use crate::verify::form::Form;
@@ -33,8 +36,15 @@ struct Work<'a> {
     extra: Vec<Place>,
 }
 
-/// Makes the tables that differ like the source. All of them, or, after an error, none.
-pub fn repair(proof: &Proof<'_>, opened: &Opened, found: &Verification, run: Option<Uuid>) -> Result<Repaired> {
+/// Makes the tables that differ like the source. All of them, or, after an error, none. The application's triggers do not
+/// fire meanwhile, unless that is wanted.
+pub fn repair(
+    proof: &Proof<'_>,
+    opened: &Opened,
+    found: &Verification,
+    run: Option<Uuid>,
+    fires: bool,
+) -> Result<Repaired> {
     let schema = &proof.plan.schema;
     let mut session = (proof.hands.session)()?;
     // What is written is what was looked at: a row that somebody changes meanwhile is the server's to refuse.
@@ -47,6 +57,11 @@ pub fn repair(proof: &Proof<'_>, opened: &Opened, found: &Verification, run: Opt
         }
     }
     parents_first(&tx, schema, &mut works)?;
+    let names: Vec<String> = works.iter().map(|w| w.table.target.clone()).collect();
+    let quiet = Quiet::begin(&tx, (schema, &names), Events::ALL, fires)?;
+    for remark in &quiet.remarks {
+        proof.observer.event(&Event::Remark(remark.clone()));
+    }
     let mut repaired = Repaired::default();
     // Before the rows that replace them: a unique column may hold the same value in another row.
     for work in works.iter().rev() {
@@ -66,6 +81,7 @@ pub fn repair(proof: &Proof<'_>, opened: &Opened, found: &Verification, run: Opt
             catalog::advance_sequence(&tx, schema, &work.table.target, &owned, last)?;
         }
     }
+    quiet.end(&tx).map_err(undone)?;
     tx.commit().map_err(undone)?;
     Ok(repaired)
 }

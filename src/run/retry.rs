@@ -3,6 +3,7 @@
 
 use super::casts::Asked;
 use super::clock::Clock;
+use super::existing::Quiet;
 use super::options::Options;
 use super::{Opened, open, rejects, start, verify};
 use crate::error::{Error, Kind, Result};
@@ -16,7 +17,7 @@ use crate::load::writer::{RowWriter, Written};
 use crate::model::bounds::BATCH_BYTES;
 use crate::model::conversion::Conversion;
 use crate::model::digest::SetDigest;
-use crate::model::event::{Observer, Phase, RejectedTable};
+use crate::model::event::{Event, Observer, Phase, RejectedTable};
 use crate::model::pg_type::PgType;
 use crate::model::plan::{Plan, TablePlan};
 use crate::model::policy::{Place, Reject, Rules};
@@ -26,6 +27,7 @@ use crate::model::verdict::Verification;
 use crate::plan::{Draft, PlanOptions, Purpose};
 use crate::postgres::catalog::{self, ExistingColumn};
 use crate::postgres::control::{self, RunRecord, State};
+use crate::postgres::triggers::Events;
 use crate::postgres::{Pool, PoolSettings, Session, Target, Transaction};
 use crate::sqlite::{Flow, Reader, RowRef, Source, TableScan};
 use crate::verify::source::{SourceDigest, from_stored, to_stored};
@@ -80,7 +82,15 @@ pub fn set_aside(
         adapt(&mut run, &opened, options, &mut control)?;
         let (catalog, reader) = (&opened.catalog, &opened.readers[0]);
         let unfit = Asked { plan: &run.plan, catalog, reader, must_fit: false, stop }.apart(&mut control)?;
-        let job = Job { run: run.id, plan: &run.plan, opened: &opened, unfit: &unfit, stop };
+        let job = Job {
+            run: run.id,
+            plan: &run.plan,
+            opened: &opened,
+            unfit: &unfit,
+            fires: options.fires_triggers,
+            observer,
+            stop,
+        };
         taken = clock.phase(Phase::Copy, found.len(), || job.all(&mut control, &found))?;
         found = control::rejects(&control, run.id)?;
     }
@@ -182,6 +192,9 @@ struct Job<'a> {
     plan: &'a Plan,
     opened: &'a Opened,
     unfit: &'a Unfit,
+    // Whether triggers fire for rows that are taken.
+    fires: bool,
+    observer: &'a dyn Observer,
     stop: &'a AtomicBool,
 }
 
@@ -190,6 +203,7 @@ impl Job<'_> {
     fn all(&self, control: &mut Session, found: &HashMap<String, Vec<Reject>>) -> Result<Vec<(String, u64)>> {
         let mut left: HashMap<&str, Vec<Reject>> = found.iter().map(|(t, r)| (t.as_str(), r.clone())).collect();
         let mut taken: HashMap<String, u64> = HashMap::new();
+        let mut told: HashSet<String> = HashSet::new();
         loop {
             let mut progress = false;
             for table in &self.plan.tables {
@@ -198,7 +212,7 @@ impl Job<'_> {
                     return Err(interrupted());
                 }
                 let before = rejects.len();
-                *rejects = self.table(control, table, rejects)?;
+                *rejects = self.table(control, table, rejects, told.insert(table.target.clone()))?;
                 let now = (before - rejects.len()) as u64;
                 *taken.entry(table.target.clone()).or_default() += now;
                 progress |= now > 0;
@@ -213,13 +227,24 @@ impl Job<'_> {
     }
 
     // Tries the rows of one table; gives those that are still set aside, with their reasons as they are now.
-    fn table(&self, control: &mut Session, table: &TablePlan, rejects: &[Reject]) -> Result<Vec<Reject>> {
+    fn table(
+        &self,
+        control: &mut Session,
+        table: &TablePlan,
+        rejects: &[Reject],
+        is_first: bool,
+    ) -> Result<Vec<Reject>> {
         let Some(source) = self.opened.catalog.table(&table.source) else { return Ok(rejects.to_vec()) };
         let positions: Vec<usize> = table.compared().filter_map(|c| source.column_index(&c.source)).collect();
         let scan = TableScan::new(source, &positions).with_marks(source);
         let places: Vec<Place> = rejects.iter().map(|r| r.place).collect();
         let rows = Rows { reader: &self.opened.readers[0], scan: &scan, row_key: &table.row_key, places: &places };
         let mut tx = control.transaction()?;
+        let names = [table.target.clone()];
+        let quiet = Quiet::begin(&tx, (&self.plan.schema, &names), Events::INSERT, self.fires)?;
+        for remark in quiet.remarks.iter().filter(|_| is_first) {
+            self.observer.event(&Event::Remark(remark.clone()));
+        }
         let still = self.refused(&tx, table, &rows)?;
         if still.len() < places.len() {
             self.take(&mut tx, table, &rows, &still)?;
@@ -228,6 +253,7 @@ impl Job<'_> {
         still.sort_by_key(|r| r.place);
         control::forget_rejects(&tx, self.run, &table.target)?;
         control::record_rejects(&tx, self.run, &table.target, &still)?;
+        quiet.end(&tx)?;
         tx.commit()?;
         Ok(still)
     }

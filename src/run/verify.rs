@@ -66,7 +66,9 @@ pub fn verify(
     let tables = plan.tables.len();
     let found = clock.phase(Phase::Verify, tables, || proof::compare(&proof, subjects.clone(), &mut source, None))?;
     let mut found = if repairs && found.is_different() {
-        let repaired = clock.phase(Phase::Verify, tables, || repair::repair(&proof, source.get()?, &found, id))?;
+        let repaired = clock.phase(Phase::Verify, tables, || {
+            repair::repair(&proof, source.get()?, &found, id, options.fires_triggers)
+        })?;
         let again = clock.phase(Phase::Verify, tables, || proof::compare(&proof, subjects, &mut source, None))?;
         Verification { repaired: Some(repaired), ..again }
     } else {
