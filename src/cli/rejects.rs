@@ -62,7 +62,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let teller = of.telling.teller();
     let text = given.target.as_deref().ok_or_else(|| no_target("rejects"))?;
     if text == "embedded" {
-        return Err(Error::new(Kind::Usage, "`embedded` starts an empty server: nothing was set aside there"));
+        return Err(Error::new(Kind::Usage, "`embedded` starts an empty server: nothing was set aside there")
+            .hint("the database of the migration that set them aside"));
     }
     let server = Server::of(text, &EmbeddedOptions::default(), &teller)?;
     let result = run::set_aside(&options, &given.connecting(server.target()), wanted, &teller, &stop);
