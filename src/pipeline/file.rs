@@ -89,7 +89,8 @@ impl Default for Backup {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// Connections at once, at least 3; the lanes are as many as it leaves room for.
+    /// Connections at once, at least 3; the lanes are as many as it leaves room for. From twice the lanes and two on, rows are
+    /// compared while keys are built.
     pub connections: Option<usize>,
     /// How long a connection may take to be made.
     pub connect_timeout: Option<u64>,
