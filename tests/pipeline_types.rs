@@ -196,6 +196,32 @@ fn what_the_ids_were_drawn_by_is_missed_and_mistakes_of_maps_are_told() {
     ]);
 }
 
+#[test]
+fn a_map_has_each_id_that_arrives_once_whichever_column_has_it() {
+    let stage = Stage::new(
+        "CREATE TABLE bin (id TEXT PRIMARY KEY); INSERT INTO bin VALUES ('a'), ('b');
+         CREATE TABLE loose (id TEXT PRIMARY KEY COLLATE NOCASE); INSERT INTO loose VALUES ('x'), ('y');
+         CREATE TABLE child (n INTEGER PRIMARY KEY, bin TEXT REFERENCES bin, loose TEXT REFERENCES loose, kept TEXT REFERENCES bin);
+         INSERT INTO child VALUES (1, 'a', 'X', 'gone'), (2, 'gone', 'x', 'b'), (3, NULL, 'gone', NULL);",
+    );
+    let text = "[[table]]\nfrom = \"bin\"\n[table.columns]\nid = { v4 = \"bins\" }\n[[table]]\nfrom = \"loose\"\n[table.columns]\n\
+                id = { v5 = \"looses\" }\n[[table]]\nfrom = \"child\"\n[table.columns]\nbin = { orphans = \"null\" }\n\
+                loose = { v5 = \"looses\", orphans = \"null\" }\nkept = { orphans = \"keep\" }\n";
+    stage.migrate(text).exits(0);
+    // Another spelling of a parent's id is another id; what arrives nowhere is none.
+    assert_eq!(
+        stage.there("SELECT string_agg(map || ' ' || old, ', ' ORDER BY map, old COLLATE \"C\") FROM lite2pg.id_map"),
+        "bins a, bins b, bins gone, looses X, looses x, looses y"
+    );
+    assert_eq!(
+        stage.there("SELECT count(*) FROM child c JOIN lite2pg.id_map m ON m.new IN (c.bin, c.loose, c.kept)"),
+        "5"
+    );
+    let counted = "SELECT string_agg((l->>'column') || ' ' || (l->>'cells') || ' ' || (l->>'keys'), ', ' ORDER BY l->>'column') \
+                   FROM lite2pg.range, jsonb_array_elements(ledger) l WHERE l->>'rule' LIKE 'an orphan%'";
+    assert_eq!(stage.there(counted), "bin 1 [2], kept 1 [1], loose 1 [3]");
+}
+
 const ORDERS: &str = "
     CREATE TABLE orders (id INTEGER PRIMARY KEY, status TEXT NOT NULL DEFAULT 'O' CHECK (status <> ''), mood TEXT CHECK (mood <> ''));
     CREATE INDEX orders_mood ON orders (mood);

@@ -116,6 +116,8 @@ fn agent_platform_arrives_with_its_ids_capabilities_times_and_ten_rows_set_aside
         stage.there("SELECT count(*) FROM agents WHERE id NOT IN (SELECT new FROM lite2pg.id_map)"),
         stage.here(uuids)
     );
+    let old = "SELECT count(*) FROM agents WHERE length(id) <> 36";
+    assert_eq!(stage.there("SELECT count(*) FROM lite2pg.id_map WHERE map = 'agents'"), stage.here(old), "once each");
     let of_seven = "SELECT count(*) FROM tasks WHERE assigned_agent_id = 'agent-7'";
     assert_eq!(
         stage.there(

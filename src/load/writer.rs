@@ -72,6 +72,8 @@ struct MarkWriter {
     mark: Mark,
     // The column that it is about, on the target.
     column: String,
+    // The cell that has to be NULL for it to count.
+    if_null: Option<usize>,
     rows: u64,
     keys: Vec<i64>,
 }
@@ -197,7 +199,10 @@ impl RowWriter {
         let of = |mark: &Mark| {
             let planned = table.columns.iter().find(|c| mark.column.as_ref() == Some(&c.source));
             let column = planned.map_or_else(String::new, |c| c.target.clone());
-            MarkWriter { mark: mark.clone(), column, rows: 0, keys: Vec::new() }
+            // Nothing is said of a column that the load does not fill: behind the last cell there is none.
+            let cell = || self.columns.iter().position(|c| c.name == column).unwrap_or(usize::MAX);
+            let if_null = mark.if_null.then(cell);
+            MarkWriter { mark: mark.clone(), column, if_null, rows: 0, keys: Vec::new() }
         };
         self.marks = table.marks.iter().map(of).collect();
         self
@@ -293,7 +298,8 @@ impl RowWriter {
     fn count_marks(&mut self, key: i64, row: &RowRef<'_>) {
         let first = row.len() - self.marks.len();
         for (n, of) in self.marks.iter_mut().enumerate() {
-            if matches!(row.cell(first + n), Cell::Integer(number) if number != 0) {
+            let is_said = of.if_null.is_none_or(|cell| cell < first && row.cell(cell) == Cell::Null);
+            if is_said && matches!(row.cell(first + n), Cell::Integer(number) if number != 0) {
                 of.rows += 1;
                 if of.keys.len() < SAMPLE_KEYS {
                     of.keys.push(key);

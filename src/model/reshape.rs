@@ -144,6 +144,9 @@ pub struct Mark {
     pub words: String,
     /// The row is set aside; else it is counted.
     pub rejects: bool,
+    /// It says so only where the column is NULL. What makes the column NULL need not be worked out twice then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub if_null: bool,
 }
 
 impl Mark {
@@ -240,6 +243,14 @@ impl TableShape {
         });
         let rejects = self.rejects.iter().map(|refusal| refusal.when.as_str());
         self.only.as_deref().into_iter().chain(columns).chain(rejects)
+    }
+
+    /// Whether this column's values are its own, and all of the table's rows are there to give them.
+    #[must_use]
+    pub fn is_own(&self, column: &str) -> bool {
+        let of = |shape: &&ColumnShape| shape.name.eq_ignore_ascii_case(column);
+        matches!(self.origin, Origin::Table(_))
+            && self.columns.iter().find(of).is_none_or(|c| c.is_own() && c.orphans.is_none())
     }
 
     /// Whether its rows or values are others than the table's: then they are read through a SELECT.

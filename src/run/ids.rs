@@ -9,8 +9,10 @@ use crate::error::Result;
 use crate::model::cell::Cell;
 use crate::model::conversion::{Conversion, Fit, Rewrite};
 use crate::model::event::{Event, Phase};
+use crate::model::reshape::{Orphans, Reshape, Stray};
 use crate::model::source::Table;
 use crate::postgres::{control, ids};
+use crate::sqlite::Reader;
 use crate::transform::Compiled;
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -22,6 +24,28 @@ const LENGTH_BYTES: usize = 4;
 struct Map<'a> {
     rule: &'a Conversion,
     columns: Vec<(&'a Table, usize)>,
+}
+
+impl Map<'_> {
+    // Leaves out columns that hold no id but those of another column of the map: orphans of theirs do not arrive. To read them
+    // would be to look for the parent of every row once more.
+    fn without_echoes(&mut self, reshape: &Reshape, reader: &Reader) {
+        let lead: Vec<(String, String)> =
+            self.columns.iter().map(|(table, at)| (table.name.clone(), table.columns[*at].name.clone())).collect();
+        let is_lead = |orphans: &Orphans| {
+            lead.iter().any(|(table, column)| *table == orphans.parent && *column == orphans.column)
+                && reshape.table(&orphans.parent).is_none_or(|shape| shape.is_own(&orphans.column))
+                // Another collation takes texts for the same that are two ids.
+                && reader.is_binary(&orphans.parent, &orphans.column)
+        };
+        self.columns.retain(|(table, at)| {
+            let shape = reshape.table(&table.name).and_then(|shape| {
+                shape.columns.iter().find(|shape| shape.name.eq_ignore_ascii_case(&table.columns[*at].name))
+            });
+            let orphans = shape.filter(|shape| shape.is_own()).and_then(|shape| shape.orphans.as_ref());
+            orphans.is_none_or(|orphans| orphans.policy == Stray::Keep || !is_lead(orphans))
+        });
+    }
 }
 
 /// Writes down every map of which an id was made, and is not written yet.
@@ -44,6 +68,10 @@ pub fn write_down(context: &Context<'_>, opened: &Opened, planned: &Planned) -> 
             of_map.columns.push((source, at));
         }
     }
+    let reader = &opened.readers[0];
+    for map in maps.values_mut() {
+        map.without_echoes(&context.options.reshape, reader);
+    }
     let mut session = context.session()?;
     for (map, Map { rule, columns }) in maps {
         let started = Instant::now();
@@ -53,7 +81,7 @@ pub fn write_down(context: &Context<'_>, opened: &Opened, planned: &Planned) -> 
         }
         let (mut rule, mut field) = (Compiled::new(rule)?, Vec::new());
         let mut writer = ids::Writer::new(&tx, context.run, map)?;
-        opened.readers[0].ids(&columns, |id| {
+        reader.ids(&columns, |id| {
             field.clear();
             let (Ok(Fit::Rewritten(_)), Cell::Text(old)) = (rule.write(id, &mut field), id) else { return Ok(()) };
             let new = field[LENGTH_BYTES..].try_into().expect("a uuid has sixteen bytes");

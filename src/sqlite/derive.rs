@@ -48,6 +48,7 @@ struct List<'a> {
 impl List<'_> {
     fn shaped(&mut self, own: &str, shape: &ColumnShape) {
         let mut value = expression(own, shape);
+        let is_own = shape.is_own();
         let mut stray = |policy: Stray, is_stray: &str, words: &str| {
             if policy == Stray::Null {
                 value = format!("CASE WHEN {is_stray} THEN NULL ELSE {value} END");
@@ -57,8 +58,11 @@ impl List<'_> {
                 Stray::Null => (false, ": NULL"),
                 Stray::Reject => (true, ""),
             };
-            let mark = Mark { column: Some(shape.name.clone()), words: format!("{words}{done}"), rejects };
-            self.marks.push((mark, is_stray.to_owned()));
+            // A column of its own values that is NULL where the table's is not was an orphan: its parent is looked for once.
+            let if_null = policy == Stray::Null && is_own;
+            let sql = if if_null { format!("({own} IS NOT NULL)") } else { is_stray.to_owned() };
+            let mark = Mark { column: Some(shape.name.clone()), words: format!("{words}{done}"), rejects, if_null };
+            self.marks.push((mark, sql));
         };
         if let (Value::Map(map), Stray::Null | Stray::Reject) = (&shape.value, shape.others) {
             stray(shape.others, &unnamed(own, map), "a value that the map does not name");
@@ -74,7 +78,7 @@ impl List<'_> {
         for refusal in &shape.rejects {
             let words = refusal.reason.clone();
             let number = format!("CAST(({}\n) AS INTEGER)", refusal.when);
-            self.marks.push((Mark { column: None, words, rejects: true }, number));
+            self.marks.push((Mark { column: None, words, rejects: true, if_null: false }, number));
         }
         let marks = self.marks.iter().enumerate().map(|(n, (_, sql))| format!("{sql} AS {}", quoted(&mark(n))));
         self.items.extend(marks);
@@ -160,7 +164,7 @@ pub fn with_defined(query: &str, define: &[(String, String)]) -> String {
 pub fn select_from_query(query: &str, columns: &[SelectColumn], shape: &TableShape, reshape: &Reshape) -> Shaped {
     let mut list = List { reshape, table: "q", items: Vec::new(), marks: Vec::new() };
     if let Origin::Merge { sources, key } = &shape.origin {
-        let mark = Mark { column: key.first().cloned(), words: merge::twins(sources), rejects: false };
+        let mark = Mark { column: key.first().cloned(), words: merge::twins(sources), rejects: false, if_null: false };
         list.marks.push((mark, format!("q.{}", quoted(merge::TWINS))));
     }
     for column in columns.iter().filter(|column| column.name != merge::TWINS) {
