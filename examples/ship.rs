@@ -26,9 +26,12 @@ struct Args {
 }
 
 /// What a pipeline needs: its name, its source, and what is on its target beforehand.
-const SHIPPED: [(&str, Source, Option<&str>); 2] = [
-    ("relationhub-email", Source::RelationHub, Some("fixtures/postgres/relationhub.sql")),
+const SHIPPED: [(&str, Source, Option<&str>); 5] = [
+    ("agent-platform", Source::AgentPlatform, None),
     ("enhanced-schema", Source::Enhanced, None),
+    ("relationhub-email", Source::RelationHub, Some("fixtures/postgres/relationhub.sql")),
+    ("tenant-consolidation", Source::TenantConsolidation, None),
+    ("conversation-state", Source::ConversationState, None),
 ];
 
 fn main() -> ExitCode {

@@ -1,12 +1,4 @@
--- The types of the clean schema, its keys between tables, and an index by tenant on each.
-
-CREATE TYPE asset_type AS ENUM ('server', 'application', 'database', 'network', 'storage');
-CREATE TYPE flow_status AS ENUM ('pending', 'running', 'completed', 'failed', 'cancelled');
-CREATE TYPE import_status AS ENUM ('pending', 'processing', 'completed', 'failed');
-
-ALTER TABLE assets          ALTER asset_type TYPE asset_type    USING asset_type::asset_type;
-ALTER TABLE discovery_flows ALTER status     TYPE flow_status   USING status::flow_status;
-ALTER TABLE data_imports    ALTER status     TYPE import_status USING status::import_status;
+-- The keys between the tables of the clean schema, and an index by tenant on each.
 
 ALTER TABLE engagements ADD FOREIGN KEY (client_account_id) REFERENCES client_accounts (id);
 ALTER TABLE data_imports

@@ -112,6 +112,34 @@ fn without_a_target_a_throw_away_server_is_used_whatever_the_environment_says() 
 }
 
 #[test]
+fn queries_are_asked_of_both_databases_once_all_rows_are_there() {
+    let (_dir, path) = source(KINDS);
+    let count = "SELECT count(*),
+ sum(n) FROM kinds";
+    let arguments = [path.to_str().unwrap(), "--rounds", "1", "--query", count, "--query", "SELECT typeof(x'00')"];
+    let ran = bench(&[&arguments[..], &["--json"]].concat()).exits(0);
+    let report: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    let whole = &report["whole"];
+    assert_eq!(whole["rows"], 6002, "all of them: {whole}");
+    assert!(whole["ms"].as_u64().unwrap() > 0);
+    let [asked, only_here] = whole["queries"].as_array().unwrap().as_slice() else { panic!("{whole}") };
+    assert_eq!(asked["name"], "SELECT count(*), sum(n) FROM kinds");
+    assert_eq!(asked["same"], true, "{asked}");
+    let answer: String = Connection::open(&path)
+        .unwrap()
+        .query_row("SELECT count(*) || ',' || sum(n) FROM kinds", [], |r| r.get(0))
+        .unwrap();
+    for side in ["source", "target"] {
+        assert_eq!(asked[side]["text"].as_str().unwrap().trim(), answer);
+        assert!(asked[side]["us"].as_u64().unwrap() > 0);
+    }
+    assert_eq!((&only_here["same"], &only_here["target"]["answered"]), (&false.into(), &false.into()), "{only_here}");
+    let ran = bench(&arguments).exits(0);
+    assert!(ran.stdout.contains("query SELECT count(*), sum(n) FROM kinds: same answer · source "), "{}", ran.stdout);
+    assert!(ran.stdout.contains("measured     "), "{}", ran.stdout);
+}
+
+#[test]
 fn a_large_source_is_sampled_over_its_whole_length_and_predicted_whole() {
     let (_dir, path) = source(
         "CREATE TABLE big (id INTEGER PRIMARY KEY, t TEXT);
@@ -198,6 +226,7 @@ fn what_cannot_be_done_is_known_before_anything_is_measured() {
         (2, "cannot be written", &[path, &url(&target), "--csv", into_nowhere.to_str().unwrap()][..]),
         (2, "there are no rows to load", &[empty.to_str().unwrap(), &url(&target)]),
         (2, "outside 1 to", &[path, &url(&target), "--jobs", "0"]),
+        (2, "a throw-away server only", &[path, &url(&target), "--query", "SELECT 1"]),
         (6, "not/there.db", &["/not/there.db", &url(&target)]),
         (7, "127.0.0.1", &[path, "postgres://me@127.0.0.1:1/db"]),
     ] {

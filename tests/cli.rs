@@ -297,3 +297,44 @@ fn errors_say_what_the_facts_the_state_and_the_way_out() {
         ran.exits(code);
     }
 }
+
+#[test]
+fn slips_of_a_newcomer_are_told_with_what_was_meant() {
+    let (dir, path) = source(SHOP);
+    let path = path.to_str().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let near = path.replace(".db", ".bd");
+    let (dump, gone) =
+        (file("dump.sql", "BEGIN TRANSACTION;\nCREATE TABLE t (x);\n"), file("no", "").replace("/no", "/no.toml"));
+    let url = url(&database());
+    for (name, code, arguments) in [
+        ("near_file", 6, &["migrate", &near, "embedded"][..]),
+        ("near_verb", 2, &["migrte", path, "embedded"]),
+        ("near_option", 2, &["migrate", path, "embedded", "--shema", "x"]),
+        ("near_target", 2, &["migrate", path, "embeded"]),
+        ("near_column", 2, &["plan", path, "--type", "customer.nme=text"]),
+        ("swapped", 2, &["migrate", "postgres://me:hunter2secret@db/app", path]),
+        ("a_dump", 6, &["inspect", &dump]),
+        ("no_pipeline", 2, &["migrate", "-p", &gone]),
+        ("a_database_as_pipeline", 2, &["migrate", "-p", path]),
+        ("no_type", 2, &["plan", path, "--type", "customer.name=txt"]),
+        ("verify_embedded", 2, &["verify", path, "embedded"]),
+        ("rollback_embedded", 2, &["rollback", path, "embedded", "--to", "x.db"]),
+        ("rollback_to_nowhere", 2, &["rollback", path, &url]),
+        ("rollback_of_nothing", 3, &["rollback", path, &url, "--to", dir.path().join("x.db").to_str().unwrap()]),
+        ("rejects_no_target", 2, &["rejects", "list", path]),
+    ] {
+        let ran = ended(program().args(arguments).output().unwrap());
+        assert!(!ran.stderr.contains("hunter2secret"), "a password is shown: {}", ran.stderr);
+        assert_eq!(ran.stdout, "", "{name}");
+        snapshot(&format!("slip_{name}"), &ran);
+        ran.exits(code);
+    }
+    let ran = ended(program().args(["migrate", path, "embedded"]).env("PG_BIN", "/not/there").output().unwrap());
+    snapshot("slip_no_postgres", &ran);
+    ran.exits(2);
+}

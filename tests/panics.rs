@@ -153,6 +153,7 @@ fn a_panic_in_a_bench_takes_its_schema_and_its_server_along() {
         rounds: 1,
         full: true,
         embedded: false,
+        queries: Vec::new(),
     };
     let target = database();
     for at in [0, 2, 4] {

@@ -54,6 +54,24 @@ fn a_file_that_is_no_toml_says_where_it_stops_to_be_one() {
 }
 
 #[test]
+fn paths_are_relative_to_the_file_and_read_as_a_person_would_write_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |path: &str| dir.path().join(path).to_str().unwrap().to_owned();
+    std::fs::create_dir_all(dir.path().join("deep/inside")).unwrap();
+    std::os::unix::fs::symlink("deep/inside", dir.path().join("link")).unwrap();
+    let beside = |file: &str, path: &str| {
+        let pipeline = Pipeline::parse(Path::new(&at(file)), String::new(), &|_| None).unwrap();
+        pipeline.beside(path).to_str().unwrap().to_owned()
+    };
+    assert_eq!(beside("deep/x.toml", "../there/rejects"), at("there/rejects"));
+    assert_eq!(beside("deep/inside/x.toml", "../../a"), at("a"));
+    assert_eq!(beside("deep/x.toml", "/c/d"), "/c/d");
+    assert_eq!(beside("deep/x.toml", "file:../d?mode=ro"), "file:../d?mode=ro");
+    // Behind a symbolic link, `..` is the folder that it leads to, not the one that it is in.
+    assert_eq!(beside("link/x.toml", "../there"), at("link/../there"));
+}
+
+#[test]
 fn no_text_panics_the_parser() {
     let odd =
         ["[", "[[table]]\n[table.columns]\nx", "=", "\u{feff}", "a.b.c = 1", "[table]\nfrom = 1", "table = 7", "\0"];
@@ -247,6 +265,36 @@ fn a_script_that_the_server_refuses_leaves_the_target_as_it_was() {
     // The rows are there when the last script fails; the same command goes on with it once it is mended.
     stage.migrate("[[after]]\nsql = \"NO SQL\"\n").exits(1);
     assert_eq!(stage.there("SELECT count(*) FROM t"), "1");
+}
+
+#[test]
+fn a_script_that_ends_its_transaction_is_refused_before_anything_is_done() {
+    let stage = Stage::new("CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1);");
+    let nothing = "(to_regclass('one'), to_regclass('t'), to_regclass('lite2pg.run'))";
+    for (phase, sql, said) in [
+        (
+            "before",
+            "CREATE TABLE one (x int); COMMIT; CREATE TABLE two (x int)",
+            "script 1 of `before` has COMMIT in it",
+        ),
+        ("before", "BEGIN; CREATE TABLE one (x int); END", "script 1 of `before` has BEGIN in it"),
+        ("before", "CREATE TABLE one (x int); ROLLBACK", "script 1 of `before` has ROLLBACK in it"),
+        ("after", "SELECT 1; /* ; */ rollback", "script 1 of `after` has ROLLBACK in it"),
+        ("after", "VACUUM t", "script 1 of `after` has VACUUM in it"),
+        ("after", "CREATE INDEX CONCURRENTLY i ON t (id)", "has CREATE INDEX CONCURRENTLY in it"),
+    ] {
+        stage.migrate(&format!("[[{phase}]]\nsql = \"{sql}\"\n")).exits(2).says(&[said, "hint:"]);
+        assert_eq!(stage.there(nothing), "(,,)", "{sql}");
+    }
+    // What only the server can see is refused there, and leaves nothing either.
+    let hidden = "CREATE TABLE one (x int); DO 'BEGIN COMMIT; END'";
+    let ran = stage.migrate(&format!("[[before]]\nsql = \"{hidden}\"\n")).exits(1);
+    ran.says(&["the server refuses script 1 of `before`", "no block and no procedure in it can end that"]);
+    assert_eq!(stage.there(nothing), "(,,)");
+    // Such words in a text or a body are none.
+    let body = "CREATE TABLE one AS SELECT 'COMMIT;' AS x; DO $a$ BEGIN PERFORM 1; END $a$";
+    stage.migrate(&format!("[[before]]\nsql = \"{body}\"\n")).exits(0);
+    assert_eq!(stage.there("SELECT x FROM one"), "COMMIT;");
 }
 
 #[test]

@@ -129,7 +129,7 @@ fn a_run_that_was_killed_goes_on_with_the_ids_that_it_began_with() {
          i < 30000) INSERT INTO parent SELECT i, 'p' || i FROM n;
          CREATE TABLE child (id INTEGER PRIMARY KEY, parent INTEGER REFERENCES parent); INSERT INTO child SELECT 1 + 30000 - id, id FROM parent;",
     );
-    let text = "[settings]\nrange_rows = 3000\n[[table]]\nfrom = \"parent\"\n[table.columns]\nid = { v4 = \"p\" }\n\
+    let text = "[settings]\nrange_rows = 3000\nbatch_rows = 70\n[[table]]\nfrom = \"parent\"\n[table.columns]\nid = { v4 = \"p\" }\n\
                 [[table]]\nfrom = \"child\"\n[table.columns]\nid = { v7 = \"c\" }\n";
     let file = stage.file(text);
     // The control schema of an earlier run, so that its table can be locked.

@@ -63,7 +63,7 @@ impl Ship {
     }
 
     fn dumps(&self) -> Vec<PathBuf> {
-        let found = std::fs::read_dir(self.dir.path().join("pipelines/backups")).unwrap().map(|e| e.unwrap().path());
+        let found = std::fs::read_dir(self.dir.path().join("backups")).unwrap().map(|e| e.unwrap().path());
         let mut found: Vec<PathBuf> = found.filter(|p| p.extension().is_some_and(|e| e == "dump")).collect();
         found.sort();
         found

@@ -132,8 +132,8 @@ fn tables_and_columns_that_are_not_there_are_named_and_never_green() {
          CREATE TABLE odd (id INTEGER PRIMARY KEY, address TEXT); INSERT INTO odd VALUES (1, '10.0.0.1');
          CREATE TABLE none (v TEXT); INSERT INTO none VALUES ('x');",
         "CREATE TABLE less (id int8 PRIMARY KEY, here text); INSERT INTO less VALUES (1, 'a');
-         CREATE TABLE odd (id int8 PRIMARY KEY, address inet); INSERT INTO odd VALUES (1, '10.0.0.1');
-         CREATE TABLE none (v inet); INSERT INTO none VALUES (NULL), (NULL);
+         CREATE TABLE odd (id int8 PRIMARY KEY, elsewhere text); INSERT INTO odd VALUES (1, '10.0.0.1');
+         CREATE TABLE none (w inet); INSERT INTO none VALUES (NULL), (NULL);
          CREATE VIEW gone AS SELECT 1 AS id;",
     );
     for (table, rows) in [("gone", 2), ("empty", 0)] {
@@ -142,7 +142,7 @@ fn tables_and_columns_that_are_not_there_are_named_and_never_green() {
         assert_eq!(verdict.source_rows, rows);
     }
     assert_eq!(compared.table("less").unverified, ["absent: the target has no such column"]);
-    assert_eq!(compared.table("odd").unverified, ["address: no comparison with type inet"]);
+    assert_eq!(compared.table("odd").unverified, ["address: the target has no such column"]);
     // Where no column can be compared, rows still can be counted.
     let found = compared.differences("none").unwrap();
     assert_eq!((found.missing, found.extra), (0, 1));
@@ -161,7 +161,7 @@ fn tables_and_columns_that_are_not_there_are_named_and_never_green() {
 fn an_unverified_column_alone_is_not_green() {
     let compared = by_hand(
         "CREATE TABLE odd (id INTEGER PRIMARY KEY, address TEXT); INSERT INTO odd VALUES (1, '10.0.0.1');",
-        "CREATE TABLE odd (id int8 PRIMARY KEY, address inet); INSERT INTO odd VALUES (1, '10.0.0.1');",
+        "CREATE TABLE odd (id int8 PRIMARY KEY); INSERT INTO odd VALUES (1);",
     );
     assert!(matches!(compared.table("odd").outcome, Outcome::Equal));
     assert!(!compared.verification.is_equal() && !compared.verification.is_different());

@@ -4,7 +4,7 @@ use super::output::{self, Output};
 use super::server::Server;
 use super::signals::stop_flag;
 use super::telling::Telling;
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::postgres::EmbeddedOptions;
 use crate::report::{bench, plot};
 use crate::run::{self, BenchOptions};
@@ -16,13 +16,14 @@ use std::path::PathBuf;
 #[command(
     after_long_help = "A sample of the rows is loaded again and again: by binary COPY (what `migrate` does), by \
     text COPY and by multi-row INSERT, through one lane and more, in smaller and larger batches. It takes a minute or \
-    less, unless `--full` is given. On a given TARGET everything happens in a schema of its own, `lite2pg_bench`, which \
+    less, unless `--full` or `--query` is given. On a given TARGET everything happens in a schema of its own, `lite2pg_bench`, which \
     is dropped at the end. DATABASE_URL is not looked at.
 
 Examples:
   lite2pg bench app.db
   lite2pg bench app.db postgres://app@db.example.com/app --jobs 8
-  lite2pg bench app.db --full --csv bench.csv --svg bench.svg"
+  lite2pg bench app.db --full --csv bench.csv --svg bench.svg
+  lite2pg bench app.db --query 'SELECT status, count(*) FROM orders GROUP BY status ORDER BY status'"
 )]
 pub struct Arguments {
     /// The SQLite file: a path, or a `sqlite:` or `file:` URI
@@ -45,6 +46,9 @@ pub struct Arguments {
     /// Load all rows instead of a sample
     #[arg(long)]
     full: bool,
+    /// Ask both databases this, once all rows were migrated to the throw-away server, and time the answers; may be repeated
+    #[arg(long, value_name = "SQL")]
+    query: Vec<String>,
     /// Write the measurements into this file as CSV
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
@@ -89,6 +93,13 @@ impl Arguments {
 
     fn options(&self) -> Result<BenchOptions> {
         run::check_jobs(self.jobs)?;
+        if !self.query.is_empty() && !self.is_embedded() {
+            return Err(Error::new(
+                Kind::Usage,
+                "`--query` moves all rows, which a bench does on a throw-away server only",
+            )
+            .hint("without TARGET; or `[[parity]]` of a pipeline, which `migrate` asks on any server"));
+        }
         Ok(BenchOptions {
             source: self.source.clone(),
             include: self.include.clone(),
@@ -97,6 +108,7 @@ impl Arguments {
             rounds: usize::from(self.rounds),
             full: self.full,
             embedded: self.is_embedded(),
+            queries: self.query.clone(),
         })
     }
 

@@ -60,6 +60,9 @@ pub struct Arguments {
     /// Let triggers of tables that are there fire for the rows that are loaded
     #[arg(long)]
     fire_triggers: bool,
+    /// Keep the indexes of tables that are there while many rows are loaded, where they would be dropped and built again
+    #[arg(long)]
+    keep_indexes: bool,
     /// Back up the source first, and a target that holds rows by `pg_dump`, into this folder
     #[arg(long, value_name = "DIR", conflicts_with = "dry_run")]
     backup: Option<PathBuf>,
@@ -187,6 +190,7 @@ impl Arguments {
             restart: self.restart,
             migrations: Migrations { ignored: self.ignore_migrations, ..Migrations::default() },
             fires_triggers: self.fire_triggers,
+            keeps_indexes: self.keep_indexes,
             settings: Settings { backup: self.backup.as_deref().map(backup), ..Settings::default() },
             verify: !self.no_verify,
             wish: self.proving.wish(),

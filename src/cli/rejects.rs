@@ -37,6 +37,9 @@ struct Of {
     /// Do not compare both sides afterwards
     #[arg(long)]
     no_verify: bool,
+    /// Let the application's triggers fire for rows that are taken
+    #[arg(long)]
+    fire_triggers: bool,
     #[command(flatten)]
     reading: Reading,
     #[command(flatten)]
@@ -59,7 +62,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let teller = of.telling.teller();
     let text = given.target.as_deref().ok_or_else(|| no_target("rejects"))?;
     if text == "embedded" {
-        return Err(Error::new(Kind::Usage, "`embedded` starts an empty server: nothing was set aside there"));
+        return Err(Error::new(Kind::Usage, "`embedded` starts an empty server: nothing was set aside there")
+            .hint("the database of the migration that set them aside"));
     }
     let server = Server::of(text, &EmbeddedOptions::default(), &teller)?;
     let result = run::set_aside(&options, &given.connecting(server.target()), wanted, &teller, &stop);
@@ -99,6 +103,7 @@ impl Of {
             return Err(Error::new(Kind::Usage, "`--type` is for `migrate`: here the target's columns are the rule")
                 .hint("ALTER TABLE … ALTER COLUMN … TYPE … changes them"));
         }
-        given.shape(Options { verify: !self.no_verify, wish: self.proving.wish(), ..options })
+        let (verify, fires_triggers) = (!self.no_verify, self.fire_triggers);
+        given.shape(Options { verify, fires_triggers, wish: self.proving.wish(), ..options })
     }
 }

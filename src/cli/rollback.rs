@@ -80,7 +80,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let given = arguments.given()?;
     let text = given.target.as_deref().ok_or_else(|| no_target("rollback"))?;
     if text == "embedded" {
-        return Err(Error::new(Kind::Usage, "`embedded` starts an empty server: there is nothing to bring back"));
+        return Err(Error::new(Kind::Usage, "`embedded` starts an empty server: there is nothing to bring back")
+            .hint("the database that the source was migrated to; `lite2pg rehearse app.db` tries there and back on a server of its own"));
     }
     if arguments.fence == Some(When::Lift) {
         let server = Server::of(text, &EmbeddedOptions::default(), &teller)?;
@@ -131,7 +132,7 @@ impl Arguments {
             None => RollbackOptions::new(&given.source, to),
         };
         Ok(RollbackOptions {
-            leave: self.leave.iter().chain(&options.leave).cloned().collect(),
+            leave: self.leave.iter().cloned().chain(options.leave).collect(),
             schema: self.schema(given),
             jobs: if self.jobs == run::default_jobs() { options.jobs } else { self.jobs },
             force: self.force,

@@ -23,7 +23,10 @@ impl Server {
             return Err(Error::new(Kind::Usage, "`--keep` is for the target `embedded`: every other server stays")
                 .hint("leave `--keep` out, or name `embedded` in the place of the target"));
         }
-        let target = Target::parse(text, &Environment::of_process())?;
+        let target = Target::parse(text, &Environment::of_process()).map_err(|error| {
+            let is_near = strsim::osa_distance(&text.to_ascii_lowercase(), "embedded") <= 2;
+            if is_near { error.hint("did you mean `embedded`?") } else { error }
+        })?;
         for remark in target.remarks() {
             observer.event(&Event::Remark(Remark::warning("TARGET", remark)));
         }
@@ -65,6 +68,7 @@ pub fn no_target(verb: &str) -> Error {
     let hint = match verb {
         "migrate" => "lite2pg migrate app.db postgres://user@host/database, or `embedded` for a throw-away server",
         "rollback" => "lite2pg rollback app.db postgres://user@host/database --to restored.db",
+        "rejects" => "lite2pg rejects list app.db postgres://user@host/database",
         "status" => "lite2pg status postgres://user@host/database",
         _ => "lite2pg verify app.db postgres://user@host/database",
     };

@@ -4,6 +4,7 @@ use crate::error::{Error, Kind, Result};
 use crate::pipeline::Pipeline;
 use crate::postgres::Target;
 use crate::run::Options;
+use crate::sqlite::Source;
 use clap::Args;
 use std::path::{Path, PathBuf};
 
@@ -62,6 +63,9 @@ impl Given {
         source: Option<&PathBuf>,
         (first, second): (Option<&String>, Option<&String>),
     ) -> Result<Self> {
+        if let Some(source) = source {
+            Source::check_name(source)?;
+        }
         let Some(path) = pipeline else {
             let source = source.cloned().expect("clap asks for the source where there is no pipeline");
             return Ok(Self { source, target: first.or(second).cloned(), pipeline: None });

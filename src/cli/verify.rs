@@ -47,6 +47,9 @@ pub struct Arguments {
     /// Take rows that differ from the source again, delete those that it does not have, and compare once more
     #[arg(long)]
     repair: bool,
+    /// Let the application's triggers fire for rows that are repaired
+    #[arg(long, requires = "repair")]
+    fire_triggers: bool,
     #[command(flatten)]
     reading: Reading,
     #[command(flatten)]
@@ -113,6 +116,7 @@ impl Arguments {
             ));
         }
         let mut options = self.reading.options(&given.source)?;
+        options.fires_triggers = self.fire_triggers;
         options.include.extend(self.table.iter().map(|name| as_glob(name)));
         let wish = self.proving.wish();
         options.wish = Wish {

@@ -43,8 +43,8 @@ impl Kind {
             PgType::Float4 | PgType::Float8 => Self::Float,
             PgType::Numeric(_) => Self::Numeric,
             PgType::Text | PgType::Varchar(_) | PgType::Char(_) | PgType::TextLike(_) => Self::Text,
-            // SQLite has no arrays: no expression means one.
-            PgType::Bytea | PgType::Array(_) => Self::Bytes,
+            // SQLite has no arrays and none of the types that PostgreSQL casts: no expression means one.
+            PgType::Bytea | PgType::Array(_) | PgType::Cast(_) => Self::Bytes,
             PgType::Uuid => Self::Uuid,
             PgType::Json | PgType::Jsonb => Self::Json,
             PgType::Date => Self::Date,

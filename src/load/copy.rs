@@ -1,10 +1,11 @@
 //! One range: its transaction from BEGIN to the checkpoint's COMMIT.
 
+use super::entry::Entry;
 use super::writer::{Misfitting, RowWriter, Written};
-use super::{Conflict, Disproof, Load, queue::Item, search};
+use super::{Disproof, Load, queue::Item, search};
 use crate::error::{Error, Kind, Result};
 use crate::model::bounds::{BATCH_BYTES, ORIGINALS_BYTES_MAX, RANGE_BYTES_MAX, REFUSED_TRIES_MAX};
-use crate::model::name::{exclude, qualified, reject};
+use crate::model::name::{exclude, reject};
 use crate::model::plan::TablePlan;
 use crate::model::policy::{Place, Policy, Reject};
 use crate::model::range::Range;
@@ -122,21 +123,19 @@ impl Attempt<'_> {
             tx.batch(&ddl::create_table(schema, table))?;
             control::record_object(&tx, load.order.run, "table", schema, &table.target)?;
         }
-        let staged = load.order.conflict != Conflict::Fail && table.existing;
-        if staged {
-            tx.batch(&ddl::create_stage(schema, table))?;
-        }
-        let relation = if staged { ddl::STAGE.to_owned() } else { qualified(schema, &table.target) };
-        let sql = ddl::copy_in(&relation, table, item.creates);
-        let digest = load.order.digests.then(|| SourceDigest::new(table)).transpose()?;
-        let writer = RowWriter::new(table)?.with_marks(table);
+        let entry = Entry::of(schema, table, load.order.conflict, item.creates);
+        entry.prepare(&tx)?;
+        // What the server makes of texts that it casts is asked when both sides are compared.
+        let has_digest = load.order.digests && !table.has_casts();
+        let digest = has_digest.then(|| SourceDigest::new(table)).transpose()?;
+        let writer = RowWriter::new(table)?.with_marks(table).without(load.order.unfit, table);
         let tracks = table.may_reject() || table.columns.iter().any(|c| c.on_error.replaces());
         let mut stream = Stream {
             load,
             tx: &tx,
             item,
             table,
-            sql,
+            entry: &entry,
             copy: None,
             writer,
             digest,
@@ -155,14 +154,10 @@ impl Attempt<'_> {
             None => {}
         }
         let Closed { writer, digest, acknowledged, rejects } = stream.close()?;
+        let acknowledged = entry.arrive_last(&tx, acknowledged)?;
         if acknowledged != writer.rows {
             return Err(Error::new(Kind::Bug, format!("`{}`: rows sent and rows acknowledged differ", table.target))
                 .fact(format!("{} sent, {acknowledged} acknowledged", writer.rows)));
-        }
-        if staged {
-            let update = load.order.conflict == Conflict::Update;
-            let key = table.primary_key.as_ref().map_or(&[][..], |k| &k.columns);
-            tx.execute(&ddl::insert_from_stage(schema, table, key, update), &[])?;
         }
         let range = Range { lo: item.range.lo, hi: last_key.or(item.range.hi) };
         let done = DoneRange {
@@ -196,7 +191,9 @@ fn scan(
             halt = Some(Halt::Misfit(misfit));
             return Ok(Flow::Stop);
         }
-        if stream.writer.buffered() >= BATCH_BYTES {
+        let is_full =
+            stream.writer.buffered() >= BATCH_BYTES || stream.writer.rows - sent.rows >= load.order.batch_rows;
+        if is_full {
             stream.send()?;
             load.progress.add(item.table, stream.writer.rows - sent.rows, stream.writer.bytes - sent.bytes);
             (sent.rows, sent.bytes) = (stream.writer.rows, stream.writer.bytes);
@@ -241,7 +238,7 @@ struct Stream<'l, 't> {
     tx: &'t Transaction<'t>,
     item: Item,
     table: &'l TablePlan,
-    sql: String,
+    entry: &'t Entry,
     copy: Option<CopyIn<'t>>,
     writer: RowWriter,
     digest: Option<SourceDigest>,
@@ -263,7 +260,7 @@ struct Closed {
 
 impl Stream<'_, '_> {
     fn open(&mut self) -> Result<()> {
-        self.copy = Some(self.tx.copy_in(&self.sql)?);
+        self.copy = Some(self.entry.copy(self.tx)?);
         self.writer.begin();
         Ok(())
     }

@@ -4,8 +4,10 @@
 //! that its rule does not take is told upwards as a [`Disproof`].
 
 pub mod copy;
+pub mod entry;
 pub mod queue;
 pub mod search;
+pub mod unfit;
 pub mod writer;
 
 use crate::error::{Error, Kind, Result};
@@ -21,6 +23,7 @@ use copy::{Outcome, copy_range};
 use queue::{Item, Queue};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
+use unfit::Unfit;
 use uuid::Uuid;
 
 /// What to do about rows that are on the target already.
@@ -65,8 +68,12 @@ pub struct Order<'a> {
     /// Whether each range keeps the digest of what its rows must look like on the target. The scans then read the
     /// columns of [`TablePlan::compared`](crate::model::plan::TablePlan::compared).
     pub digests: bool,
+    /// Rows that a batch holds at most.
+    pub batch_rows: u64,
     /// Rows that the run has set aside so far, and how many it may.
     pub rejects: (u64, u64),
+    /// Values that PostgreSQL does not cast to their column's type.
+    pub unfit: &'a Unfit,
 }
 
 /// What all lanes of a load share.

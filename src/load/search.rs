@@ -6,12 +6,12 @@
 //! that a range with many such rows costs a few times its own copy, and one with few costs twice.
 
 use super::copy::Refused;
+use super::entry::Entry;
 use super::queue::Item;
 use super::writer::{RowWriter, Written};
 use super::{Conflict, Load, Order};
 use crate::error::{Error, Kind, Result};
 use crate::model::bounds::{SEARCH_BYTES_MAX, SEARCH_ROWS};
-use crate::model::name::qualified;
 use crate::model::plan::TablePlan;
 use crate::model::policy::{Place, Reject};
 use crate::postgres::{Session, Transaction, ddl, encode, refused_column, refused_line};
@@ -29,15 +29,14 @@ pub fn is_about_rows(error: &Error) -> bool {
 
 /// Finds the rows of a range that the server refuses. None where the run is to end.
 pub fn refused_rows(load: &Load<'_>, reader: &Reader, session: &mut Session, item: Item) -> Result<Option<Refused>> {
-    let Order { plan, conflict, rejects, .. } = load.order;
+    let Order { plan, conflict, rejects, unfit, .. } = load.order;
     let table = &plan.tables[item.table];
     let tx = session.transaction()?;
     if item.creates {
         tx.batch(&ddl::create_table(&plan.schema, table))?;
     }
-    let staged = (conflict != Conflict::Fail && table.existing).then_some(conflict);
-    let mut search = Search::new(&tx, &plan.schema, table, staged)?;
-    let mut writer = RowWriter::new(table)?.with_marks(table);
+    let mut search = Search::new(&tx, &plan.schema, table, conflict)?;
+    let mut writer = RowWriter::new(table)?.with_marks(table).without(unfit, table);
     let mut place = Place::BEFORE;
     let mut stopped = false;
     reader.scan(&load.order.scans[item.table], item.range, None, |key, row| {
@@ -92,9 +91,7 @@ impl Step {
 pub struct Search<'s, 't> {
     table: &'s TablePlan,
     tx: &'s Transaction<'t>,
-    copy: String,
-    // For a table whose rows come through a stage.
-    insert: Option<String>,
+    entry: Entry,
     step: Step,
     rows_max: usize,
     /// What was found.
@@ -102,22 +99,14 @@ pub struct Search<'s, 't> {
 }
 
 impl<'s, 't> Search<'s, 't> {
-    /// A search in this table; through a stage where rows that are there decide.
-    pub fn new(tx: &'s Transaction<'t>, schema: &str, table: &'s TablePlan, staged: Option<Conflict>) -> Result<Self> {
+    /// A search in this table, by the way that its rows come into it.
+    pub fn new(tx: &'s Transaction<'t>, schema: &str, table: &'s TablePlan, conflict: Conflict) -> Result<Self> {
         // A constraint that waits for the commit would name no row.
         tx.batch(ddl::CHECK_AT_ONCE)?;
-        let mut relation = qualified(schema, &table.target);
-        if staged.is_some() {
-            tx.batch(&ddl::create_stage(schema, table))?;
-            ddl::STAGE.clone_into(&mut relation);
-        }
-        let insert = staged.map(|conflict| {
-            let key = table.primary_key.as_ref().map_or(&[][..], |k| &k.columns);
-            ddl::insert_from_stage(schema, table, key, conflict == Conflict::Update)
-        });
-        let copy = ddl::copy_in(&relation, table, false);
+        let entry = Entry::of(schema, table, conflict, false);
+        entry.prepare(tx)?;
         let (step, rows_max) = (Step::default(), SEARCH_ROWS.0);
-        Ok(Self { table, tx, copy, insert, step, rows_max, found: Refused::new() })
+        Ok(Self { table, tx, entry, step, rows_max, found: Refused::new() })
     }
 
     /// Whether the rows that wait are to be tried.
@@ -201,7 +190,7 @@ impl<'s, 't> Search<'s, 't> {
     }
 
     fn send(&self, rows: Bytes) -> Result<()> {
-        let mut copy = self.tx.copy_in(&self.copy)?;
+        let mut copy = self.entry.copy(self.tx)?;
         let (mut head, mut tail) = (Vec::new(), Vec::new());
         encode::header(&mut head);
         encode::trailer(&mut tail);
@@ -209,10 +198,6 @@ impl<'s, 't> Search<'s, 't> {
             copy.send(part)?;
         }
         copy.finish()?;
-        if let Some(insert) = &self.insert {
-            self.tx.execute(insert, &[])?;
-            self.tx.batch(&ddl::empty_stage())?;
-        }
-        Ok(())
+        self.entry.arrive(self.tx)
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Owns the batch buffer and the counters of one range. Knows no connection.
 
+use super::unfit::{self, Hashes, Unfit};
 use crate::error::Result;
 use crate::model::bounds::{BATCH_BYTES, LARGE_CELL_BYTES};
 use crate::model::cell::Cell;
@@ -14,6 +15,7 @@ use crate::postgres::control::Original;
 use crate::postgres::encode;
 use crate::sqlite::RowRef;
 use crate::transform::Compiled;
+use std::sync::Arc;
 
 /// Keys kept as samples for each rule and column.
 const SAMPLE_KEYS: usize = 3;
@@ -89,6 +91,8 @@ struct ColumnWriter {
     keys: [Vec<i64>; REWRITES.len()],
     stood_in: u64,
     stood_in_keys: Vec<i64>,
+    // What the column's type does not take of values that its rule takes.
+    unfit: Option<Arc<Hashes>>,
     on_error: Policy,
     /// The field that takes a misfit's place: its length and its bytes.
     fallback: Vec<u8>,
@@ -111,11 +115,33 @@ impl ColumnWriter {
             keys: Default::default(),
             stood_in: 0,
             stood_in_keys: Vec::new(),
+            unfit: None,
             on_error: column.on_error,
             fallback: field(column.fallback.as_deref().filter(|_| column.on_error == Policy::Default)),
             replaced: 0,
             replaced_keys: Vec::new(),
         })
+    }
+
+    // Appends a cell's field; on a misfit the buffer is as it was.
+    #[inline]
+    fn write(&mut self, cell: Cell<'_>, buffer: &mut Vec<u8>) -> std::result::Result<Fit, Misfit> {
+        let at = buffer.len();
+        let fit = self.compiled.write(cell, buffer)?;
+        match &self.unfit {
+            Some(unfit) if cell != Cell::Null && unfit.contains(&unfit::hash(&buffer[at + 4..])) => {
+                buffer.truncate(at);
+                Err(Misfit::NotCast)
+            }
+            _ => Ok(fit),
+        }
+    }
+
+    // What is sent of a large cell as it is.
+    fn verbatim<'a>(&self, cell: Cell<'a>) -> Option<(&'a [u8], Fit)> {
+        let found = self.compiled.verbatim(cell)?;
+        let is_unfit = self.unfit.as_ref().is_some_and(|unfit| unfit.contains(&unfit::hash(found.0)));
+        (!is_unfit).then_some(found)
     }
 
     #[cold]
@@ -177,6 +203,15 @@ impl RowWriter {
         self
     }
 
+    /// The same for a table of which it is known which values PostgreSQL does not cast.
+    #[must_use]
+    pub fn without(mut self, unfit: &Unfit, table: &TablePlan) -> Self {
+        for column in &mut self.columns {
+            column.unfit = unfit.of(&table.target, &column.name);
+        }
+        self
+    }
+
     /// The same with room for batches of another size than [`BATCH_BYTES`].
     #[must_use]
     pub fn with_batch_bytes(mut self, bytes: usize) -> Self {
@@ -219,7 +254,7 @@ impl RowWriter {
                 }
                 self.write_large(i, cell, &mut send)?
             } else {
-                column.compiled.write(cell, &mut self.buffer)
+                column.write(cell, &mut self.buffer)
             };
             match written {
                 Ok(Fit::Exact) => {}
@@ -309,7 +344,7 @@ impl RowWriter {
                 of.null_keys.truncate(of.nulls as usize);
                 continue;
             }
-            let written = of.compiled.write(cell, &mut self.buffer);
+            let written = of.write(cell, &mut self.buffer);
             self.buffer.truncate(start);
             let (count, keys) = match written {
                 Ok(Fit::Exact) => continue,
@@ -341,10 +376,10 @@ impl RowWriter {
             }
             let misfit = if column.not_null && column.null_field.is_none() && cell == Cell::Null {
                 Some(Some(Misfit::NullInNotNull))
-            } else if column.compiled.verbatim(cell).is_some() {
+            } else if column.verbatim(cell).is_some() {
                 None
             } else {
-                let written = column.compiled.write(cell, &mut self.buffer);
+                let written = column.write(cell, &mut self.buffer);
                 self.buffer.truncate(start);
                 match written {
                     Ok(Fit::StandIn) if !column.stand_ins => Some(None),
@@ -369,9 +404,9 @@ impl RowWriter {
         send: &mut impl FnMut(Vec<u8>) -> Result<()>,
     ) -> Result<Result<Fit, Misfit>> {
         send(self.take_batch())?;
-        let Some((bytes, fit)) = self.columns[column].compiled.verbatim(cell) else {
+        let Some((bytes, fit)) = self.columns[column].verbatim(cell) else {
             let of = &mut self.columns[column];
-            let written = of.compiled.write(cell, &mut self.buffer);
+            let written = of.write(cell, &mut self.buffer);
             let stays = match written {
                 Ok(Fit::StandIn) => of.stand_ins,
                 Ok(_) => true,

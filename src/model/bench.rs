@@ -1,5 +1,6 @@
 //! What a bench measures: strategies under settings, their times, and what follows for a whole run.
 
+use super::check::Race;
 use serde::Serialize;
 
 /// A way to bring rows into a table.
@@ -106,6 +107,19 @@ pub struct BenchReport {
     pub advice: Setting,
     /// What a whole run takes under it.
     pub prediction: Prediction,
+    /// What came of it, where it was carried out for queries.
+    pub whole: Option<Whole>,
+}
+
+/// All rows migrated, and queries asked of both databases.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Whole {
+    /// Rows on the target.
+    pub rows: u64,
+    /// From the beginning to the end, milliseconds; both sides were not compared.
+    pub ms: u64,
+    /// Each query on either side, warm.
+    pub queries: Vec<Race>,
 }
 
 /// The middle of some times; of an even number, the lower of the two in the middle.

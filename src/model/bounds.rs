@@ -30,6 +30,19 @@ pub const RANGES_PER_TABLE_MAX: u32 = 1024;
 /// Originals of stand-ins held in memory before they are written in the range's transaction.
 pub const ORIGINALS_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// Texts that PostgreSQL is asked to cast in one statement. One that it refuses takes the statement with it, and is searched
+/// for by halves: twelve more statements here.
+pub const CAST_ROWS: usize = 4096;
+/// Bytes of their rows that wait meanwhile.
+pub const CAST_BYTES: usize = 1024 * 1024;
+/// Different values of one column that PostgreSQL may refuse to cast: as many as rows that may be set aside. Each is
+/// remembered by 16 bytes.
+pub const CASTS_REFUSED_MAX: usize = 100_000;
+
+/// Rows from which on the indexes of a table that was there are dropped before a load and built again after it. Below it the
+/// gain is a fraction of a second, and not worth that they are away.
+pub const INDEXES_ASIDE_ROWS: u64 = 100_000;
+
 /// Rows that the profile reads of one table before it begins to skip: below this, it reads them all.
 pub const PROFILE_ROWS_MAX: u64 = 50_000;
 

@@ -2,7 +2,7 @@
 
 use crate::model::affinity::Affinity;
 use crate::model::conversion::{Conversion, EpochUnit, MomentForm, Naive, UuidSpelling};
-use crate::model::pg_type::PgType;
+use crate::model::pg_type::{CastHabit, CastType, PgType};
 use crate::model::profile::Trial;
 
 /// What a run says about types beyond what the rows say.
@@ -220,6 +220,8 @@ pub fn for_stated_type(pg_type: &PgType, labels: Option<&[String]>, options: &Ty
         PgType::Bytea => vec![BYTES, ANY_BYTES],
         PgType::Uuid => UUIDS.into_iter().chain([UuidSpelling::Any]).map(Conversion::Uuid).collect(),
         PgType::Array(element) => vec![Conversion::Array { element: *element, split: None }],
+        PgType::Cast(CastType { habit: CastHabit::Interval, .. }) => vec![Conversion::Cast { numbers: false }],
+        PgType::Cast(_) => [false, true].map(|numbers| Conversion::Cast { numbers }).into(),
         PgType::Json => vec![Conversion::Json],
         PgType::Jsonb => vec![Conversion::Jsonb { scalars: true }],
         PgType::Date => vec![Conversion::Date],

@@ -49,7 +49,7 @@ pub struct Parity {
 }
 
 /// What came of it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Race {
     /// What was asked.
     pub name: String,
@@ -64,7 +64,7 @@ pub struct Race {
 }
 
 /// What one side says.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Said {
     /// Rows as CSV, or why it said nothing.
     pub text: String,

@@ -82,6 +82,11 @@ pub enum Conversion {
     },
     /// TEXT holding JSON, kept to the byte.
     Json,
+    /// TEXT as it is, which PostgreSQL itself casts to the column's type; what it does not cast whole is a misfit.
+    Cast {
+        /// Whether INTEGER and REAL are written out, as by [`Conversion::Text`].
+        numbers: bool,
+    },
     /// ISO 8601 `YYYY-MM-DD`, years 0001–9999.
     Date,
     /// `HH:MM`, `HH:MM:SS` or `HH:MM:SS.ffffff`, below 24:00.
@@ -313,6 +318,8 @@ pub enum Misfit {
     NotList,
     /// An id that is text with NUL or invalid UTF-8.
     NotId,
+    /// PostgreSQL does not cast it to the column's type, or would lose a part of it.
+    NotCast,
     /// NULL in a column that the target declares NOT NULL.
     NullInNotNull,
 }
@@ -340,6 +347,7 @@ impl Misfit {
             Self::TooLong => "text that is too long",
             Self::NotLabel => "text that is no label of the enum",
             Self::NotList => "text that is no list of such values",
+            Self::NotCast => "a value that PostgreSQL does not cast to the type, or not whole",
             Self::NotId => "an id that holds NUL or is no UTF-8",
             Self::NullInNotNull => "NULL in a NOT NULL column",
         }
@@ -388,7 +396,7 @@ impl Conversion {
             Self::Float8 => PgType::Float8,
             Self::Float4 => PgType::Float4,
             Self::Numeric { limit, .. } => PgType::Numeric(*limit),
-            Self::Text { .. } | Self::Label { .. } => PgType::Text,
+            Self::Text { .. } | Self::Label { .. } | Self::Cast { .. } => PgType::Text,
             Self::Bytea { .. } => PgType::Bytea,
             Self::Uuid(_) | Self::Id { .. } => PgType::Uuid,
             Self::Array { element, .. } => PgType::Array(*element),

@@ -48,6 +48,40 @@ pub enum PgType {
     TextLike(String),
     /// An array of one dimension; only on request or in existing tables.
     Array(Element),
+    /// Any other type of an existing table: PostgreSQL itself reads its values from text.
+    Cast(CastType),
+}
+
+/// A type whose values PostgreSQL casts from text.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct CastType {
+    /// Its SQL spelling with its limits, `bit(3)`, or that of a domain; with its schema where it is not PostgreSQL's own.
+    pub name: String,
+    /// The same without limits, below any domain: what a text is cast to first, so that nothing is cut or rounded in silence.
+    pub bare: String,
+    /// What a cast to it may lose without a word.
+    pub habit: CastHabit,
+    /// Whether the type, or the domain over it, has a limit on length or precision.
+    pub is_limited: bool,
+}
+
+/// What is special about a cast.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CastHabit {
+    /// Nothing.
+    Plain,
+    /// An array: a list in JSON is read too.
+    List,
+    /// An array of documents: each value of a list in JSON is one.
+    Documents,
+    /// `interval`: a bare number says no unit.
+    Interval,
+    /// `name` and `"char"`, which cut longer texts, and `xid`, `xid8` and `cid`, which before PostgreSQL 16 read any text as
+    /// the number that it begins with, or 0.
+    Cuts,
+    /// `money`: further decimals are rounded.
+    Rounds,
 }
 
 /// What an array's elements are.
@@ -106,6 +140,7 @@ impl fmt::Display for PgType {
             Self::Timestamp => "timestamp",
             Self::TimestampTz => "timestamptz",
             Self::TextLike(name) => name,
+            Self::Cast(cast) => &cast.name,
             Self::Array(element) => return write!(f, "{}[]", element.word()),
         };
         f.write_str(word)

@@ -1,7 +1,7 @@
 //! The plan of a run: a printable, storable value that says everything that will be created and converted.
 
 use super::conversion::Conversion;
-use super::pg_type::PgType;
+use super::pg_type::{CastType, PgType};
 use super::policy::Policy;
 use super::reshape::Mark;
 use super::source::RowKey;
@@ -256,6 +256,12 @@ impl ColumnPlan {
     pub const fn replaces(&self) -> bool {
         self.on_error.replaces() || self.null_is_default
     }
+
+    /// The type that PostgreSQL itself casts its cells to, where it does.
+    #[must_use]
+    pub const fn cast(&self) -> Option<&CastType> {
+        if let PgType::Cast(cast) = &self.pg_type { Some(cast) } else { None }
+    }
 }
 
 impl TablePlan {
@@ -267,6 +273,12 @@ impl TablePlan {
     /// The columns that are compared: the loaded ones, then those that the server computes.
     pub fn compared(&self) -> impl Iterator<Item = &ColumnPlan> {
         self.loaded().chain(self.columns.iter().filter(|c| c.generated.is_some()))
+    }
+
+    /// Whether PostgreSQL itself casts the cells of a loaded column.
+    #[must_use]
+    pub fn has_casts(&self) -> bool {
+        self.loaded().any(|c| c.cast().is_some())
     }
 
     /// Whether rows of this table may be set aside.

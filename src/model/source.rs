@@ -110,6 +110,14 @@ pub enum RowKey {
     None,
 }
 
+impl RowKey {
+    /// Whether a row is told by an integer that a person can look up, and not by its number only.
+    #[must_use]
+    pub const fn is_integer(&self) -> bool {
+        matches!(self, Self::Rowid { .. } | Self::PrimaryKey { split: Some(_) })
+    }
+}
+
 /// An index.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Index {

@@ -64,6 +64,9 @@ pub fn check(pipeline: &Pipeline, catalog: &Catalog) -> Result<Checked> {
             checker.mistake(&[way[0], way[1], Step::Key("times")], message);
         }
     }
+    if pipeline.file.jobs.is_some_and(|jobs| !(1..=LANES_MAX).contains(&jobs)) {
+        checker.mistake(&[Step::Key("jobs")], format!("`jobs` lies between 1 and {LANES_MAX}"));
+    }
     // What only the target has is not known here: the way back itself refuses names that nothing has.
     let leave = &pipeline.file.rollback.leave;
     for (n, name) in leave.iter().enumerate() {
@@ -74,16 +77,15 @@ pub fn check(pipeline: &Pipeline, catalog: &Catalog) -> Result<Checked> {
             checker.mistake(&way, format!("`{name}` is left already"));
         }
     }
-    if pipeline.file.jobs.is_some_and(|jobs| !(1..=LANES_MAX).contains(&jobs)) {
-        checker.mistake(&[Step::Key("jobs")], format!("`jobs` lies between 1 and {LANES_MAX}"));
-    }
     let settings = &pipeline.file.settings;
     if settings.connections.is_some_and(|most| most < 3) {
         let message = "3 are the least: one holds the lock, one asks, one copies";
         checker.mistake(&[Step::Key("settings"), Step::Key("connections")], message);
     }
-    if settings.range_rows == Some(0) {
-        checker.mistake(&[Step::Key("settings"), Step::Key("range_rows")], "a transaction has one row at least");
+    for (key, rows) in [("range_rows", settings.range_rows), ("batch_rows", settings.batch_rows)] {
+        if rows == Some(0) {
+            checker.mistake(&[Step::Key("settings"), Step::Key(key)], "one row is the least");
+        }
     }
     for (key, scripts) in [("before", &pipeline.file.before), ("after", &pipeline.file.after)] {
         for (n, _) in scripts.iter().enumerate().filter(|(_, s)| s.sql.is_some() == s.file.is_some()) {

@@ -36,6 +36,8 @@ pub struct File {
     pub data_only: bool,
     /// Triggers of tables that are there fire for the rows that are loaded.
     pub fire_triggers: bool,
+    /// Indexes of tables that are there stay while many rows are loaded.
+    pub keep_indexes: bool,
     /// Tables in which the application keeps its migrations.
     pub migrations: Migrations,
     /// What becomes of values that break a rule.
@@ -100,7 +102,8 @@ impl Default for Backup {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// Connections at once, at least 3; the lanes are as many as it leaves room for.
+    /// Connections at once, at least 3; the lanes are as many as it leaves room for. From twice the lanes and two on, rows
+    /// are compared while keys are built.
     pub connections: Option<usize>,
     /// How long a connection may take to be made.
     pub connect_timeout: Option<u64>,
@@ -110,6 +113,8 @@ pub struct Settings {
     pub statement_timeout: Option<u64>,
     /// Rows that one transaction is planned for.
     pub range_rows: Option<u64>,
+    /// Rows that are sent to the server at once, at most; 256 KB are sent however few they are.
+    pub batch_rows: Option<u64>,
 }
 
 /// How names change.

@@ -35,7 +35,9 @@ impl Pipeline {
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let text = std::fs::read_to_string(path).map_err(|e| {
-            Error::new(Kind::Usage, format!("the pipeline `{}` cannot be read", path.display())).cause(e)
+            Error::new(Kind::Usage, format!("the pipeline `{}` cannot be read", path.display()))
+                .cause(e)
+                .hint("a pipeline is a text in TOML; `lite2pg init app.db -o shop.toml` makes one to begin with")
         })?;
         Self::parse(path, text, &|name| std::env::var(name).ok())
     }

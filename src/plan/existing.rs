@@ -8,7 +8,7 @@ use crate::error::{Error, Kind, Result};
 use crate::model::candidates::{TypeOptions, for_stated_type};
 use crate::model::cell::Class;
 use crate::model::conversion::Conversion;
-use crate::model::name::{Spelling, exclude};
+use crate::model::name::Spelling;
 use crate::model::pg_type::PgType;
 use crate::model::plan::{ColumnPlan, Identity, KeyPlan, Remark, TablePlan};
 use crate::model::policy::Policy;
@@ -118,8 +118,7 @@ fn match_columns(table: &Table, names: &[String], target: &ExistingTable, purpos
         columns.push(match found {
             None => Err("the target has no such column".to_owned()),
             Some(c) if c.generated && !compares => Err("the target computes it itself".to_owned()),
-            Some(c) if compares && c.pg_type.is_none() => Err(format!("no comparison with type {}", c.type_text)),
-            Some(c) => Ok(matched_column(table, column.name.as_str(), c)?),
+            Some(c) => Ok(MatchedColumn::of(c)),
         });
     }
     let filled = |c: &&ExistingColumn| !columns.iter().flatten().any(|m: &MatchedColumn| m.name == c.name);
@@ -144,26 +143,18 @@ fn match_columns(table: &Table, names: &[String], target: &ExistingTable, purpos
     })
 }
 
-fn matched_column(table: &Table, source: &str, target: &ExistingColumn) -> Result<MatchedColumn> {
-    let Some(pg_type) = target.pg_type.clone() else {
-        return Err(Error::new(
-            Kind::Blocked,
-            format!("`{}.{source}` cannot be loaded into type {}", table.name, target.type_text),
-        )
-        .state("nothing was written")
-        .hint(format!("leave the table out with `{}`, or change the target column's type", exclude(&table.name))));
-    };
-    Ok(MatchedColumn {
-        name: target.name.clone(),
-        pg_type,
-        fraction: target.fraction,
-        labels: target.labels.clone(),
-        not_null: target.not_null,
-        has_default: target.has_default,
-    })
-}
-
 impl MatchedColumn {
+    fn of(target: &ExistingColumn) -> Self {
+        Self {
+            name: target.name.clone(),
+            pg_type: target.pg_type.clone(),
+            fraction: target.fraction,
+            labels: target.labels.clone(),
+            not_null: target.not_null,
+            has_default: target.has_default,
+        }
+    }
+
     /// The rules to try on its cells.
     #[must_use]
     pub fn trials(&self, types: &TypeOptions) -> Vec<Trial> {

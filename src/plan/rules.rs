@@ -147,6 +147,7 @@ pub fn words(conversion: &Conversion) -> String {
         Conversion::Id { map, version, .. } => {
             format!("; what is no uuid becomes one of version {}, map `{map}`", version.number())
         }
+        Conversion::Cast { .. } => "; cast by PostgreSQL".to_owned(),
         Conversion::Array { split: Some(by), .. } => format!("; values between `{by}`"),
         _ => String::new(),
     }

@@ -4,7 +4,7 @@ use super::ddl;
 use super::session::Session;
 use crate::error::Result;
 use crate::model::name::{qualified, quoted};
-use crate::model::pg_type::{Element, PgType};
+use crate::model::pg_type::{CastHabit, CastType, Element, PgType};
 use std::collections::{HashMap, HashSet};
 
 /// A table that was there before.
@@ -27,8 +27,8 @@ pub struct ExistingTable {
 pub struct ExistingColumn {
     /// Its name.
     pub name: String,
-    /// Its type, where lite2pg can load it.
-    pub pg_type: Option<PgType>,
+    /// Its type; below a domain, where that is one which lite2pg writes itself.
+    pub pg_type: PgType,
     /// Its type as PostgreSQL prints it.
     pub type_text: String,
     /// Decimals of a second that it keeps, where it is a time.
@@ -245,26 +245,43 @@ pub fn tables(session: &Session, schema: &str, names: &[String]) -> Result<Vec<E
 }
 
 fn columns(session: &Session, table: i64) -> Result<Vec<ExistingColumn>> {
-    // A domain is loaded as its base type: binary COPY sends the base type's bytes, the server checks.
-    let sql = "SELECT a.attname::text, format_type(a.atttypid, a.atttypmod), a.attnotnull, \
-                      a.atthasdef OR a.attidentity <> '', a.attgenerated <> '', \
-                      b.typname::text, CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END, b.typtype::text, \
-                      n.nspname::text, \
-                      (SELECT array_agg(enumlabel::text ORDER BY enumsortorder) FROM pg_enum WHERE enumtypid = b.oid) \
-               FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid \
-               JOIN pg_type b ON b.oid = CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END \
-               JOIN pg_namespace n ON n.oid = b.typnamespace \
-               WHERE a.attrelid = $1::int8::oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum";
-    let rows = session.query(sql, &[&table])?;
+    // A domain, also one over another, is loaded as its base type: binary COPY sends the base type's bytes, the server
+    // checks.
+    let sql = format!(
+        "SELECT a.attname::text, format_type(a.atttypid, a.atttypmod), a.attnotnull, \
+                a.atthasdef OR a.attidentity <> '', a.attgenerated <> '', \
+                b.typname::text, base.modifier, b.typtype::text, n.nspname::text, \
+                (SELECT array_agg(enumlabel::text ORDER BY enumsortorder) FROM pg_enum WHERE enumtypid = b.oid), \
+                {}, {}, b.typcategory = 'A' \
+         FROM pg_attribute a CROSS JOIN LATERAL \
+              (WITH RECURSIVE down AS (SELECT a.atttypid AS type, a.atttypmod AS modifier, 0 AS depth \
+                  UNION ALL SELECT t.typbasetype, t.typtypmod, depth + 1 \
+                  FROM down JOIN pg_type t ON t.oid = down.type AND t.typtype = 'd') \
+               SELECT type, modifier FROM down ORDER BY depth DESC LIMIT 1) base \
+         JOIN pg_type b ON b.oid = base.type JOIN pg_namespace n ON n.oid = b.typnamespace \
+         WHERE a.attrelid = $1::int8::oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum",
+        spelled("a.atttypid", "a.atttypmod"),
+        spelled("base.type", "-1")
+    );
+    let rows = session.query(&sql, &[&table])?;
     Ok(rows
         .iter()
         .map(|row| {
             let (name, modifier, kind): (String, i32, String) = (row.get(5), row.get(6), row.get(7));
             let type_text: String = row.get(1);
             let in_catalog = row.get::<_, String>(8) == "pg_catalog";
+            let known = pg_type(&name, modifier, &kind, in_catalog, &type_text);
+            let cast = || {
+                PgType::Cast(CastType {
+                    name: row.get(10),
+                    bare: row.get(11),
+                    habit: habit(&name, in_catalog, row.get(12)),
+                    is_limited: modifier >= 0,
+                })
+            };
             ExistingColumn {
                 name: row.get(0),
-                pg_type: pg_type(&name, modifier, &kind, in_catalog, &type_text),
+                pg_type: known.unwrap_or_else(cast),
                 type_text,
                 fraction: u8::try_from(modifier).unwrap_or(6).min(6),
                 labels: row.get(9),
@@ -274,6 +291,29 @@ fn columns(session: &Session, table: i64) -> Result<Vec<ExistingColumn>> {
             }
         })
         .collect())
+}
+
+// A type's spelling, which means the same whatever the search path is.
+fn spelled(oid: &str, modifier: &str) -> String {
+    format!(
+        "(SELECT CASE WHEN sn.nspname = 'pg_catalog' THEN format_type({oid}, {modifier}) \
+            ELSE format('%I.%I', sn.nspname, coalesce(se.typname, st.typname)) \
+                 || coalesce(substring(format_type({oid}, {modifier}) FROM '\\([^()]*\\)'), '') \
+                 || CASE WHEN se.oid IS NULL THEN '' ELSE '[]' END END \
+          FROM pg_type st JOIN pg_namespace sn ON sn.oid = st.typnamespace \
+          LEFT JOIN pg_type se ON st.typcategory = 'A' AND se.oid = st.typelem WHERE st.oid = {oid})"
+    )
+}
+
+fn habit(name: &str, in_catalog: bool, is_array: bool) -> CastHabit {
+    match name {
+        "_json" | "_jsonb" if in_catalog => CastHabit::Documents,
+        _ if is_array => CastHabit::List,
+        "interval" if in_catalog => CastHabit::Interval,
+        "name" | "char" | "xid" | "xid8" | "cid" if in_catalog => CastHabit::Cuts,
+        "money" if in_catalog => CastHabit::Rounds,
+        _ => CastHabit::Plain,
+    }
 }
 
 fn pg_type(name: &str, modifier: i32, kind: &str, in_catalog: bool, shown: &str) -> Option<PgType> {

@@ -3,7 +3,7 @@
 //! Owns that schema's SQL. Decides nothing: whether to resume is the run's business.
 
 use super::session::{Session, Transaction};
-use super::{aside, catalog, encode, triggers};
+use super::{aside, catalog, encode, indexes, triggers};
 use crate::error::{Error, Kind, Result};
 use crate::model::bounds::BATCH_BYTES;
 use crate::model::event::LedgerLine;
@@ -120,7 +120,7 @@ fn upgrade(tx: &Transaction<'_>) -> Result<()> {
     let sql = "SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'lite2pg.range'::regclass \
                AND attname = 'digest' AND NOT attisdropped), \
                to_regclass('lite2pg.trigger') IS NOT NULL AND to_regclass('lite2pg.id_map') IS NOT NULL \
-               AND to_regclass('lite2pg.phase') IS NOT NULL, \
+               AND to_regclass('lite2pg.phase') IS NOT NULL AND to_regclass('lite2pg.index') IS NOT NULL, \
                EXISTS (SELECT FROM pg_constraint WHERE conrelid = 'lite2pg.object'::regclass AND conname = 'object_kind_check' \
                        AND pg_get_constraintdef(oid) LIKE '%routine%')";
     let row = tx.query_one(sql, &[])?;
@@ -375,6 +375,9 @@ fn put_back(tx: &Transaction<'_>, schema: &str) -> Result<()> {
     for key in aside::kept(tx, schema)? {
         aside::put_back(tx, schema, &key)?;
         aside::forget(tx, schema, &key)?;
+    }
+    for index in indexes::kept(tx, schema)? {
+        indexes::put_back(tx, schema, &index)?;
     }
     for trigger in triggers::kept(tx, schema)? {
         triggers::put_back(tx, schema, &trigger)?;

@@ -83,6 +83,15 @@ CREATE TABLE IF NOT EXISTS lite2pg.trigger (
     PRIMARY KEY (run, table_name, name)
 );
 
+-- Indexes of tables that were there, dropped while rows move; a row goes when its index is built again.
+CREATE TABLE IF NOT EXISTS lite2pg.index (
+    run        uuid NOT NULL REFERENCES lite2pg.run ON DELETE CASCADE,
+    table_name text NOT NULL,
+    name       text NOT NULL,
+    definition text NOT NULL,
+    PRIMARY KEY (run, table_name, name)
+);
+
 -- What became of ids that were no uuids: one row for each old id of a map, all of a map's in one transaction.
 CREATE TABLE IF NOT EXISTS lite2pg.id_map (
     run uuid NOT NULL REFERENCES lite2pg.run ON DELETE CASCADE,

@@ -2,8 +2,9 @@
 //!
 //! Knows the plan and PostgreSQL's grammar; runs nothing.
 
+use super::cast;
 use crate::model::name::{literal, qualified, quoted, steers};
-use crate::model::plan::{CheckPlan, ForeignKeyPlan, IndexPlan, KeyPlan, Plan, TablePlan, ViewPlan};
+use crate::model::plan::{CheckPlan, ColumnPlan, ForeignKeyPlan, IndexPlan, KeyPlan, Plan, TablePlan, ViewPlan};
 use std::fmt::Write as _;
 
 /// `CREATE SCHEMA`
@@ -176,14 +177,37 @@ pub fn truncate(schema: &str, tables: &[&str]) -> String {
 /// The stage that [`create_stage`] makes.
 pub const STAGE: &str = "pg_temp.lite2pg_stage";
 
-/// A temporary table of the target's shape, for loads that must look at conflicts; gone at commit.
+/// A temporary table of the target's shape, for loads that must look at conflicts, or whose values the server casts from
+/// text; gone at commit.
 #[must_use]
 pub fn create_stage(schema: &str, table: &TablePlan) -> String {
+    let column = |c: &ColumnPlan| {
+        let name = quoted(&c.target);
+        if c.cast().is_some() { format!("NULL::text AS {name}") } else { name }
+    };
+    let columns: Vec<String> = table.loaded().map(column).collect();
     format!(
         "CREATE TEMP TABLE lite2pg_stage ON COMMIT DROP AS SELECT {} FROM {} WITH NO DATA",
-        loaded_columns(table),
+        columns.join(", "),
         qualified(schema, &table.target)
     )
+}
+
+/// What becomes of a staged row where the target has one with its key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Meeting {
+    /// The server refuses it.
+    Refused,
+    /// The target's row stays.
+    Kept,
+    /// The staged row replaces it.
+    Replaced,
+}
+
+/// Takes the stage away.
+#[must_use]
+pub fn drop_stage() -> String {
+    format!("DROP TABLE {STAGE}")
 }
 
 /// Empties the stage for other rows.
@@ -195,23 +219,33 @@ pub fn empty_stage() -> String {
 /// Constraints that wait for the end of a transaction are asked with each statement.
 pub const CHECK_AT_ONCE: &str = "SET CONSTRAINTS ALL IMMEDIATE";
 
-/// Moves the staged rows into the target. `key` is empty where the table has none.
+/// Moves the staged rows into the target.
 #[must_use]
-pub fn insert_from_stage(schema: &str, table: &TablePlan, key: &[String], update: bool) -> String {
+pub fn insert_from_stage(schema: &str, table: &TablePlan, meeting: Meeting) -> String {
     let columns = loaded_columns(table);
+    let staged = |c: &ColumnPlan| {
+        let name = quoted(&c.target);
+        c.cast().map_or_else(|| name.clone(), |cast| cast::value(&name, cast))
+    };
+    let values: Vec<String> = table.loaded().map(staged).collect();
+    let key = table.primary_key.as_ref().map_or(&[][..], |k| &k.columns);
     let rest: Vec<String> = table
         .loaded()
         .filter(|c| !key.contains(&c.target))
         .map(|c| format!("{0} = excluded.{0}", quoted(&c.target)))
         .collect();
-    let conflict = if update && !key.is_empty() && !rest.is_empty() {
-        format!("({}) DO UPDATE SET {}", list(key.iter().map(String::as_str)), rest.join(", "))
-    } else {
-        "DO NOTHING".to_owned()
+    let conflict = match meeting {
+        Meeting::Refused => String::new(),
+        Meeting::Replaced if !key.is_empty() && !rest.is_empty() => {
+            let key = list(key.iter().map(String::as_str));
+            format!(" ON CONFLICT ({key}) DO UPDATE SET {}", rest.join(", "))
+        }
+        Meeting::Kept | Meeting::Replaced => " ON CONFLICT DO NOTHING".to_owned(),
     };
     format!(
-        "INSERT INTO {} ({columns}) OVERRIDING SYSTEM VALUE SELECT {columns} FROM {STAGE} ON CONFLICT {conflict}",
-        qualified(schema, &table.target)
+        "INSERT INTO {} ({columns}) OVERRIDING SYSTEM VALUE SELECT {} FROM {STAGE}{conflict}",
+        qualified(schema, &table.target),
+        values.join(", ")
     )
 }
 
@@ -291,7 +325,7 @@ fn spelled(sql: &str) -> String {
 }
 
 /// How long a quoted name or literal is. A quote that is doubled goes on, and one behind a backslash of `E'…'`.
-fn token_length(text: &str, is_escaped: bool) -> usize {
+pub(super) fn token_length(text: &str, is_escaped: bool) -> usize {
     let bytes = text.as_bytes();
     let mut at = 1;
     while at < bytes.len() {

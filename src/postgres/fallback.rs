@@ -22,6 +22,8 @@ pub fn field(
         column.default.clone().map(|default| format!("({default})::{}", column.pg_type))
     };
     let Some(expression) = expression else { return Ok(None) };
+    // The stage that rows of such columns come through holds their texts.
+    let expression = if column.cast().is_some() { format!("({expression})::text") } else { expression };
     let name = format!("{}.{}", table.target, column.target);
     if expression.contains("nextval(") {
         return Err(changing(&name));

@@ -71,7 +71,8 @@ fn cell(name: &str, pg_type: &PgType) -> String {
         | PgType::TextLike(_)
         | PgType::Json
         | PgType::Jsonb
-        | PgType::Array(_) => {
+        | PgType::Array(_)
+        | PgType::Cast(_) => {
             format!("{name}::text COLLATE \"C\"")
         }
         PgType::Numeric(_) => format!("{name}::numeric"),

@@ -5,6 +5,7 @@
 use super::read::copy_query_out;
 use crate::model::name::{literal, qualified, quoted};
 use crate::model::pg_type::PgType;
+use crate::model::plan::TablePlan;
 use std::fmt::Write as _;
 
 /// A cell of a key. Each is written wide enough that no cast can fail, whatever the column's own width is.
@@ -32,35 +33,28 @@ pub enum KeyCell {
     Timestamp(i64),
 }
 
-/// The statement that sends these columns of all rows with one of these keys, each row once.
+/// The statement that sends the compared columns of all rows with one of these keys, each row once.
 #[must_use]
-pub fn copy_out<'a>(
-    schema: &str,
-    table: &str,
-    columns: impl Iterator<Item = &'a str>,
-    key: &[(&str, &PgType)],
-    keys: &[Vec<KeyCell>],
-) -> String {
-    let columns: Vec<String> = columns.map(quoted).collect();
+pub fn copy_out(schema: &str, table: &TablePlan, key: &[(&str, &PgType)], keys: &[Vec<KeyCell>]) -> String {
+    let columns: Vec<String> = super::read::compared(table).collect();
+    let from = qualified(schema, &table.target);
+    copy_query_out(&format!("SELECT {} FROM {from} WHERE {}", columns.join(", "), has_key(key, keys)))
+}
+
+fn has_key(key: &[(&str, &PgType)], keys: &[Vec<KeyCell>]) -> String {
     let wanted: Vec<String> = key.iter().map(|(name, pg_type)| column(&quoted(name), pg_type)).collect();
     let row = |cells: &Vec<KeyCell>| {
         let cells: Vec<String> = cells.iter().zip(key).map(|(cell, (_, pg_type))| value(cell, pg_type)).collect();
         format!("({})", cells.join(", "))
     };
     let rows: Vec<String> = keys.iter().map(row).collect();
-    copy_query_out(&format!(
-        "SELECT {} FROM {} WHERE ({}) IN (VALUES {})",
-        columns.join(", "),
-        qualified(schema, table),
-        wanted.join(", "),
-        rows.join(", ")
-    ))
+    format!("({}) IN (VALUES {})", wanted.join(", "), rows.join(", "))
 }
 
 // What is compared with a key's cell. A label that an enum does not know is no error as text, and `json` has no `=`.
 pub(super) fn column(name: &str, pg_type: &PgType) -> String {
     match pg_type {
-        PgType::TextLike(_) | PgType::Json => format!("{name}::text"),
+        PgType::TextLike(_) | PgType::Json | PgType::Cast(_) => format!("{name}::text"),
         _ => name.to_owned(),
     }
 }
@@ -106,17 +100,10 @@ mod tests {
 
     #[test]
     fn keys_are_quoted_and_typed() {
-        let sql = copy_out(
-            "s",
-            "t",
-            ["a", "b\""].into_iter(),
+        let sql = has_key(
             &[("b\"", &PgType::Varchar(3)), ("n", &PgType::Int2)],
             &[vec![KeyCell::Text("it's \\".into()), KeyCell::Int(70_000)]],
         );
-        assert_eq!(
-            sql,
-            "COPY (SELECT \"a\", \"b\"\"\" FROM \"s\".\"t\" WHERE (\"b\"\"\", \"n\") IN (VALUES (E'it''s \\\\'::text, \
-             '70000'::int8))) TO STDOUT (FORMAT binary)"
-        );
+        assert_eq!(sql, "(\"b\"\"\", \"n\") IN (VALUES (E'it''s \\\\'::text, '70000'::int8))");
     }
 }

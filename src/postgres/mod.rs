@@ -7,6 +7,7 @@
 pub mod aggregate;
 pub mod aside;
 pub mod bench;
+pub mod cast;
 pub mod catalog;
 mod connect;
 mod conninfo;
@@ -25,6 +26,7 @@ pub mod fence;
 pub mod hash;
 pub mod heads;
 pub mod ids;
+pub mod indexes;
 pub mod lookup;
 mod passfile;
 mod programs;

@@ -28,7 +28,7 @@ pub(super) fn find(stated: Option<&Path>, env: &Environment) -> Result<PathBuf> 
         } else {
             Err(Error::new(Kind::Usage, format!("`{}` holds no PostgreSQL server", dir.display()))
                 .fact("looked for initdb and postgres")
-                .hint("PG_BIN=/usr/lib/postgresql/17/bin"))
+                .hint("PG_BIN is the folder that holds both, such as /usr/lib/postgresql/17/bin"))
         };
     }
     let path = env.var("PATH").map(|path| std::env::split_paths(path).collect::<Vec<_>>()).unwrap_or_default();

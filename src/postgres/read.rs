@@ -1,10 +1,12 @@
 //! A table read whole, by several sessions at one moment: a shared snapshot, and the table cut into stretches of
 //! pages.
 
+use super::cast;
 use super::decode::fixed;
 use super::session::{Session, Transaction};
 use crate::error::Result;
-use crate::model::name::{qualified, quoted};
+use crate::model::name::qualified;
+use crate::model::plan::TablePlan;
 
 /// Bytes of a table that one session reads in one go.
 const CHUNK_BYTES: u64 = 64 * 1024 * 1024;
@@ -77,11 +79,16 @@ pub fn chunks(session: &Session, schema: &str, table: &str) -> Result<Vec<Chunk>
         .collect())
 }
 
-/// The statement that sends these columns of all rows, each behind the place of its row.
+/// The statement that sends the compared columns of all rows, each behind the place of its row.
 #[must_use]
-pub fn copy_out_places<'a>(schema: &str, table: &str, columns: impl Iterator<Item = &'a str>) -> String {
-    let columns: Vec<String> = std::iter::once("ctid".to_owned()).chain(columns.map(quoted)).collect();
-    format!("COPY (SELECT {} FROM {}) TO STDOUT (FORMAT binary)", columns.join(", "), qualified(schema, table))
+pub fn copy_out_places(schema: &str, table: &TablePlan) -> String {
+    let columns: Vec<String> = std::iter::once("ctid".to_owned()).chain(compared(table)).collect();
+    copy_query_out(&format!("SELECT {} FROM {}", columns.join(", "), qualified(schema, &table.target)))
+}
+
+/// The compared columns of a table, as they are read.
+pub(super) fn compared(table: &TablePlan) -> impl Iterator<Item = String> {
+    table.compared().map(|c| cast::read_as(&c.target, &c.pg_type))
 }
 
 /// Deletes the rows at these places, which must have been read in the same transaction, and counts them. A place
@@ -115,11 +122,11 @@ impl Place {
     }
 }
 
-/// The statement that sends these columns of a chunk's rows.
+/// The statement that sends the compared columns of a chunk's rows.
 #[must_use]
-pub fn copy_out<'a>(schema: &str, table: &str, columns: impl Iterator<Item = &'a str>, chunk: Chunk) -> String {
-    let columns: Vec<String> = columns.map(quoted).collect();
-    let from = qualified(schema, table);
+pub fn copy_out(schema: &str, table: &TablePlan, chunk: Chunk) -> String {
+    let columns: Vec<String> = compared(table).collect();
+    let from = qualified(schema, &table.target);
     copy_query_out(&format!("SELECT {} FROM {from}{}", columns.join(", "), where_chunk(chunk)))
 }
 
@@ -152,15 +159,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_chunk_names_its_pages_and_quotes_its_columns() {
-        let columns = || ["id", "a \"b\""].into_iter();
-        let chunk = |first, end| Chunk { first, end, bytes: 0 };
-        assert_eq!(
-            copy_out("s", "t", columns(), chunk(0, None)),
-            "COPY (SELECT \"id\", \"a \"\"b\"\"\" FROM \"s\".\"t\") TO STDOUT (FORMAT binary)"
-        );
-        assert!(
-            copy_out("s", "t", columns(), chunk(8, Some(16))).contains(" WHERE ctid >= '(8,0)' AND ctid < '(16,0)')")
-        );
+    fn a_chunk_names_its_pages() {
+        let chunk = |first, end| where_chunk(Chunk { first, end, bytes: 0 });
+        assert_eq!(chunk(0, None), "");
+        assert_eq!(chunk(8, Some(16)), " WHERE ctid >= '(8,0)' AND ctid < '(16,0)'");
     }
 }

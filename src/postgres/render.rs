@@ -61,7 +61,8 @@ impl Form {
             | PgType::Char(_)
             | PgType::Json
             | PgType::TextLike(_)
-            | PgType::Array(_) => Self::Text,
+            | PgType::Array(_)
+            | PgType::Cast(_) => Self::Text,
             PgType::Jsonb => Self::Jsonb,
             PgType::Bytea => Self::Bytea,
             PgType::Uuid => Self::Uuid,

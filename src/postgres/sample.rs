@@ -3,6 +3,7 @@
 //! Owns the SQL. A raw cell is text: a letter for its storage class, then its value as SQLite would write it. Which cells
 //! are sent, and that only those are which the SQL below can state, is the verifier's business.
 
+use super::cast;
 use super::read::Moment;
 use super::session::{Session, Transaction};
 use super::{is_answer, scratch};
@@ -122,6 +123,7 @@ fn key_value(raw: &str, cell: &str, column: &ColumnPlan) -> String {
         PgType::Text | PgType::Varchar(_) => raw.to_owned(),
         PgType::Char(_) => format!("{raw}::bpchar"),
         PgType::TextLike(name) => format!("{raw}::{name}"),
+        PgType::Cast(to) => format!("({})", cast::value(raw, to)),
         PgType::Float4 | PgType::Float8 => format!("{raw}::{}", column.pg_type),
         _ => readings("", raw, cell, column).map_or_else(|| raw.to_owned(), |(_, here)| here),
     }
@@ -149,6 +151,10 @@ fn readings(there: &str, raw: &str, cell: &str, column: &ColumnPlan) -> Option<(
         }
         Conversion::Text { .. } | Conversion::Label { .. } | Conversion::Json => {
             (format!("{there}::text COLLATE \"C\""), format!("{raw} COLLATE \"C\""))
+        }
+        Conversion::Cast { .. } => {
+            let cast = column.cast()?;
+            (format!("{there}::text COLLATE \"C\""), format!("({}) COLLATE \"C\"", cast::printed_of(raw, cast)))
         }
         Conversion::Bytea { .. } => (
             there,

@@ -2,6 +2,7 @@
 //!
 //! Owns the SQL. Which change is made when, and what must come of it, is the verifier's business.
 
+use super::cast;
 use super::encode;
 use super::session::Transaction;
 use super::{is_answer, read};
@@ -9,6 +10,7 @@ use crate::error::Result;
 use crate::model::bounds::{PLANTED_CELL_BYTES_MAX, PLANTED_ROWS, PLANTED_ROWS_LOOKED_AT};
 use crate::model::name::{qualified, quoted};
 use crate::model::pg_type::PgType;
+use crate::model::plan::ColumnPlan;
 
 /// The name of the copy; its schema is `pg_temp`.
 pub const TABLE: &str = "lite2pg_scratch";
@@ -30,13 +32,17 @@ pub struct Wanted<'a> {
     /// The name of the column with the row's number; none of the table's.
     pub number: &'a str,
     /// The table's columns.
-    pub columns: &'a [String],
+    pub columns: &'a [&'a ColumnPlan],
 }
 
 impl Wanted<'_> {
     // Rows without large cells where there are some: the copy is read a few dozen times.
-    fn select(self, of_any_size: bool) -> String {
-        let columns: Vec<String> = self.columns.iter().map(|c| quoted(c)).collect();
+    // A copy holds values as they are, and what is sent of it is read as the table is.
+    fn select(self, is_read: bool, of_any_size: bool) -> String {
+        let columns: Vec<String> = self.columns.iter().map(|c| quoted(&c.target)).collect();
+        let read =
+            self.columns.iter().map(|c| if is_read { cast::read_as(&c.target, &c.pg_type) } else { quoted(&c.target) });
+        let read = read.collect::<Vec<_>>().join(", ");
         let sizes: Vec<String> = columns.iter().map(|c| format!("pg_column_size({c})")).collect();
         let (list, from) = (columns.join(", "), qualified(self.schema, self.table));
         let (condition, rows) = if of_any_size {
@@ -49,7 +55,7 @@ impl Wanted<'_> {
         let first = format!("SELECT {list} FROM {from} LIMIT {PLANTED_ROWS_LOOKED_AT}");
         let number = quoted(self.number);
         format!(
-            "SELECT row_number() OVER () AS {number}, {list} FROM (SELECT * FROM ({first}) f{condition} LIMIT {rows}) s"
+            "SELECT row_number() OVER () AS {number}, {read} FROM (SELECT * FROM ({first}) f{condition} LIMIT {rows}) s"
         )
     }
 }
@@ -58,7 +64,8 @@ impl Wanted<'_> {
 pub fn create(tx: &Transaction<'_>, wanted: Wanted<'_>) -> Result<bool> {
     tx.batch(&format!("SAVEPOINT {SAVEPOINT}"))?;
     let copy = qualified(SCHEMA, TABLE);
-    let made = tx.batch(&format!("CREATE TEMP TABLE {} ON COMMIT DROP AS {}", quoted(TABLE), wanted.select(false)));
+    let made =
+        tx.batch(&format!("CREATE TEMP TABLE {} ON COMMIT DROP AS {}", quoted(TABLE), wanted.select(false, false)));
     match made {
         Err(e) if is_answer(&e) => {
             undo(tx)?;
@@ -67,7 +74,7 @@ pub fn create(tx: &Transaction<'_>, wanted: Wanted<'_>) -> Result<bool> {
         made => made?,
     }
     if !tx.query_one(&format!("SELECT EXISTS (SELECT FROM {copy})"), &[])?.get::<_, bool>(0) {
-        tx.batch(&format!("INSERT INTO {copy} {}", wanted.select(true)))?;
+        tx.batch(&format!("INSERT INTO {copy} {}", wanted.select(false, true)))?;
     }
     tx.batch(&format!("SAVEPOINT {SAVEPOINT}"))?;
     Ok(true)
@@ -76,7 +83,7 @@ pub fn create(tx: &Transaction<'_>, wanted: Wanted<'_>) -> Result<bool> {
 /// The statement that sends the rows of which [`create`] makes a copy, where no copy can be made.
 #[must_use]
 pub fn copy_out(wanted: Wanted<'_>, of_any_size: bool) -> String {
-    read::copy_query_out(&wanted.select(of_any_size))
+    read::copy_query_out(&wanted.select(true, of_any_size))
 }
 
 /// Takes back what was done since the copy was made.
@@ -186,6 +193,12 @@ fn neighbours(c: &str, pg_type: &PgType) -> Vec<String> {
             "overlay({c}::text placing CASE WHEN right({c}::text, 1) = '0' THEN '1' ELSE '0' END from 36)"
         )],
         PgType::Array(_) => vec![format!("array_append({c}, NULL)")],
+        // Of other types only their texts are known: some of these are of many of them.
+        PgType::Cast(_) => ["x", "1", "0"]
+            .map(|more| format!("{c}::text || '{more}'"))
+            .into_iter()
+            .chain(["1 day", "00:00:01", "1", "1.1.1.1", "(0,0)", "{}", "empty", "1:00+00"].map(|v| format!("'{v}'")))
+            .collect(),
         PgType::Json => vec![format!("{c}::text || ' '")],
         PgType::Jsonb => vec![format!("jsonb_build_array({c})")],
         PgType::Date => vec![format!("{c} + 1"), format!("{c} - 1"), "'2000-01-01'".into()],

@@ -4,6 +4,7 @@
 //! cut in between still knows how to put it back. Needs no more than to own the table: the triggers of foreign keys,
 //! which only a superuser may switch off, are not touched.
 
+use super::ddl;
 use super::session::{Session, Transaction};
 use crate::error::Result;
 use crate::model::name::{qualified, quoted};
@@ -20,17 +21,27 @@ pub struct Trigger {
     pub enabled: String,
 }
 
-/// Triggers of these tables that would fire for rows that are loaded: those on INSERT, and on UPDATE where the load `updates` rows.
-/// `as_replica` says that they are loaded under
+/// What is done to rows, as bits of `pg_trigger.tgtype` (`src/include/catalog/pg_trigger.h`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Events(i16);
+
+impl Events {
+    /// Rows come.
+    pub const INSERT: Self = Self(4);
+    /// Rows come, or replace others.
+    pub const INSERT_OR_UPDATE: Self = Self(4 | 16);
+    /// Rows come, replace others, and go.
+    pub const ALL: Self = Self(4 | 8 | 16);
+}
+
+/// Triggers of these tables that would fire for these events. `as_replica` says that they are loaded under
 /// `session_replication_role = replica`, where only those fire that were made for it.
 pub fn firing(
     session: &Session,
     (schema, tables): (&str, &[String]),
-    updates: bool,
+    Events(events): Events,
     as_replica: bool,
 ) -> Result<Vec<Trigger>> {
-    // Bits of tgtype: src/include/catalog/pg_trigger.h.
-    let events: i16 = if updates { 4 | 16 } else { 4 };
     let sql = "SELECT c.relname::text, t.tgname::text, t.tgenabled::text \
                FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace \
                WHERE n.nspname = $1 AND c.relname = ANY ($2) AND NOT t.tgisinternal \
@@ -41,8 +52,8 @@ pub fn firing(
 }
 
 /// Triggers of these tables that fire for other sessions, and not under `session_replication_role = replica`.
-pub fn silent(session: &Session, of: (&str, &[String]), updates: bool) -> Result<Vec<Trigger>> {
-    let all = firing(session, of, updates, false)?;
+pub fn silent(session: &Session, of: (&str, &[String]), events: Events) -> Result<Vec<Trigger>> {
+    let all = firing(session, of, events, false)?;
     Ok(all.into_iter().filter(|trigger| trigger.enabled == "O").collect())
 }
 
@@ -59,6 +70,21 @@ pub fn set_aside(tx: &Transaction<'_>, run: Uuid, schema: &str, triggers: &[Trig
     Ok(())
 }
 
+/// Switches triggers off until [`wake`], which must come in the same transaction: a crash takes both back.
+pub fn hush(tx: &Transaction<'_>, schema: &str, triggers: &[Trigger]) -> Result<()> {
+    triggers.iter().try_for_each(|trigger| tx.batch(&alter(schema, trigger, "DISABLE TRIGGER")))
+}
+
+/// Switches triggers on again as they were.
+pub fn wake(tx: &Transaction<'_>, schema: &str, triggers: &[Trigger]) -> Result<()> {
+    if triggers.is_empty() {
+        return Ok(());
+    }
+    // A table whose constraints still wait to be asked cannot be altered.
+    tx.batch(ddl::CHECK_AT_ONCE)?;
+    triggers.iter().try_for_each(|trigger| tx.batch(&alter(schema, trigger, enable(trigger))))
+}
+
 /// The triggers that runs into this schema have switched off and not on again, whether the run goes on or not.
 pub fn kept(session: &Session, schema: &str) -> Result<Vec<Trigger>> {
     let sql = "SELECT DISTINCT t.table_name, t.name, t.enabled FROM lite2pg.trigger t JOIN lite2pg.run r ON r.id = t.run \
@@ -71,12 +97,7 @@ pub fn kept(session: &Session, schema: &str) -> Result<Vec<Trigger>> {
 pub fn put_back(tx: &Transaction<'_>, schema: &str, trigger: &Trigger) -> Result<()> {
     let there = "SELECT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = to_regclass($1) AND tgname = $2)";
     if tx.query_one(there, &[&qualified(schema, &trigger.table), &trigger.name])?.get(0) {
-        let how = match trigger.enabled.as_str() {
-            "A" => "ENABLE ALWAYS TRIGGER",
-            "R" => "ENABLE REPLICA TRIGGER",
-            _ => "ENABLE TRIGGER",
-        };
-        tx.batch(&alter(schema, trigger, how)).map_err(|e| {
+        tx.batch(&alter(schema, trigger, enable(trigger))).map_err(|e| {
             e.context(format!("trigger `{}` of `{}` cannot be switched on again", trigger.name, trigger.table))
                 .state("how it was is kept in lite2pg.trigger")
         })?;
@@ -85,6 +106,14 @@ pub fn put_back(tx: &Transaction<'_>, schema: &str, trigger: &Trigger) -> Result
                WHERE r.id = t.run AND r.target_schema = $1 AND t.table_name = $2 AND t.name = $3";
     tx.execute(sql, &[&schema, &trigger.table, &trigger.name])?;
     Ok(())
+}
+
+fn enable(trigger: &Trigger) -> &'static str {
+    match trigger.enabled.as_str() {
+        "A" => "ENABLE ALWAYS TRIGGER",
+        "R" => "ENABLE REPLICA TRIGGER",
+        _ => "ENABLE TRIGGER",
+    }
 }
 
 fn alter(schema: &str, trigger: &Trigger, how: &str) -> String {

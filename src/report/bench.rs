@@ -1,8 +1,9 @@
 //! The result of a bench: a table and advice for people, JSON and CSV for programs.
 
+use super::checks;
 use super::figures::{bytes, count, duration, per_second, plural};
 use super::layout::{escaped, wrapped};
-use crate::model::bench::{BenchReport, Measured};
+use crate::model::bench::{BenchReport, Measured, Whole};
 use comfy_table::{CellAlignment, Table, presets};
 use std::fmt::Write as _;
 
@@ -17,6 +18,13 @@ pub fn text(report: &BenchReport) -> String {
         ("downtime     ", downtime(report), 13),
     ] {
         let _ = writeln!(out, "{}", wrapped(lead, &words, indent));
+    }
+    if let Some(whole) = &report.whole {
+        let _ = writeln!(out, "{}\n", wrapped("measured     ", &measured(whole), 13));
+        let mut races = String::new();
+        checks::races("query", &whole.queries, &mut races);
+        out.push_str(races.trim_end());
+        out.push('\n');
     }
     out
 }
@@ -134,6 +142,14 @@ fn predicted(report: &BenchReport) -> String {
     ];
     let parts: Vec<String> = parts.iter().map(|(word, ms)| format!("{word} {}", duration(*ms))).collect();
     format!("{} for {} rows: {}", duration(p.whole_ms()), count(report.sample.rows_total), parts.join(" · "))
+}
+
+fn measured(whole: &Whole) -> String {
+    format!(
+        "{} for {}: migrated as recommended, not compared, for the queries",
+        duration(whole.ms),
+        plural(whole.rows, "row")
+    )
 }
 
 fn downtime(report: &BenchReport) -> String {

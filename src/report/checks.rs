@@ -59,11 +59,11 @@ fn shown(answer: &Answer, out: &mut String) {
 }
 
 /// Adds a line a question that was timed on both sides; one without an agreeing answer with what was said.
-pub fn races(races: &[Race], out: &mut String) {
+pub fn races(what: &str, races: &[Race], out: &mut String) {
     for race in races {
         let word = if race.same { "same answer" } else { "DIFFERENT" };
         let line = format!(
-            "parity {}: {word} · source {}, target {} (median of {}){}",
+            "{what} {}: {word} · source {}, target {} (median of {}){}",
             race.name,
             fine(race.source.us),
             fine(race.target.us),

@@ -37,7 +37,7 @@ pub fn text(summary: &Summary) -> String {
     ledger(summary, &mut out);
     rejected::text(&summary.rejects, &mut out);
     checks::text(&summary.checks, &mut out);
-    checks::races(&summary.parity, &mut out);
+    checks::races("parity", &summary.parity, &mut out);
     phases(summary, &mut out);
     let verification = summary.verification.as_ref();
     let rows: u64 = summary.tables.iter().map(|t| t.rows).sum();

@@ -236,7 +236,7 @@ pub(super) fn each_target_row(
     look: &dyn Fn() -> Result<()>,
     mut row: impl FnMut(&Form, &[u8]) -> Result<()>,
 ) -> Result<()> {
-    let sql = copy_out(schema, &plan.target, plan.compared().map(|c| c.target.as_str()), chunk);
+    let sql = copy_out(schema, plan, chunk);
     let mut copy = tx.copy_out(&sql)?;
     let (mut rows, mut finder, mut form) = (Rows::default(), Finder::new(plan.compared()), Form::default());
     let mut seen = 0_u64;

@@ -204,7 +204,7 @@ impl Column {
                 all
             }
             Conversion::Jsonb { .. } => vec![Owned::Text(decode::jsonb(field)?.to_vec())],
-            Conversion::Json | Conversion::Label { .. } => vec![Owned::Text(field.to_vec())],
+            Conversion::Json | Conversion::Label { .. } | Conversion::Cast { .. } => vec![Owned::Text(field.to_vec())],
             Conversion::Date => {
                 let days = i32::from_be_bytes(decode::fixed(field)?);
                 day(i64::from(days)).map(text).into_iter().collect()

@@ -42,7 +42,7 @@ pub fn value(pg_type: &PgType, field: Option<&[u8]>) -> Result<Option<String>> {
                     .map_or_else(|| format!("2000-01-01 00:00:00{zone} + {micros} microseconds"), |m| m + zone)
             }
         },
-        PgType::Text | PgType::Varchar(_) | PgType::Char(_) | PgType::TextLike(_) | PgType::Json => {
+        PgType::Text | PgType::Varchar(_) | PgType::Char(_) | PgType::TextLike(_) | PgType::Cast(_) | PgType::Json => {
             String::from_utf8_lossy(field).into_owned()
         }
     }))

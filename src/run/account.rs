@@ -103,7 +103,7 @@ pub fn summary(
         tables,
         phases,
         remarks,
-        ledger,
+        ledger: ledger.into_iter().map(|line| with_real_keys(plan, line)).collect(),
         rejects: Vec::new(),
         checks: Vec::new(),
         parity: Vec::new(),
@@ -114,4 +114,10 @@ pub fn summary(
         snapshot,
         details,
     })
+}
+
+// Rows of a table that is not read by an integer key are told by their number, which nobody can look up.
+fn with_real_keys(plan: &Plan, line: LedgerLine) -> LedgerLine {
+    let table = plan.tables.iter().find(|t| t.target == line.table);
+    if table.is_some_and(|t| t.row_key.is_integer()) { line } else { LedgerLine { keys: Vec::new(), ..line } }
 }

@@ -1,10 +1,11 @@
 //! A person's questions to both sides, and SQL that a person wants run on the target.
 
-use crate::error::{Error, Result};
+use super::options::Scripts;
+use crate::error::Result;
 use crate::load::interrupted;
 use crate::model::bounds::CHECK_ROWS_MAX;
 use crate::model::check::{Answer, Parity, Question, Race, Said};
-use crate::postgres::{Session, Transaction, is_answer, question};
+use crate::postgres::{Session, Transaction, is_answer, question, script};
 use crate::sqlite::Reader;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -100,8 +101,15 @@ fn median(times: u32, stop: &AtomicBool, mut ask: impl FnMut() -> Result<Said>) 
 
 /// Runs a person's SQL in a transaction of ours.
 pub fn run(tx: &Transaction<'_>, scripts: &[String], when: &str) -> Result<()> {
-    for (n, sql) in scripts.iter().enumerate() {
-        tx.batch(sql).map_err(|e: Error| e.context(format!("the server refuses script {} of `{when}`", n + 1)))?;
+    scripts.iter().zip(1..).try_for_each(|(sql, n)| script::run_phase(tx, (when, n), sql))
+}
+
+/// Refuses scripts that cannot be part of the transactions that they are to be run in.
+pub fn look_at(scripts: &Scripts) -> Result<()> {
+    let phases = [("before", &scripts.before), ("after", &scripts.after)];
+    let all = phases.into_iter().flat_map(|(phase, all)| all.iter().zip(1..).map(move |(sql, n)| (phase, n, sql)));
+    for (phase, n, sql) in all {
+        script::check((phase, n), sql)?;
     }
     Ok(())
 }

@@ -5,10 +5,13 @@ use super::options::{Options, Scope};
 use super::rows::{self, Planned};
 use crate::error::{Kind, Result};
 use crate::load::Conflict;
+use crate::model::bounds::INDEXES_ASIDE_ROWS;
 use crate::model::event::{Event, Observer};
-use crate::model::plan::{Plan, Remark};
-use crate::postgres::triggers::{self, Trigger};
-use crate::postgres::{Session, aside, catalog};
+use crate::model::plan::{Plan, Remark, TablePlan};
+use crate::model::policy::Policy;
+use crate::postgres::indexes::{self, Index};
+use crate::postgres::triggers::{self, Events, Trigger};
+use crate::postgres::{Session, Transaction, aside, catalog};
 use std::collections::{BTreeMap, HashMap};
 use uuid::Uuid;
 
@@ -66,9 +69,9 @@ pub fn quiet_triggers(
         return Ok(Vec::new());
     }
     let updates = options.conflict == Some(Conflict::Update);
-    let mut quiet =
-        if replica_role { triggers::silent(control, (&plan.schema, &tables), updates)? } else { Vec::new() };
-    let firing = triggers::firing(control, (&plan.schema, &tables), updates, replica_role)?;
+    let events = if updates { Events::INSERT_OR_UPDATE } else { Events::INSERT };
+    let mut quiet = if replica_role { triggers::silent(control, (&plan.schema, &tables), events)? } else { Vec::new() };
+    let firing = triggers::firing(control, (&plan.schema, &tables), events, replica_role)?;
     let mut loud = Vec::new();
     if options.fires_triggers {
         loud = firing;
@@ -81,7 +84,16 @@ pub fn quiet_triggers(
             Err(error) => return Err(error),
         }
     }
-    let told = |triggers: Vec<Trigger>, what: &str| {
+    let remarks = told(quiet, loud);
+    for remark in &remarks {
+        observer.event(&Event::Remark(remark.clone()));
+    }
+    Ok(remarks)
+}
+
+// A word on each table of which triggers fire, or do not.
+fn told(quiet: Vec<Trigger>, loud: Vec<Trigger>) -> Vec<Remark> {
+    let words = |triggers: Vec<Trigger>, what: &str| {
         let mut names: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for trigger in triggers {
             names.entry(trigger.table).or_default().push(format!("`{}`", trigger.name));
@@ -92,21 +104,108 @@ pub fn quiet_triggers(
         };
         names.into_iter().map(of).collect::<Vec<_>>()
     };
-    let quiet = told(quiet, ": not fired for rows that are loaded");
-    let loud = told(loud, ": fired for every row that is loaded, and may change what arrives");
+    let quiet = words(quiet, ": not fired for rows that are loaded");
+    let loud = words(loud, ": fired for every row that is loaded, and may change what arrives");
     let remarks = quiet.into_iter().map(|(table, text)| Remark::note(table, text));
-    let remarks: Vec<Remark> = remarks.chain(loud.into_iter().map(|(t, text)| Remark::warning(t, text))).collect();
-    for remark in &remarks {
-        observer.event(&Event::Remark(remark.clone()));
+    remarks.chain(loud.into_iter().map(|(t, text)| Remark::warning(t, text))).collect()
+}
+
+/// Triggers that are switched off for the length of a transaction.
+#[must_use = "they are switched on again by `end`"]
+pub struct Quiet<'a> {
+    schema: &'a str,
+    off: Vec<Trigger>,
+    /// What a person should know of those that fire, and of those that do not.
+    pub remarks: Vec<Remark>,
+}
+
+impl<'a> Quiet<'a> {
+    /// Switches off those of these tables that would fire for these events, unless they are wanted, or the role may not.
+    pub fn begin(
+        tx: &Transaction<'_>,
+        (schema, tables): (&'a str, &[String]),
+        events: Events,
+        fires: bool,
+    ) -> Result<Self> {
+        let firing = triggers::firing(tx, (schema, tables), events, false)?;
+        if fires || firing.is_empty() {
+            return Ok(Self { schema, off: Vec::new(), remarks: told(Vec::new(), firing) });
+        }
+        let before = tx.savepoint("lite2pg_quiet")?;
+        match triggers::hush(tx, schema, &firing) {
+            Ok(()) => {
+                before.keep()?;
+                Ok(Self { schema, off: firing.clone(), remarks: told(firing, Vec::new()) })
+            }
+            // Not the tables' owner.
+            Err(error) if error.kind() == Kind::Failed => {
+                before.back()?;
+                Ok(Self { schema, off: Vec::new(), remarks: told(Vec::new(), firing) })
+            }
+            Err(error) => Err(error),
+        }
     }
-    Ok(remarks)
+
+    /// Switches them on again as they were, before the transaction is committed.
+    pub fn end(self, tx: &Transaction<'_>) -> Result<()> {
+        triggers::wake(tx, self.schema, &self.off)
+    }
+}
+
+/// The indexes that the load drops and builds again after it: those of tables that are there, hold no rows, and get many.
+/// Where rows that the server refuses are looked for, it must be able to refuse them by all it has.
+pub fn indexes_to_drop(tx: &Transaction<'_>, options: &Options, plan: &Plan) -> Result<Vec<Index>> {
+    if options.keeps_indexes || options.conflict.is_some() || options.scope == Scope::SchemaOnly {
+        return Ok(Vec::new());
+    }
+    let gets_many = |t: &&TablePlan| t.existing && t.rows >= INDEXES_ASIDE_ROWS && t.on_refusal != Policy::Reject;
+    let large: Vec<String> = plan.tables.iter().filter(gets_many).map(|t| t.target.clone()).collect();
+    if large.is_empty() {
+        return Ok(Vec::new());
+    }
+    indexes::droppable(tx, &plan.schema, &large)
+}
+
+/// What the plan says of them.
+pub fn indexes_told(plan: &Plan, dropped: &[Index]) -> Vec<Remark> {
+    let mut names: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for index in dropped {
+        names.entry(&index.table).or_default().push(format!("`{}`", index.name));
+    }
+    let told = |(table, names): (&str, Vec<String>)| {
+        let rows = plan.tables.iter().find(|t| t.target == table).map_or(0, |t| t.rows);
+        let word = if names.len() == 1 { "index" } else { "indexes" };
+        let text = format!(
+            "{word} {} dropped before the load and built again after it, which is faster for {rows} rows; \
+             `--keep-indexes` keeps them",
+            names.join(", ")
+        );
+        Remark::note(table, text)
+    };
+    names.into_iter().map(told).collect()
+}
+
+/// Drops the indexes that a load can do without, after their definitions were written down.
+pub fn drop_indexes(control: &mut Session, run: Uuid, options: &Options, plan: &Plan) -> Result<Option<Remark>> {
+    let tx = control.transaction()?;
+    let dropped = indexes_to_drop(&tx, options, plan)?;
+    match indexes::set_aside(&tx, run, &plan.schema, &dropped) {
+        Ok(()) => tx.commit().map(|()| None),
+        // Not the tables' owner, or somebody else uses them. The load goes on with them.
+        Err(error) if error.kind() == Kind::Failed => {
+            let text = format!("indexes stay while rows are loaded: {}", error.message());
+            Ok(Some(Remark::note(dropped.first().map_or("", |index| &index.table), text)))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// What a run that ended early has left switched off, in words.
 pub fn still_aside(control: &Session, options: &Options) -> Option<String> {
     let keys = aside::kept(control, &options.schema).map_or(0, |keys| keys.len());
     let triggers = triggers::kept(control, &options.schema).map_or(0, |triggers| triggers.len());
-    let words = [(keys, "foreign keys"), (triggers, "triggers")];
+    let indexes = indexes::kept(control, &options.schema).map_or(0, |indexes| indexes.len());
+    let words = [(keys, "foreign keys"), (triggers, "triggers"), (indexes, "indexes")];
     let words: Vec<String> = words.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
     let text = "stay set aside until the same command has gone on to its end, or begins again with `--restart`";
     (!words.is_empty()).then(|| format!("{} {text}", words.join(" and ")))

@@ -10,6 +10,7 @@ use crate::error::{Error, Kind, Result};
 use crate::model::bounds::MAINTENANCE_MB_TOTAL;
 use crate::model::event::{Event, Phase};
 use crate::model::plan::{CheckPlan, ForeignKeyPlan, IndexPlan, KeyPlan, Plan, Remark, TablePlan};
+use crate::postgres::indexes::{self, Index};
 use crate::postgres::{Session, aside, catalog, control, ddl, is_answer, triggers};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -98,6 +99,25 @@ pub fn indexes(context: &Context<'_>, plan: &Plan, chores: Option<&Chores<'_>>) 
         remarks.extend(found);
     }
     Ok((spent, remarks))
+}
+
+/// Builds the indexes of tables that were there again, largest tables first.
+pub fn indexes_back(context: &Context<'_>, plan: &Plan) -> Result<()> {
+    let mut dropped = indexes::kept(context.control, &plan.schema)?;
+    let rows_of = |index: &Index| plan.tables.iter().find(|t| t.target == index.table).map_or(0, |t| t.rows);
+    dropped.sort_by_key(|index| std::cmp::Reverse(rows_of(index)));
+    let memory = MAINTENANCE_MB_TOTAL / context.options.jobs.max(1);
+    crew::each(context, &dropped, |session, index| {
+        let started = Instant::now();
+        session.batch(&format!("SET maintenance_work_mem = '{memory}MB'"))?;
+        let tx = session.transaction()?;
+        indexes::put_back(&tx, &plan.schema, index)?;
+        tx.commit()?;
+        let (object, ms) = (index.name.clone(), millis(started));
+        context.observer.event(&Event::Step { phase: Phase::Index, object, ms });
+        Ok(())
+    })?;
+    Ok(())
 }
 
 enum Created {

@@ -50,7 +50,8 @@ impl Options {
     pub fn rollback(&self, target: &Target, to: impl Into<PathBuf>) -> Result<Restored> {
         let reshape = (!self.reshape.tables.is_empty()).then(|| self.reshape.clone());
         let back = RollbackOptions::new(&self.source, to);
-        let options = RollbackOptions { schema: self.schema.clone(), jobs: self.jobs, reshape, ..back };
+        let (schema, leave) = (self.schema.clone(), self.leave.clone());
+        let options = RollbackOptions { schema, jobs: self.jobs, leave, reshape, ..back };
         rollback(&options, target, &Silent, &NEVER)
     }
 }

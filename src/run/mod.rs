@@ -5,6 +5,7 @@ mod ahead;
 mod backup;
 mod bench;
 mod bookkeeping;
+mod casts;
 mod checks;
 mod chores;
 mod clock;
@@ -51,6 +52,7 @@ pub use strict::after as strictly;
 pub use verify::verify;
 
 use crate::error::{Error, Kind, Result};
+use crate::load::unfit::Unfit;
 use crate::model::check::{Answer, Race};
 use crate::model::digest::SetDigest;
 use crate::model::event::{Event, Observer, Phase, Summary};
@@ -63,12 +65,13 @@ use crate::model::verdict::{Level, Outcome, TableVerdict, Verification};
 use crate::plan::select::Selection;
 use crate::plan::{Draft, PlanOptions};
 use crate::postgres::control::{self, DoneRange, RunRecord, State};
-use crate::postgres::{Pool, PoolSettings, Session, Target, catalog, ddl};
+use crate::postgres::{Pool, PoolSettings, Session, Target, catalog, ddl, indexes};
 use crate::rollback::carry::{leaving, way_back};
 use crate::run::bookkeeping::Left;
 use crate::sqlite::{Reader, Source};
 use crate::verify::source;
 use ahead::Ahead;
+use casts::Asked;
 use chores::Chores;
 use clock::Clock;
 use crew::Hands;
@@ -154,6 +157,7 @@ pub fn migrate(options: &Options, target: &Target, observer: &dyn Observer, stop
     let mut clock = Clock::new(observer);
     let named = target.redacted();
     let untouched = |e: Error| e.or_state("nothing was written by this start");
+    checks::look_at(&options.scripts)?;
     let mut opened = clock.phase(Phase::Open, 1, || open(options).map_err(untouched))?;
     observer.event(&Event::Info { text: format!("source: {}", opened.snapshot) });
     let pool = Pool::connect(target, options.jobs + 2, &pool_settings(options)).map_err(untouched)?;
@@ -171,7 +175,7 @@ pub fn migrate(options: &Options, target: &Target, observer: &dyn Observer, stop
         Start::Finished(run) => {
             return finished(&run, &opened, (&pool, &named), options, observer, stop, clock).map_err(untouched);
         }
-        Start::Resume(run) => resume(*run, &mut opened, &mut control, options, observer).map_err(untouched)?,
+        Start::Resume(run) => resume(*run, &mut opened, &mut control, options, (observer, stop)).map_err(untouched)?,
         Start::Fresh => {
             let preparation = Preparation { options, observer, stop, draw: options.draw.unwrap_or_else(prepare::draw) };
             let prepared = preparation.plan(&mut opened, &mut control, &mut clock);
@@ -197,6 +201,13 @@ pub fn migrate(options: &Options, target: &Target, observer: &dyn Observer, stop
             .map_err(no_row)?
     {
         parents = existing::parents(&control, options, &planned).map_err(no_row)?;
+    }
+    // A run that goes on has dropped them, or holds rows by now.
+    if !resumed {
+        let kept = existing::drop_indexes(&mut control, run.id, options, &planned.plan).map_err(no_row)?;
+        if let Some(remark) = kept {
+            observer.event(&Event::Remark(remark));
+        }
     }
     let found = existing::quiet_triggers(&mut control, run.id, options, &planned.plan, replica_role, observer);
     planned.plan.remarks.extend(found.map_err(no_row)?);
@@ -258,6 +269,7 @@ pub fn dry_run(
     stop: &AtomicBool,
 ) -> Result<DryRun> {
     let mut clock = Clock::new(observer);
+    checks::look_at(&options.scripts)?;
     let mut opened = clock.phase(Phase::Open, 1, || open(options))?;
     let planned = if let Some(target) = target {
         let pool = Pool::connect(target, 2, &PoolSettings::default())?;
@@ -320,7 +332,7 @@ fn resume(
     opened: &mut Opened,
     control: &mut Session,
     options: &Options,
-    observer: &dyn Observer,
+    (observer, stop): (&dyn Observer, &AtomicBool),
 ) -> Result<(Planned, RunRecord, bool)> {
     let text = format!("going on with run {}: finished ranges are not copied again", run.id);
     observer.event(&Event::Info { text });
@@ -330,10 +342,13 @@ fn resume(
     let taken = start::taken(control, &options.schema, Some(&run.plan))?;
     let plan_options = PlanOptions { draw: run.plan.draw.unwrap_or_default(), ..options.plan_options() };
     let draft = Draft::new(opened.catalog.clone(), plan_options, &taken, &existing)?;
-    let mut planned = Planned { draft, profiles: run.profiles.clone(), plan: run.plan.clone() };
+    let unfit = Unfit::default();
+    let mut planned = Planned { draft, profiles: run.profiles.clone(), plan: run.plan.clone(), unfit };
     if rejects::change_policies(&mut planned.plan, &planned.draft, control)? {
         control::change_plan(control, run.id, &planned.plan, &options.shape())?;
     }
+    let (catalog, reader) = (&opened.catalog, &opened.readers[0]);
+    planned.unfit = Asked { plan: &planned.plan, catalog, reader, must_fit: true, stop }.apart(control)?;
     Ok((planned, run, true))
 }
 
@@ -528,11 +543,15 @@ fn finish_beside(
     resumed: bool,
     mut clock: Clock<'_>,
 ) -> Result<Summary> {
-    let builds = plan.tables.iter().map(|t| t.indexes.len() + usize::from(t.primary_key.is_some())).sum();
+    let builds: usize = plan.tables.iter().map(|t| t.indexes.len() + usize::from(t.primary_key.is_some())).sum();
+    let builds = builds + indexes::kept(context.control, &plan.schema)?.len();
     // A comparison counts as it reads.
     let chores = Chores::new(plan, !is_compared(context.options));
-    let (index_ms, mut found) =
-        context.phase(&mut clock, Phase::Index, builds, || finish::indexes(context, plan, Some(&chores)))?;
+    let (index_ms, mut found) = context.phase(&mut clock, Phase::Index, builds, || {
+        let built = finish::indexes(context, plan, Some(&chores))?;
+        finish::indexes_back(context, plan)?;
+        Ok(built)
+    })?;
     let constraints = plan.tables.iter().map(|t| t.checks.len() + t.foreign_keys.len()).sum::<usize>();
     found.extend(context.phase(&mut clock, Phase::Constrain, constraints + plan.views.len(), || {
         let mut remarks = finish::constraints(context, plan, &chores)?;

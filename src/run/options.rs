@@ -71,10 +71,12 @@ pub struct Options {
     pub migrations: Migrations,
     /// Let triggers of tables that are there fire for rows that are loaded.
     pub fires_triggers: bool,
-    /// Tables and columns that a way back leaves as they are, or behind: a plan and a rehearsal go by it.
-    pub leave: Vec<String>,
+    /// Keep the indexes of tables that are there while many rows are loaded.
+    pub keeps_indexes: bool,
     /// What ids are drawn by, where several runs have to draw the same ones; each run draws for itself otherwise.
     pub draw: Option<Draw>,
+    /// Tables and columns that a way back leaves as they are, or behind: a plan and a rehearsal go by it.
+    pub leave: Vec<String>,
 }
 
 /// DDL that a person wrote.
@@ -101,6 +103,8 @@ pub struct Settings {
     pub statement_timeout: Option<Duration>,
     /// Rows that one transaction is planned for.
     pub range_rows: Option<u64>,
+    /// Rows that are sent to the server at once, at most.
+    pub batch_rows: Option<u64>,
 }
 
 /// Copies of both sides that are made before anything is written.
@@ -211,8 +215,9 @@ impl Options {
             settings: Settings::default(),
             migrations: Migrations::default(),
             fires_triggers: false,
-            leave: Vec::new(),
+            keeps_indexes: false,
             draw: None,
+            leave: Vec::new(),
         }
     }
 

@@ -259,7 +259,7 @@ pub fn planted(proof: &Proof<'_>, moment: &Moment, tables: &[usize]) -> Result<u
             continue;
         }
         let of_copy = planted::plan(table);
-        let columns: Vec<String> = of_copy.columns.iter().skip(1).map(|c| c.target.clone()).collect();
+        let columns: Vec<&ColumnPlan> = of_copy.columns.iter().skip(1).collect();
         let wanted = scratch::Wanted {
             schema: &proof.plan.schema,
             table: &table.target,

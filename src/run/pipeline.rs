@@ -59,6 +59,7 @@ impl Options {
         options.migrations.ignored |= said.ignore;
         options.fires_triggers |= file.fire_triggers;
         options.leave.extend(file.rollback.leave.iter().cloned());
+        options.keeps_indexes |= file.keep_indexes;
         let found = check::check(pipeline, &catalog_of(&options)?)?;
         options.check()?;
         options.reshape = found.reshape;
@@ -87,6 +88,7 @@ impl Options {
             lock_timeout: seconds(file.settings.lock_timeout),
             statement_timeout: seconds(file.settings.statement_timeout),
             range_rows: file.settings.range_rows,
+            batch_rows: file.settings.batch_rows,
         };
         options.questions = file.check.iter().map(question).chain(file.show.iter().map(show)).collect();
         Ok(options)
@@ -94,15 +96,14 @@ impl Options {
 }
 
 impl RollbackOptions {
-    /// The way back of a migration that was made through a pipeline, with what the file says of `inverse` and `[rollback]`
-    /// by now.
+    /// The way back of a migration that was made through a pipeline, with what the file says of `inverse` by now.
     ///
     /// The source is the one given, not the file's. Mistakes of the file are told as [`Options::shaped`] tells them.
     pub fn of(pipeline: &Pipeline, source: impl Into<PathBuf>, to: impl Into<PathBuf>) -> Result<Self> {
         let shaped = Options::new(source).shaped(pipeline)?;
         let back = Self::new(shaped.source, to);
-        let Options { schema, jobs, reshape, leave, .. } = shaped;
-        Ok(Self { schema, jobs, leave, reshape: Some(reshape), ..back })
+        let (schema, jobs, leave) = (shaped.schema, shaped.jobs, shaped.leave);
+        Ok(Self { schema, jobs, leave, reshape: Some(shaped.reshape), ..back })
     }
 }
 

@@ -1,11 +1,13 @@
 //! A fresh run up to its first durable step: a person's scripts, names, evidence, plan, the server's word on it, the run.
 
+use super::casts::Asked;
 use super::clock::Clock;
 use super::options::{Options, Scope};
 use super::rows::Planned;
-use super::{Opened, bookkeeping, checks, evidence, note_left, probe, rejects, start, strict};
+use super::{Opened, bookkeeping, checks, evidence, existing, note_left, probe, rejects, start, strict};
 use crate::error::Result;
 use crate::load::Conflict;
+use crate::load::unfit::Unfit;
 use crate::model::event::{Event, Observer, Phase};
 use crate::model::plan::{Draw, Plan, Remark};
 use crate::plan::{Draft, PlanOptions};
@@ -57,7 +59,7 @@ impl Preparation<'_> {
                 );
                 planned.plan.remarks.insert(0, Remark::note(&ddl.name, words));
             }
-            let planned = self.asked(planned, &mut tx, clock)?;
+            let planned = self.asked(planned, opened, &mut tx, clock)?;
             tx.rollback()?;
             return Ok(planned);
         }
@@ -65,7 +67,7 @@ impl Preparation<'_> {
         let planned = self.planned(opened, control, clock)?;
         let mut session = control.another()?;
         let mut tx = session.transaction()?;
-        let planned = self.asked(planned, &mut tx, clock)?;
+        let planned = self.asked(planned, opened, &mut tx, clock)?;
         tx.rollback()?;
         Ok(planned)
     }
@@ -106,9 +108,26 @@ impl Preparation<'_> {
         Ok(planned)
     }
 
-    fn asked(self, mut planned: Planned, tx: &mut Transaction<'_>, clock: &mut Clock<'_>) -> Result<Planned> {
+    fn asked(
+        self,
+        mut planned: Planned,
+        opened: &Opened,
+        tx: &mut Transaction<'_>,
+        clock: &mut Clock<'_>,
+    ) -> Result<Planned> {
         clock.phase(Phase::Create, planned.plan.tables.len(), || probe::probe(tx, &mut planned.plan))?;
         rejects::fallbacks(tx, &mut planned.plan)?;
+        let asked = Asked {
+            plan: &planned.plan,
+            catalog: &opened.catalog,
+            reader: &opened.readers[0],
+            must_fit: true,
+            stop: self.stop,
+        };
+        planned.unfit = asked.of_all(tx, |_| true)?;
+        let dropped = existing::indexes_to_drop(tx, self.options, &planned.plan)?;
+        let told = existing::indexes_told(&planned.plan, &dropped);
+        planned.plan.remarks.extend(told);
         keyless(self.options, &mut planned.plan);
         if self.options.strict {
             strict::before(&planned)?;
@@ -178,5 +197,5 @@ pub fn plan_rows(
         evidence::gather(&draft, &mut opened.readers, &tables, observer, stop)
     })?;
     let plan = clock.phase(Phase::Plan, tables.len(), || draft.plan(&profiles))?;
-    Ok(Planned { draft, profiles, plan })
+    Ok(Planned { draft, profiles, plan, unfit: Unfit::default() })
 }

@@ -23,6 +23,7 @@ use crate::verify::listing::Listing;
 use crate::verify::locate::{Key, Sides, Wanted, locate};
 use crate::verify::side::{SourceSide, TargetSide};
 use crate::verify::source::SourceDigest;
+use crate::verify::waiting::Waiting;
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -407,9 +408,23 @@ pub fn source_digests(
             let table = &proof.plan.tables[*t];
             let mut digest = SourceDigest::new(table)?.without(proof.rejected.get(&table.target));
             let mut rows = 0;
+            let mut casting = Waiting::of(table, proof.hands.session)?;
+            let settle = |digest: &mut SourceDigest, waiting: &mut Waiting| {
+                waiting.settle(|form, _| {
+                    digest.add_form(form);
+                    Ok(())
+                })
+            };
             reader.scan(scan, *range, None, |key, row| {
                 if digest.takes(key) {
-                    digest.add(row);
+                    match &mut casting {
+                        None => digest.add(row),
+                        Some(waiting) => {
+                            if waiting.add(row, false) {
+                                settle(&mut digest, waiting)?;
+                            }
+                        }
+                    }
                 }
                 rows += 1;
                 if rows % 4096 == 0 {
@@ -421,6 +436,9 @@ pub fn source_digests(
                 }
                 Ok(Flow::Continue)
             })?;
+            if let Some(waiting) = &mut casting {
+                settle(&mut digest, waiting)?;
+            }
             progress.add(*t, rows % 4096, 0);
             lock(&sums).entry(*t).or_insert_with(SetDigest::default).merge(&digest.set());
         }
@@ -478,7 +496,8 @@ fn differences(proof: &Proof<'_>, opened: &mut Opened, moment: &Moment, t: usize
     let mut session = (proof.hands.session)()?;
     let look = || go_on(proof.hands.stop);
     let digest = SourceDigest::new(table)?.without(proof.rejected.get(&table.target));
-    let mut source = SourceSide { reader: &opened.readers[0], scan: &scan, digest, look: &look };
+    let casting = Waiting::of(table, proof.hands.session)?;
+    let mut source = SourceSide { reader: &opened.readers[0], scan: &scan, digest, casting, look: &look };
     let mut target = TargetSide { session: &mut session, moment, schema: &proof.plan.schema, table, look: &look };
     let mut listing = Listing::new(&proof.wish.folder, &table.target);
     let mut samples = Vec::new();

@@ -196,8 +196,7 @@ pub fn summary(options: &Options, plan: &Plan, rejects: &HashMap<String, Vec<Rej
 }
 
 fn key_of(table: &TablePlan, place: Place) -> Option<i64> {
-    let has_key = matches!(table.row_key, RowKey::Rowid { .. } | RowKey::PrimaryKey { split: Some(_) });
-    has_key.then_some(place.key)
+    table.row_key.is_integer().then_some(place.key)
 }
 
 /// Keys kept as samples for each reason.

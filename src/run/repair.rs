@@ -1,35 +1,50 @@
 //! Rows that differ are put right: taken from the source again, in one transaction over all tables.
 
 use super::Opened;
+use super::casts::Asked;
+use super::existing::Quiet;
 use super::proof::{Proof, go_on, key_of, scan_of};
 use crate::error::{Error, Kind, Result};
+use crate::load::Conflict;
+use crate::load::entry::Entry;
+use crate::load::unfit::Unfit;
 use crate::load::writer::{RowWriter, Written};
 use crate::model::bounds::BATCH_BYTES;
+use crate::model::event::Event;
 use crate::model::plan::TablePlan;
 use crate::model::range::Range;
 use crate::model::verdict::{Outcome, Repaired, Verification};
 use crate::postgres::control::{self, Original};
 use crate::postgres::read::{self, Place};
-use crate::postgres::{Transaction, catalog, ddl};
+use crate::postgres::triggers::Events;
+use crate::postgres::{Transaction, catalog};
 use crate::sqlite::Flow;
 use crate::verify::form::Form;
-use crate::verify::locate::{EachRow, Hash, Key, Side, Sides, differing};
+use crate::verify::locate::{EachRow, Side, Sides, differing};
 use crate::verify::side::SourceSide;
 use crate::verify::source::SourceDigest;
 use crate::verify::target;
+use crate::verify::waiting::Waiting;
 use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
 
 // The rows of a table that differ.
 struct Work<'a> {
     table: &'a TablePlan,
-    key: Key,
-    differ: HashSet<Hash>,
+    // Those of the source, by their numbers among the rows that must be on the target.
+    rows: HashSet<u64>,
     extra: Vec<Place>,
 }
 
-/// Makes the tables that differ like the source. All of them, or, after an error, none.
-pub fn repair(proof: &Proof<'_>, opened: &Opened, found: &Verification, run: Option<Uuid>) -> Result<Repaired> {
+/// Makes the tables that differ like the source. All of them, or, after an error, none. The application's triggers do not
+/// fire meanwhile, unless that is wanted.
+pub fn repair(
+    proof: &Proof<'_>,
+    opened: &Opened,
+    found: &Verification,
+    run: Option<Uuid>,
+    fires: bool,
+) -> Result<Repaired> {
     let schema = &proof.plan.schema;
     let mut session = (proof.hands.session)()?;
     // What is written is what was looked at: a row that somebody changes meanwhile is the server's to refuse.
@@ -42,13 +57,21 @@ pub fn repair(proof: &Proof<'_>, opened: &Opened, found: &Verification, run: Opt
         }
     }
     parents_first(&tx, schema, &mut works)?;
+    let names: Vec<String> = works.iter().map(|w| w.table.target.clone()).collect();
+    let quiet = Quiet::begin(&tx, (schema, &names), Events::ALL, fires)?;
+    for remark in &quiet.remarks {
+        proof.observer.event(&Event::Remark(remark.clone()));
+    }
     let mut repaired = Repaired::default();
     // Before the rows that replace them: a unique column may hold the same value in another row.
     for work in works.iter().rev() {
         repaired.deleted += delete(&tx, schema, work)?;
     }
+    let (catalog, reader, stop) = (&opened.catalog, &opened.readers[0], proof.hands.stop);
+    let asked = Asked { plan: proof.plan, catalog, reader, must_fit: false, stop };
+    let unfit = asked.of_all(&tx, |table| works.iter().any(|w| w.table.target == table.target))?;
     for work in &works {
-        repaired.written += write(proof, opened, &tx, work, run)?;
+        repaired.written += write(proof, opened, &tx, (work, &unfit), run)?;
     }
     for work in &works {
         for owned in catalog::owned_sequences(&tx, schema, &work.table.target)? {
@@ -58,6 +81,7 @@ pub fn repair(proof: &Proof<'_>, opened: &Opened, found: &Verification, run: Opt
             catalog::advance_sequence(&tx, schema, &work.table.target, &owned, last)?;
         }
     }
+    quiet.end(&tx).map_err(undone)?;
     tx.commit().map_err(undone)?;
     Ok(repaired)
 }
@@ -78,15 +102,18 @@ fn look<'a>(proof: &Proof<'a>, opened: &Opened, tx: &mut Transaction<'_>, table:
     let scan = scan_of(&opened.catalog, table)?;
     let look = || go_on(proof.hands.stop);
     let digest = SourceDigest::new(table)?.without(proof.rejected.get(&table.target));
-    let mut source = SourceSide { reader: &opened.readers[0], scan: &scan, digest, look: &look };
+    let casting = Waiting::of(table, proof.hands.session)?;
+    let mut source = SourceSide { reader: &opened.readers[0], scan: &scan, digest, casting, look: &look };
     let mut target = Seen { tx, schema: &proof.plan.schema, table };
     let differ = differing(&key, &mut Sides { source: &mut source, target: &mut target })?;
-    let mut in_source = HashSet::new();
+    let (mut in_source, mut rows, mut number) = (HashSet::new(), HashSet::new(), 0);
     source.each(&mut |form, _| {
         let hash = key.hash(form.bytes());
         if differ.contains(&hash) {
             in_source.insert(hash);
+            rows.insert(number);
         }
+        number += 1;
         Ok(())
     })?;
     // A row whose key stays is replaced in its place, so that rows that refer to it are not asked.
@@ -99,7 +126,7 @@ fn look<'a>(proof: &Proof<'a>, opened: &Opened, tx: &mut Transaction<'_>, table:
         }
         Ok(())
     })?;
-    Ok(Work { table, key, differ, extra })
+    Ok(Work { table, rows, extra })
 }
 
 // The target inside the repair's own transaction.
@@ -142,22 +169,33 @@ fn delete(tx: &Transaction<'_>, schema: &str, work: &Work<'_>) -> Result<u64> {
 }
 
 // Takes the rows that differ from the source, through a stage.
-fn write(proof: &Proof<'_>, opened: &Opened, tx: &Transaction<'_>, work: &Work<'_>, run: Option<Uuid>) -> Result<u64> {
+fn write(
+    proof: &Proof<'_>,
+    opened: &Opened,
+    tx: &Transaction<'_>,
+    (work, unfit): (&Work<'_>, &Unfit),
+    run: Option<Uuid>,
+) -> Result<u64> {
     let (schema, table) = (&proof.plan.schema, work.table);
-    tx.batch(&ddl::create_stage(schema, table))?;
-    let mut copy = tx.copy_in(&ddl::copy_in(ddl::STAGE, table, false))?;
-    let mut writer = RowWriter::new(table)?;
+    let entry = Entry::of(schema, &TablePlan { existing: true, ..table.clone() }, Conflict::Update, false);
+    entry.prepare(tx)?;
+    let mut copy = entry.copy(tx)?;
+    let mut writer = RowWriter::new(table)?.without(unfit, table);
     let mut digest = SourceDigest::new(table)?.without(proof.rejected.get(&table.target));
-    let mut keys = Vec::new();
+    let (mut keys, mut number) = (Vec::new(), 0);
     writer.begin();
     opened.readers[0].scan(&scan_of(&opened.catalog, table)?, Range::ALL, None, |key, row| {
-        if !digest.takes(key) || !work.differ.contains(&work.key.hash(digest.form(row).bytes())) {
+        if !digest.takes(key) {
+            return Ok(Flow::Continue);
+        }
+        number += 1;
+        if !work.rows.contains(&(number - 1)) {
             return Ok(Flow::Continue);
         }
         match writer.row(key, row, |batch| copy.send(batch.into()))? {
             // Rows that marks set aside are told by their places, and are none of these.
             Written::Whole | Written::Marked(..) => {}
-            Written::Misfit(misfit) | Written::Rejected(misfit) => return Err(unfit(table, misfit.column, key)),
+            Written::Misfit(misfit) | Written::Rejected(misfit) => return Err(no_place(table, misfit.column, key)),
         }
         keys.push(key);
         if writer.buffered() >= BATCH_BYTES {
@@ -169,9 +207,8 @@ fn write(proof: &Proof<'_>, opened: &Opened, tx: &Transaction<'_>, work: &Work<'
     writer.end();
     copy.send(writer.take_batch().into())?;
     let rows = copy.finish().map_err(undone)?;
-    let key = table.primary_key.as_ref().map_or(&[][..], |k| &k.columns);
-    tx.execute(&ddl::insert_from_stage(schema, table, key, true), &[]).map_err(undone)?;
-    tx.batch(&format!("DROP TABLE {}", ddl::STAGE))?;
+    entry.arrive(tx).map_err(undone)?;
+    entry.leave(tx)?;
     originals(tx, work.table, run, &keys, writer.take_originals())?;
     Ok(rows)
 }
@@ -198,7 +235,7 @@ fn originals(
     if originals.is_empty() { Ok(()) } else { control::record_originals(tx, run, &table.target, originals) }
 }
 
-fn unfit(table: &TablePlan, column: usize, key: i64) -> Error {
+fn no_place(table: &TablePlan, column: usize, key: i64) -> Error {
     let column = table.loaded().nth(column).map_or("", |c| c.target.as_str());
     Error::new(Kind::Blocked, format!("a row of `{}` has no place in the target's type", table.target))
         .fact(format!("`{column}` at key {key} (value hidden)"))

@@ -1,19 +1,23 @@
 //! Rows that were set aside are tried again, once a rule was changed: a column of the target, a policy, or rows that
 //! were missing.
 
+use super::casts::Asked;
 use super::clock::Clock;
+use super::existing::Quiet;
 use super::options::Options;
 use super::{Opened, open, rejects, start, verify};
 use crate::error::{Error, Kind, Result};
+use crate::load::Conflict;
 use crate::load::copy::{Refused, marked, rejected};
+use crate::load::entry::Entry;
 use crate::load::interrupted;
 use crate::load::search::Search;
+use crate::load::unfit::Unfit;
 use crate::load::writer::{RowWriter, Written};
 use crate::model::bounds::BATCH_BYTES;
 use crate::model::conversion::Conversion;
 use crate::model::digest::SetDigest;
-use crate::model::event::{Observer, Phase, RejectedTable};
-use crate::model::name::qualified;
+use crate::model::event::{Event, Observer, Phase, RejectedTable};
 use crate::model::pg_type::PgType;
 use crate::model::plan::{Plan, TablePlan};
 use crate::model::policy::{Place, Reject, Rules};
@@ -23,7 +27,8 @@ use crate::model::verdict::Verification;
 use crate::plan::{Draft, PlanOptions, Purpose};
 use crate::postgres::catalog::{self, ExistingColumn};
 use crate::postgres::control::{self, RunRecord, State};
-use crate::postgres::{Pool, PoolSettings, Session, Target, Transaction, ddl};
+use crate::postgres::triggers::Events;
+use crate::postgres::{Pool, PoolSettings, Session, Target, Transaction};
 use crate::sqlite::{Flow, Reader, RowRef, Source, TableScan};
 use crate::verify::source::{SourceDigest, from_stored, to_stored};
 use std::collections::{HashMap, HashSet};
@@ -75,7 +80,17 @@ pub fn set_aside(
     let mut taken = Vec::new();
     if wanted == Wanted::Retry && !found.is_empty() {
         adapt(&mut run, &opened, options, &mut control)?;
-        let job = Job { run: run.id, plan: &run.plan, opened: &opened, stop };
+        let (catalog, reader) = (&opened.catalog, &opened.readers[0]);
+        let unfit = Asked { plan: &run.plan, catalog, reader, must_fit: false, stop }.apart(&mut control)?;
+        let job = Job {
+            run: run.id,
+            plan: &run.plan,
+            opened: &opened,
+            unfit: &unfit,
+            fires: options.fires_triggers,
+            observer,
+            stop,
+        };
         taken = clock.phase(Phase::Copy, found.len(), || job.all(&mut control, &found))?;
         found = control::rejects(&control, run.id)?;
     }
@@ -146,12 +161,13 @@ fn adapt(run: &mut RunRecord, opened: &Opened, options: &Options, control: &mut 
 
 // The rule for a column whose type was changed since: None where that is another kind of type.
 fn retyped(rule: &Conversion, was: &PgType, now: &ExistingColumn) -> Option<(Conversion, PgType)> {
-    let pg_type = now.pg_type.clone()?;
+    let pg_type = now.pg_type.clone();
     let conversion = match (rule, &pg_type) {
         (Conversion::Label { .. }, _) if now.labels.is_some() => {
             Conversion::Label { labels: now.labels.clone().unwrap_or_default() }
         }
         (rule, pg_type) if pg_type == was => rule.clone(),
+        (Conversion::Cast { .. }, PgType::Cast(_)) => rule.clone(),
         (Conversion::Int { .. }, PgType::Int2) => Conversion::Int { bytes: 2 },
         (Conversion::Int { .. }, PgType::Int4) => Conversion::Int { bytes: 4 },
         (Conversion::Int { .. }, PgType::Int8) => Conversion::Int { bytes: 8 },
@@ -175,6 +191,10 @@ struct Job<'a> {
     run: Uuid,
     plan: &'a Plan,
     opened: &'a Opened,
+    unfit: &'a Unfit,
+    // Whether triggers fire for rows that are taken.
+    fires: bool,
+    observer: &'a dyn Observer,
     stop: &'a AtomicBool,
 }
 
@@ -183,6 +203,7 @@ impl Job<'_> {
     fn all(&self, control: &mut Session, found: &HashMap<String, Vec<Reject>>) -> Result<Vec<(String, u64)>> {
         let mut left: HashMap<&str, Vec<Reject>> = found.iter().map(|(t, r)| (t.as_str(), r.clone())).collect();
         let mut taken: HashMap<String, u64> = HashMap::new();
+        let mut told: HashSet<String> = HashSet::new();
         loop {
             let mut progress = false;
             for table in &self.plan.tables {
@@ -191,7 +212,7 @@ impl Job<'_> {
                     return Err(interrupted());
                 }
                 let before = rejects.len();
-                *rejects = self.table(control, table, rejects)?;
+                *rejects = self.table(control, table, rejects, told.insert(table.target.clone()))?;
                 let now = (before - rejects.len()) as u64;
                 *taken.entry(table.target.clone()).or_default() += now;
                 progress |= now > 0;
@@ -206,13 +227,24 @@ impl Job<'_> {
     }
 
     // Tries the rows of one table; gives those that are still set aside, with their reasons as they are now.
-    fn table(&self, control: &mut Session, table: &TablePlan, rejects: &[Reject]) -> Result<Vec<Reject>> {
+    fn table(
+        &self,
+        control: &mut Session,
+        table: &TablePlan,
+        rejects: &[Reject],
+        is_first: bool,
+    ) -> Result<Vec<Reject>> {
         let Some(source) = self.opened.catalog.table(&table.source) else { return Ok(rejects.to_vec()) };
         let positions: Vec<usize> = table.compared().filter_map(|c| source.column_index(&c.source)).collect();
         let scan = TableScan::new(source, &positions).with_marks(source);
         let places: Vec<Place> = rejects.iter().map(|r| r.place).collect();
         let rows = Rows { reader: &self.opened.readers[0], scan: &scan, row_key: &table.row_key, places: &places };
         let mut tx = control.transaction()?;
+        let names = [table.target.clone()];
+        let quiet = Quiet::begin(&tx, (&self.plan.schema, &names), Events::INSERT, self.fires)?;
+        for remark in quiet.remarks.iter().filter(|_| is_first) {
+            self.observer.event(&Event::Remark(remark.clone()));
+        }
         let still = self.refused(&tx, table, &rows)?;
         if still.len() < places.len() {
             self.take(&mut tx, table, &rows, &still)?;
@@ -221,6 +253,7 @@ impl Job<'_> {
         still.sort_by_key(|r| r.place);
         control::forget_rejects(&tx, self.run, &table.target)?;
         control::record_rejects(&tx, self.run, &table.target, &still)?;
+        quiet.end(&tx)?;
         tx.commit()?;
         Ok(still)
     }
@@ -228,8 +261,8 @@ impl Job<'_> {
     // Finds those that break a rule still, and leaves nothing of it in the transaction.
     fn refused(&self, tx: &Transaction<'_>, table: &TablePlan, rows: &Rows<'_>) -> Result<Refused> {
         let undo = tx.savepoint("lite2pg_retry")?;
-        let mut search = Search::new(tx, &self.plan.schema, table, None)?;
-        let mut writer = RowWriter::new(table)?.with_marks(table);
+        let mut search = Search::new(tx, &self.plan.schema, table, Conflict::Fail)?;
+        let mut writer = RowWriter::new(table)?.with_marks(table).without(self.unfit, table);
         let mut unfit = Refused::new();
         rows.each(|place, key, row| {
             match search.row(&mut writer, place, key, row)? {
@@ -252,8 +285,11 @@ impl Job<'_> {
     // Loads the others, and accounts for them with a range of the run.
     fn take(&self, tx: &mut Transaction<'_>, table: &TablePlan, rows: &Rows<'_>, still: &Refused) -> Result<()> {
         let schema = &self.plan.schema;
-        let mut copy = tx.copy_in(&ddl::copy_in(&qualified(schema, &table.target), table, false))?;
-        let (mut writer, mut digest) = (RowWriter::new(table)?.with_marks(table), SourceDigest::new(table)?);
+        let entry = Entry::of(schema, table, Conflict::Fail, false);
+        entry.prepare(tx)?;
+        let mut copy = entry.copy(tx)?;
+        let mut writer = RowWriter::new(table)?.with_marks(table).without(self.unfit, table);
+        let mut digest = SourceDigest::new(table)?;
         writer.begin();
         rows.each(|place, key, row| {
             if still.contains_key(&place) {
@@ -268,12 +304,18 @@ impl Job<'_> {
         writer.end();
         copy.send(writer.take_batch().into())?;
         copy.finish()?;
+        entry.arrive(tx)?;
+        entry.leave(tx)?;
         let originals = writer.take_originals();
         if !originals.is_empty() {
             control::record_originals(tx, self.run, &table.target, originals)?;
         }
         let (ledger, sum) = (writer.ledger(&table.target), digest.set());
         control::add_to_range(tx, self.run, &table.target, (writer.rows, writer.bytes), &ledger, |stored| {
+            // What PostgreSQL makes of values that it casts is asked when both sides are compared.
+            if table.has_casts() {
+                return None;
+            }
             let mut set: SetDigest = from_stored(stored)?;
             set.merge(&sum);
             Some(to_stored(set))

@@ -3,6 +3,7 @@
 use super::{Context, clock::millis, crew, evidence, probe, rejects};
 use crate::error::{Error, Kind, Result};
 use crate::load::queue::Item;
+use crate::load::unfit::Unfit;
 use crate::load::{Disproof, Load, Order, interrupted};
 use crate::model::bounds::{RANGE_BYTES_MAX, RANGE_ROWS, RANGES_PER_TABLE_MAX, RELOAD_ROUNDS_MAX};
 use crate::model::event::{CopyTable, Event, Progress};
@@ -31,6 +32,8 @@ pub struct Planned {
     pub profiles: Vec<TableProfile>,
     /// The plan.
     pub plan: Plan,
+    /// Values that PostgreSQL does not cast to their column's type.
+    pub unfit: Unfit,
 }
 
 /// Copies everything that is not on the target yet.
@@ -76,7 +79,9 @@ fn round(context: &Context<'_>, readers: &mut [Reader], planned: &Planned) -> Re
             run: context.run,
             conflict,
             digests: context.options.verify,
+            batch_rows: context.options.settings.batch_rows.unwrap_or(u64::MAX),
             rejects: (set_aside, context.options.rejects.most),
+            unfit: &planned.unfit,
         };
         let load = Load::new(order, &progress, context.stop, context.observer, items);
         lanes(context, readers, &load)?;

@@ -16,6 +16,7 @@ use crate::verify::locate::Key;
 use crate::verify::sampled::Lookup;
 use crate::verify::side::raw;
 use crate::verify::source::SourceDigest;
+use crate::verify::waiting::Waiting;
 use std::collections::{HashMap, HashSet};
 
 /// Compares a sample of each table. Tables that are no larger than their sample are compared whole.
@@ -134,15 +135,26 @@ impl Part<'_> {
         let by = (&key, is_unique(table, &key, catalog));
         let mut lookup = Lookup::new(&mut tx, &proof.plan.schema, table, by, proof.wish.rows_max, &mut keep);
         let mut digest = SourceDigest::new(table)?;
+        let mut casting = Waiting::of(table, proof.hands.session)?;
         let wanted = self.sample.size.rows_of(self.counts.0);
         reader.draw(&scan, (wanted, self.counts.0), self.sample.seed, |rowid, row| {
             if rejected.contains(&Place { key: rowid, nth: 0 }) {
                 return Ok(Flow::Continue);
             }
-            lookup.add(digest.form(row), |i| raw(row.cell(i)))?;
+            match &mut casting {
+                None => lookup.add(digest.form(row), |i| raw(row.cell(i)))?,
+                Some(waiting) => {
+                    if waiting.add(row, true) {
+                        waiting.settle(|form, show| lookup.add(form, show))?;
+                    }
+                }
+            }
             go_on(proof.hands.stop)?;
             Ok(if lookup.is_full() { Flow::Stop } else { Flow::Continue })
         })?;
+        if let Some(waiting) = &mut casting {
+            waiting.settle(|form, show| lookup.add(form, show))?;
+        }
         lookup.compare()?;
         let so_far = std::mem::take(&mut lookup.so_far);
         let (rows, passed) = (so_far.rows, so_far.passed);

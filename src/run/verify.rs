@@ -66,7 +66,9 @@ pub fn verify(
     let tables = plan.tables.len();
     let found = clock.phase(Phase::Verify, tables, || proof::compare(&proof, subjects.clone(), &mut source, None))?;
     let mut found = if repairs && found.is_different() {
-        let repaired = clock.phase(Phase::Verify, tables, || repair::repair(&proof, source.get()?, &found, id))?;
+        let repaired = clock.phase(Phase::Verify, tables, || {
+            repair::repair(&proof, source.get()?, &found, id, options.fires_triggers)
+        })?;
         let again = clock.phase(Phase::Verify, tables, || proof::compare(&proof, subjects, &mut source, None))?;
         Verification { repaired: Some(repaired), ..again }
     } else {
@@ -165,8 +167,8 @@ fn without_column(table: &mut TablePlan, there: &[ExistingColumn]) -> Vec<String
         let found = there.iter().find(|c| c.name == column.target);
         let why = match found {
             None => "the target has no such column any more".to_owned(),
-            Some(c) if c.pg_type.as_ref().is_some_and(|t| reads_like(t, &column.pg_type)) => {
-                as_it_is(column, c.pg_type.as_ref());
+            Some(c) if reads_like(&c.pg_type, &column.pg_type) => {
+                as_it_is(column, &c.pg_type);
                 return true;
             }
             Some(c) => format!("its type on the target is {} now", c.type_text),
@@ -179,8 +181,7 @@ fn without_column(table: &mut TablePlan, there: &[ExistingColumn]) -> Vec<String
 
 /// Takes a column of a plan as its type is now: somebody may have made it wider, and values that the old one did not
 /// take may be there. Where a policy put something in the place of such values, the old limits tell which they were.
-pub fn as_it_is(column: &mut ColumnPlan, now: Option<&PgType>) {
-    let Some(now) = now else { return };
+pub fn as_it_is(column: &mut ColumnPlan, now: &PgType) {
     column.pg_type = now.clone();
     if column.on_error != Policy::Fail {
         return;
@@ -208,7 +209,7 @@ pub fn reads_like(now: &PgType, planned: &PgType) -> bool {
         || both(&integers)
         || both(&floats)
         || (now.is_text() && planned.is_text() && !padded)
-        || matches!((now, planned), (PgType::Numeric(_), PgType::Numeric(_)))
+        || matches!((now, planned), (PgType::Numeric(_), PgType::Numeric(_)) | (PgType::Cast(_), PgType::Cast(_)))
 }
 
 // A table by its name only: nothing of it is read.

@@ -50,6 +50,11 @@ impl Source {
         self
     }
 
+    /// Refuses what names no file at all, such as a connection string; whether the file is there is not looked at.
+    pub fn check_name(typed: &Path) -> Result<()> {
+        path_of(typed).map(drop)
+    }
+
     /// The file's absolute path, symbolic links followed.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -238,8 +243,22 @@ fn looks_random(head: &[u8]) -> bool {
     head.len() >= 512 && head.len().is_multiple_of(512) && u64::from(most) * 32 < head.len() as u64
 }
 
+/// Names of a folder that are compared with one that is not there.
+const NAMESAKES_MAX: usize = 1000;
+
 fn no_source(path: &Path, what: &str) -> Error {
     Error::new(Kind::Source, format!("`{}` {what}", path.display()))
+}
+
+// The file beside it whose name is most like this one's.
+fn namesake(path: &Path) -> Option<String> {
+    let name = path.file_name()?.to_str()?.to_lowercase();
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let entries = fs::read_dir(folder).ok()?.take(NAMESAKES_MAX);
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let scored = names.map(|other| (strsim::osa_distance(&name, &other.to_lowercase()), other));
+    let near = scored.filter(|(steps, other)| *steps <= 2 && *steps < other.chars().count() / 2);
+    near.min().map(|(_, other)| path.with_file_name(other).display().to_string())
 }
 
 fn unreachable_file(path: &Path, e: io::Error) -> Error {
@@ -250,8 +269,11 @@ fn unreachable_file(path: &Path, e: io::Error) -> Error {
         _ => "cannot be read",
     };
     let hint = match e.kind() {
-        ErrorKind::PermissionDenied => "ls -l shows the owner; run as that user, or give read permission",
-        _ => "check the path",
+        ErrorKind::PermissionDenied => "ls -l shows the owner; run as that user, or give read permission".to_owned(),
+        ErrorKind::NotFound => {
+            namesake(path).map_or_else(|| "check the path".to_owned(), |near| format!("did you mean `{near}`?"))
+        }
+        _ => "check the path".to_owned(),
     };
     no_source(path, what).hint(hint).cause(e)
 }

@@ -41,6 +41,7 @@ enum Rule {
     Float4,
     Numeric { limit: decimal::Limit, text: bool },
     Text { numbers: bool, chars_max: Option<u32> },
+    Cast { numbers: bool },
     Bytea { all_classes: bool },
     Uuid(UuidSpelling),
     Id(id::Maker),
@@ -71,6 +72,7 @@ impl Compiled {
             Conversion::Float4 => Rule::Float4,
             Conversion::Numeric { limit, text } => Rule::Numeric { limit: decimal::Limit::new(*limit), text: *text },
             Conversion::Text { numbers, chars_max } => Rule::Text { numbers: *numbers, chars_max: *chars_max },
+            Conversion::Cast { numbers } => Rule::Cast { numbers: *numbers },
             Conversion::Bytea { all_classes } => Rule::Bytea { all_classes: *all_classes },
             Conversion::Uuid(spelling) => Rule::Uuid(*spelling),
             Conversion::Id { namespace, version, .. } => Rule::Id(id::Maker::new(*namespace, *version)),
@@ -92,7 +94,9 @@ impl Compiled {
     #[must_use]
     pub fn verbatim<'a>(&self, cell: Cell<'a>) -> Option<(&'a [u8], Fit)> {
         let (bytes, fit) = match (&self.rule, cell) {
-            (Rule::Text { chars_max: None, .. }, Cell::Text(bytes)) if text::is_clean(bytes) => (bytes, Fit::Exact),
+            (Rule::Text { chars_max: None, .. } | Rule::Cast { .. }, Cell::Text(bytes)) if text::is_clean(bytes) => {
+                (bytes, Fit::Exact)
+            }
             (Rule::Bytea { .. }, Cell::Blob(bytes)) => (bytes, Fit::Exact),
             (Rule::Bytea { all_classes: true }, Cell::Text(bytes)) => (bytes, Fit::Rewritten(Rewrite::TextAsBytes)),
             _ => return None,
@@ -123,6 +127,7 @@ impl Compiled {
             Rule::Float4 => number::write_float4(cell, out),
             Rule::Numeric { limit, text } => decimal::write(cell, *limit, *text, out),
             Rule::Text { numbers, chars_max } => text::write(cell, *numbers, *chars_max, out),
+            Rule::Cast { numbers } => text::write(cell, *numbers, None, out),
             Rule::Bytea { all_classes } => text::write_bytes(cell, *all_classes, out),
             Rule::Uuid(spelling) => uuid::write(cell, *spelling, out),
             Rule::Id(maker) => maker.write(cell, out),
@@ -178,6 +183,7 @@ pub(crate) mod tests {
             Conversion::Numeric { limit: Some((12, 2)), text: true },
             Conversion::Numeric { limit: None, text: true },
             Conversion::Text { numbers: true, chars_max: Some(3) },
+            Conversion::Cast { numbers: true },
             Conversion::Bytea { all_classes: true },
             Conversion::Uuid(UuidSpelling::Hyphens),
             Conversion::Uuid(UuidSpelling::Any),

@@ -35,6 +35,7 @@ pub fn measures(column: &ColumnPlan, is_utf16: bool) -> Vec<Measure> {
         Conversion::Bytea { .. }
         | Conversion::Uuid(_)
         | Conversion::Id { .. }
+        | Conversion::Cast { .. }
         | Conversion::Array { .. }
         | Conversion::Whole { .. } => {}
     }

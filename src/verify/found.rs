@@ -89,7 +89,8 @@ impl Field {
             PgType::Int2 | PgType::Int4 | PgType::Int8 => Self::Int,
             PgType::Float4 | PgType::Float8 => Self::Float,
             PgType::Numeric(_) => Self::Numeric,
-            PgType::Text | PgType::Varchar(_) | PgType::Char(_) | PgType::TextLike(_) => Self::Text,
+            // Of a value that PostgreSQL casts, its text is read.
+            PgType::Text | PgType::Varchar(_) | PgType::Char(_) | PgType::TextLike(_) | PgType::Cast(_) => Self::Text,
             PgType::Bytea => Self::Bytes,
             PgType::Uuid => Self::Uuid,
             PgType::Array(element) => Self::List(*element),

@@ -17,3 +17,4 @@ pub mod show;
 pub mod side;
 pub mod source;
 pub mod target;
+pub mod waiting;

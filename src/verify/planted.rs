@@ -356,7 +356,7 @@ impl Scratch for InMemory<'_> {
 // A field's neighbour, as the type's binary form has it.
 fn nudge(field: &mut Vec<u8>, pg_type: &PgType) {
     match pg_type {
-        PgType::Text | PgType::Varchar(_) | PgType::Char(_) | PgType::TextLike(_) => field.push(b'x'),
+        PgType::Text | PgType::Varchar(_) | PgType::Char(_) | PgType::TextLike(_) | PgType::Cast(_) => field.push(b'x'),
         PgType::Json => field.push(b' '),
         PgType::Bytea => field.push(0),
         PgType::Jsonb => {

@@ -43,7 +43,10 @@ pub fn gather<'a>(
         return Ok(None);
     }
     let is_key = |c: &ColumnPlan| key.columns.contains(&c.target);
-    let readable = table.compared().enumerate().filter(|(_, c)| sample::reads(c) && !c.replaces());
+    // Texts that PostgreSQL casts were cast in UTC, and the sample is read in the zone of its other columns.
+    let in_utc = zone(&table.compared().collect::<Vec<_>>()) == "UTC";
+    let reads = |c: &ColumnPlan| sample::reads(c) && !c.replaces() && (in_utc || c.cast().is_none());
+    let readable = table.compared().enumerate().filter(|(_, c)| reads(c));
     let (mut chosen, others): (Vec<_>, Vec<_>) = readable.partition(|(_, c)| is_key(c));
     if chosen.len() < key.columns.len() {
         return Ok(None);
@@ -123,6 +126,7 @@ fn takes_integers(rule: &Conversion) -> bool {
         | Conversion::Float4
         | Conversion::Numeric { .. }
         | Conversion::Text { numbers: true, .. }
+        | Conversion::Cast { numbers: true }
         | Conversion::Bytea { all_classes: true } => true,
         Conversion::Moment { form, .. } => matches!(form, MomentForm::Epoch(_)),
         _ => false,

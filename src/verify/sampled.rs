@@ -116,8 +116,7 @@ impl<'a, 't> Lookup<'a, 't> {
         if !keys.is_empty() {
             let columns: Vec<_> = self.table.compared().map(|c| (&*c.target, &c.pg_type)).collect();
             let key: Vec<(&str, &PgType)> = self.key.columns().iter().map(|&i| columns[i]).collect();
-            let names = columns.iter().map(|(name, _)| *name);
-            let sql = copy_out(self.schema, &self.table.target, names, &key, &keys);
+            let sql = copy_out(self.schema, self.table, &key, &keys);
             let keep = |form: &mut Form| {
                 let shown = form::cells(form.bytes()).map(show::cell).collect();
                 target.0.push((form.clone(), shown));

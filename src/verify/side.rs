@@ -3,6 +3,7 @@
 use super::form::{self, Form};
 use super::locate::{EachRow, Side};
 use super::source::SourceDigest;
+use super::waiting::Waiting;
 use super::{show, target};
 use crate::error::Result;
 use crate::model::cell::Cell;
@@ -20,6 +21,8 @@ pub struct SourceSide<'a> {
     pub scan: &'a TableScan,
     /// What is expected of them.
     pub digest: SourceDigest,
+    /// Where PostgreSQL casts some of their cells: who asks it.
+    pub casting: Option<Waiting>,
     /// Called now and then; an error ends the reading.
     pub look: &'a dyn Fn() -> Result<()>,
 }
@@ -46,6 +49,20 @@ impl Side for SourceSide<'_> {
         let (digest, look) = (&mut self.digest, self.look);
         let mut rows = 0_u64;
         digest.restart();
+        if let Some(waiting) = &mut self.casting {
+            waiting.restart();
+            self.reader.scan(self.scan, Range::ALL, None, |key, cells| {
+                rows += 1;
+                if rows.is_multiple_of(ROWS_PER_LOOK) {
+                    look()?;
+                }
+                if digest.takes(key) && waiting.add(cells, true) {
+                    waiting.settle(|form, show| row(form, show))?;
+                }
+                Ok(Flow::Continue)
+            })?;
+            return waiting.settle(|form, show| row(form, show));
+        }
         self.reader.scan(self.scan, Range::ALL, None, |key, cells| {
             rows += 1;
             if rows.is_multiple_of(ROWS_PER_LOOK) {

@@ -64,7 +64,12 @@ impl SourceDigest {
         self.rows.add(&mut self.form);
     }
 
-    /// The form of a row.
+    /// Puts a row in by its form.
+    pub fn add_form(&mut self, form: &mut Form) {
+        self.rows.add(form);
+    }
+
+    /// The form of a row, unless PostgreSQL casts some of its cells: [`Waiting`](super::waiting::Waiting) tells that one.
     #[inline]
     pub fn form(&mut self, row: &RowRef<'_>) -> &Form {
         self.form.clear();

@@ -22,7 +22,7 @@ pub fn read(
     row: impl FnMut(&mut Form) -> Result<()>,
     look: impl FnMut(u64, u64) -> Result<()>,
 ) -> Result<()> {
-    let sql = copy_out(schema, &table.target, table.compared().map(|c| c.target.as_str()), chunk);
+    let sql = copy_out(schema, table, chunk);
     read_copy(tx, &sql, table, row, look)
 }
 
@@ -61,7 +61,7 @@ pub fn read_places(
     table: &TablePlan,
     mut row: impl FnMut(Place, &Form) -> Result<()>,
 ) -> Result<()> {
-    let sql = copy_out_places(schema, &table.target, table.compared().map(|c| c.target.as_str()));
+    let sql = copy_out_places(schema, table);
     let mut copy = tx.copy_out(&sql)?;
     let (mut rows, mut finder, mut form) = (Rows::default(), Finder::new(table.compared()), Form::default());
     while let Some(piece) = copy.next()? {

@@ -149,6 +149,19 @@ fn the_figures_of_the_page_are_those_of_the_json_and_of_the_target() {
 }
 
 #[test]
+fn a_row_without_an_integer_key_is_not_told_by_one() {
+    let written = Written::of(
+        "CREATE TABLE pair (a TEXT, b TEXT, tags JSON, PRIMARY KEY (a, b)) WITHOUT ROWID; INSERT INTO pair VALUES ('x', 'y', '[1, 2]');
+         CREATE TABLE one (id INTEGER PRIMARY KEY, tags JSON); INSERT INTO one VALUES (7, '[1, 2]')",
+        0,
+        &[],
+    );
+    let keys: Vec<String> = written.json["ledger"].as_array().unwrap().iter().map(|l| l["keys"].to_string()).collect();
+    assert_eq!(keys, ["[7]", "[]"]);
+    assert!(written.html.contains("such as key") && !written.html.contains(">-1"), "{}", written.html);
+}
+
+#[test]
 fn nothing_of_a_source_is_markup() {
     let written = hostile();
     assert!(agrees(&written.html, &written.json) > 30);

@@ -230,9 +230,17 @@ fn rejects(report: &Report) -> String {
                 ]
             })
             .collect();
-        out.push_str(&table(&["column", "~reason", "code", "#rows", "such as key"], &reasons));
+        out.push_str(&filled(&["column", "~reason", "code", "#rows", "such as key"], reasons));
     }
     out
+}
+
+// A table without the columns in which no row says anything.
+fn filled(heads: &[&str], rows: Vec<Vec<String>>) -> String {
+    let says: Vec<bool> = (0..heads.len()).map(|i| rows.iter().any(|row| !row[i].is_empty())).collect();
+    let heads: Vec<&str> = heads.iter().zip(&says).filter(|(_, says)| **says).map(|(head, _)| *head).collect();
+    let kept = |row: Vec<String>| row.into_iter().zip(&says).filter(|(_, says)| **says).map(|(cell, _)| cell).collect();
+    table(&heads, &rows.into_iter().map(kept).collect::<Vec<_>>())
 }
 
 fn keys(keys: &[i64]) -> String {
@@ -323,7 +331,7 @@ fn ledger(report: &Report) -> String {
     if rows.is_empty() {
         String::new()
     } else {
-        note.to_owned() + &table(&["column", "~rule", "#cells", "such as key"], &rows)
+        note.to_owned() + &filled(&["column", "~rule", "#cells", "such as key"], rows)
     }
 }
 

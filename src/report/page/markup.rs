@@ -4,6 +4,9 @@ use crate::model::name::steers;
 use crate::report::figures::{bytes, count, duration};
 use std::fmt::Write as _;
 
+/// A table of as many rows stays on one sheet of paper.
+const SHORT: usize = 12;
+
 /// A text as HTML: nothing in it is markup, or steers how its neighbours are read.
 pub fn text(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -68,7 +71,8 @@ pub fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
         Some('~') => " class=\"long\"",
         _ => "",
     };
-    let mut out = String::from("<div class=\"wide\"><table><thead><tr>");
+    let short = if rows.len() <= SHORT { " class=\"short\"" } else { "" };
+    let mut out = format!("<div class=\"wide\"><table{short}><thead><tr>");
     for (i, head) in heads.iter().enumerate() {
         let _ = write!(out, "<th scope=\"col\"{}>{}</th>", class(i), text(head.trim_start_matches(['#', '~'])));
     }

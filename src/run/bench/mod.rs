@@ -13,8 +13,9 @@ use super::rows::Planned;
 use super::{Context, crew, evidence, plan_rows, probe, rows, start};
 use crate::error::{Error, Kind, Result};
 use crate::load::interrupted;
-use crate::model::bench::{BenchReport, Measured, Prediction, Setting, Strategy, advice, median};
-use crate::model::bounds::{BATCH_BYTES, BENCH_BATCH_BYTES, BENCH_ROUNDS_UNTIL, BENCH_TABLES_MAX};
+use crate::model::bench::{BenchReport, Measured, Prediction, Setting, Strategy, Whole, advice, median};
+use crate::model::bounds::{BATCH_BYTES, BENCH_BATCH_BYTES, BENCH_ROUNDS_UNTIL, BENCH_TABLES_MAX, PARITY_TIMES};
+use crate::model::check::Parity;
 use crate::model::event::{Event, Observer, Phase};
 use crate::model::plan::Plan;
 use crate::plan::Draft;
@@ -51,6 +52,9 @@ pub struct BenchOptions {
     pub full: bool,
     /// lite2pg has started the server for this.
     pub embedded: bool,
+    /// Queries that both databases understand. For them all rows are migrated afterwards, into the database itself: for a
+    /// server that is thrown away.
+    pub queries: Vec<String>,
 }
 
 /// Measures, and predicts a migration. `stop` may be set from a signal handler: the bench then ends with
@@ -130,7 +134,40 @@ fn measure(options: &BenchOptions, target: &Target, observer: &dyn Observer, sto
     let server = control.server_info()?.version;
     drop(control);
     scratch.close()?;
-    Ok(BenchReport { server, embedded: options.embedded, sample: sample.size, results, advice, prediction })
+    let whole = if options.queries.is_empty() {
+        None
+    } else {
+        observer.event(&Event::Info { text: "bench: all rows, for the queries".to_owned() });
+        Some(whole(options, advice.lanes, target, observer, stop)?)
+    };
+    Ok(BenchReport { server, embedded: options.embedded, sample: sample.size, results, advice, prediction, whole })
+}
+
+// A migration as recommended, and the application's own queries on both sides of it.
+fn whole(
+    options: &BenchOptions,
+    lanes: usize,
+    target: &Target,
+    observer: &dyn Observer,
+    stop: &AtomicBool,
+) -> Result<Whole> {
+    let parity = |sql: &String| Parity {
+        name: sql.split_whitespace().collect::<Vec<_>>().join(" "),
+        source: sql.clone(),
+        target: sql.clone(),
+        times: PARITY_TIMES,
+    };
+    let options = Options {
+        include: options.include.clone(),
+        exclude: options.exclude.clone(),
+        jobs: lanes,
+        verify: false,
+        parity: options.queries.iter().map(parity).collect(),
+        ..Options::new(&options.source)
+    };
+    let summary = super::migrate(&options, target, observer, stop)?;
+    let rows = summary.tables.iter().map(|table| table.rows).sum();
+    Ok(Whole { rows, ms: summary.ms, queries: summary.parity })
 }
 
 fn asked(control: &mut Session, planned: &mut Planned) -> Result<()> {

@@ -104,7 +104,8 @@ fn width(column: &ColumnPlan, profile: &ColumnProfile, table: &TableProfile) -> 
         | PgType::Bytea
         | PgType::Json
         | PgType::TextLike(_)
-        | PgType::Array(_) => text(),
+        | PgType::Array(_)
+        | PgType::Cast(_) => text(),
     }
 }
 

@@ -5,6 +5,7 @@ use super::Both;
 use super::place::AS_IT_WAS;
 use crate::error::{Error, Kind, Result};
 use crate::model::conversion::Conversion;
+use crate::model::pg_type::PgType;
 use crate::model::plan::{Plan, Remark, TablePlan};
 use crate::model::reshape::TableShape;
 use crate::model::restored::Extent;
@@ -119,14 +120,20 @@ impl Ground {
                         self.remarks.push(Remark::warning(name, text));
                         "the target has no such column any more"
                     }
-                    Some(c) if c.pg_type.as_ref().is_none_or(|t| !reads_like(t, &column.pg_type)) => {
+                    Some(c) if matches!(c.pg_type, PgType::Cast(_)) && reads_like(&c.pg_type, &column.pg_type) => {
+                        let text = format!("{} is cast by PostgreSQL, which has no way back", c.type_text);
+                        self.remarks.push(Remark::warning(name, text));
+                        self.strangers.push(stranger);
+                        "its type has no way back"
+                    }
+                    Some(c) if !reads_like(&c.pg_type, &column.pg_type) => {
                         let text = format!("its type on the target is {} now, which has no way back", c.type_text);
                         self.remarks.push(Remark::warning(name, text));
                         self.strangers.push(stranger);
                         "its type on the target is another now"
                     }
                     Some(c) => {
-                        as_it_is(column, c.pg_type.as_ref());
+                        as_it_is(column, &c.pg_type);
                         // A new text that looks like a number becomes one in such a column, as it would have there.
                         if affinity(table, &column.declared).is_number()
                             && let Conversion::Text { numbers, .. } = &mut column.conversion

@@ -93,6 +93,8 @@ impl Expectation {
     /// Appends what the target must hold for the cell of this column. For a cell that the column's rule does not take, that
     /// is what its policy puts in the place; without such a policy it is [`Form::no_value`], which equals nothing: the load
     /// refused it, or should have.
+    ///
+    /// Not for columns whose values PostgreSQL casts: what it makes of [`Expectation::text_to_cast`] is the value.
     #[inline]
     pub fn cell(&mut self, column: usize, cell: Cell<'_>, form: &mut Form) {
         if matches!(cell, Cell::Null) {
@@ -103,6 +105,30 @@ impl Expectation {
             }
         } else if self.rules[column].read(cell, &mut self.scratch, form).is_none() {
             put(self.replaced[column].form.as_ref(), form);
+        }
+    }
+}
+
+impl Expectation {
+    /// The text that PostgreSQL is to cast for the cell of this column. None where that is not asked: then what must be
+    /// there was appended.
+    pub fn text_to_cast<'a>(&'a mut self, column: usize, cell: Cell<'a>, form: &mut Form) -> Option<&'a [u8]> {
+        if matches!(cell, Cell::Null) {
+            self.cell(column, cell, form);
+            return None;
+        }
+        let found = self.rules[column].text_to_cast(cell, &mut self.scratch);
+        if found.is_none() {
+            put(self.replaced[column].form.as_ref(), form);
+        }
+        found
+    }
+
+    /// Appends what PostgreSQL made of the text of this column's cell: none where it refuses it.
+    pub fn cast(&self, column: usize, text: Option<&str>, form: &mut Form) {
+        match text {
+            Some(text) => form.text(text.as_bytes()),
+            None => put(self.replaced[column].form.as_ref(), form),
         }
     }
 }

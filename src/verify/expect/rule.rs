@@ -20,6 +20,7 @@ pub(super) enum Rule {
     Float4,
     Numeric { limit: Option<(u16, u16)>, text: bool },
     Text(Texts),
+    Cast(Texts),
     Bytea { all_classes: bool },
     Uuid(UuidSpelling),
     Id(id::Ids),
@@ -56,6 +57,7 @@ impl Rule {
             Conversion::Float4 => Self::Float4,
             Conversion::Numeric { limit, text } => Self::Numeric { limit: *limit, text: *text },
             Conversion::Text { numbers, chars_max } => Self::Text(Texts::of(column, *numbers, *chars_max)),
+            Conversion::Cast { numbers } => Self::Cast(Texts::of(column, *numbers, None)),
             Conversion::Bytea { all_classes } => Self::Bytea { all_classes: *all_classes },
             Conversion::Uuid(spelling) => Self::Uuid(*spelling),
             Conversion::Id { namespace, version, .. } => Self::Id(id::Ids::of(*namespace, *version)),
@@ -69,6 +71,11 @@ impl Rule {
                 Self::Moment(Moments::of(*form, naive, *target_has_zone, spelled.as_deref(), *digits)?)
             }
         })
+    }
+
+    /// The text that PostgreSQL is to cast, where that is this column's rule and the rule takes the cell.
+    pub(super) fn text_to_cast<'a>(&self, cell: Cell<'a>, scratch: &'a mut Scratch) -> Option<&'a [u8]> {
+        if let Self::Cast(texts) = self { texts.read(cell, &mut scratch.bytes) } else { None }
     }
 
     /// Appends the value and gives `Some`, or appends nothing where the rule does not take the cell.
