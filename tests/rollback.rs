@@ -6,6 +6,8 @@
 
 mod support;
 
+#[path = "rollback/inverses.rs"]
+mod inverses;
 #[path = "rollback/pipelines.rs"]
 mod pipelines;
 

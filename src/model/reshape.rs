@@ -30,6 +30,26 @@ pub struct TableShape {
     /// Rows that are set aside for what they say, whatever their types.
     #[serde(default)]
     pub rejects: Vec<Refusal>,
+    /// How rows go back that are none of a table's own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inverse: Vec<Inverse>,
+}
+
+/// What becomes of a table of the source on the way back of one that was made of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inverse {
+    /// The source's table.
+    pub table: String,
+    /// A SELECT in SQLite's SQL over the target's rows: columns of that table, its key among them.
+    pub sql: String,
+}
+
+impl Inverse {
+    /// Whether its SELECT names a table.
+    #[must_use]
+    pub fn uses(&self, table: &str) -> bool {
+        mentions(&self.sql, table)
+    }
 }
 
 /// Rows that a person does not want.
@@ -187,6 +207,7 @@ impl Reshape {
     /// The same without what is said of the way back: it may be stated once the rows are there.
     #[must_use]
     pub fn without_inverses(mut self) -> Self {
+        self.tables.iter_mut().for_each(|table| table.inverse.clear());
         self.tables.iter_mut().flat_map(|t| &mut t.columns).for_each(|column| column.inverse = None);
         self
     }

@@ -216,6 +216,15 @@ impl Table {
         self.columns.iter().position(|c| c.name.eq_ignore_ascii_case(name))
     }
 
+    /// The positions of the columns that tell its rows apart; none without a primary key.
+    #[must_use]
+    pub fn key_columns(&self) -> Vec<usize> {
+        match &self.row_key {
+            RowKey::Rowid { column: Some(rowid), .. } => vec![*rowid],
+            _ => self.primary_key.clone(),
+        }
+    }
+
     /// The position of the INTEGER PRIMARY KEY that is the rowid, if there is one.
     #[must_use]
     pub fn rowid_column(&self) -> Option<usize> {

@@ -6,7 +6,7 @@ use super::mistakes::{Mistake, Mistakes, Step, nearest};
 use crate::error::Result;
 use crate::model::bounds::{LANES_MAX, PARITY_TIMES_MAX};
 use crate::model::policy::Rules;
-use crate::model::reshape::{ColumnShape, Literal, Origin, Refusal, Reshape, TableShape, Value};
+use crate::model::reshape::{ColumnShape, Inverse, Literal, Origin, Refusal, Reshape, TableShape, Value};
 use crate::model::source::{Catalog, Table as SourceTable};
 use std::collections::{HashMap, HashSet};
 use toml::de::DeTable;
@@ -157,6 +157,7 @@ impl Checker<'_> {
             only: table.only.clone(),
             columns: Vec::new(),
             rejects: table.reject.iter().map(|r| Refusal { when: r.when.clone(), reason: r.reason.clone() }).collect(),
+            inverse: self.inverses(&head, source.is_some(), table),
         };
         self.found.rules.policies.extend(table.on_error.map(|policy| (Some(name.clone()), policy)));
         for (column, described) in &table.columns {
@@ -166,6 +167,23 @@ impl Checker<'_> {
             }
         }
         self.found.reshape.tables.push(shape);
+    }
+
+    fn inverses(&mut self, head: &[Step<'_>; 2], has_table: bool, table: &Table) -> Vec<Inverse> {
+        if has_table && !table.inverse.is_empty() {
+            let message = "rows of a table go back by themselves; its columns have an `inverse` each";
+            self.mistake(&[head[0], head[1], Step::Name("inverse")], message);
+        }
+        let mut all = Vec::new();
+        for (name, sql) in &table.inverse {
+            let way = [head[0], head[1], Step::Key("inverse"), Step::Name(name)];
+            let Some(source) = self.source(&way, name) else { continue };
+            if source.key_columns().is_empty() {
+                self.mistake(&way, format!("`{name}` has no primary key by which its rows are found"));
+            }
+            all.push(Inverse { table: source.name.clone(), sql: sql.clone() });
+        }
+        all
     }
 
     fn column(

@@ -176,6 +176,9 @@ pub struct Table {
     pub reject: Vec<Refusal>,
     /// What becomes of values of this table that break a rule, and of rows that the server refuses.
     pub on_error: Option<Policy>,
+    /// How the rows of a `query` or a `merge` go back: for each table of the source a SELECT in SQLite's own SQL over them,
+    /// by the names that they have in this file. It gives columns of that table, its primary key among them.
+    pub inverse: IndexMap<String, String>,
     /// Columns about which there is something to say, by their names in the source; others are new ones.
     pub columns: IndexMap<String, Column>,
 }

@@ -61,6 +61,11 @@ pub fn way_back(target: &str, shape: Option<&TableShape>, base: Option<&Table>) 
     let Some(shape) = shape else {
         return WayBack { table: target.to_owned(), extent: Extent::Whole, notes: Vec::new() };
     };
+    if !shape.inverse.is_empty() {
+        let into: Vec<String> = shape.inverse.iter().map(|inverse| format!("`{}`", inverse.table)).collect();
+        let notes = vec![format!("goes back into {} by its `inverse`", into.join(", "))];
+        return WayBack { table: target.to_owned(), extent: Extent::Partly, notes };
+    }
     let (Origin::Table(_), Some(base)) = (&shape.origin, base) else {
         return not("made by a query: what PostgreSQL changes in it is exported, and not restored");
     };

@@ -126,7 +126,7 @@ fn bucket(key: &Hash) -> usize {
     usize::from(u16::from_be_bytes([key[0], key[1]]))
 }
 
-fn hash_of(row: &RowDigest) -> Hash {
+pub(super) fn hash_of(row: &RowDigest) -> Hash {
     row.0[..16].try_into().expect("a digest is 32 bytes")
 }
 
@@ -165,7 +165,7 @@ pub fn target_buckets(
     look: &dyn Fn() -> Result<()>,
 ) -> Result<Buckets> {
     let mut buckets = Buckets::default();
-    each_target_row(subject, tx, schema, chunk, look, |form, _| {
+    each_target_row(subject.plan, tx, schema, chunk, look, |form, _| {
         buckets.add(&subject.key.hash(form.bytes()), &form.digest());
         Ok(())
     })?;
@@ -214,7 +214,7 @@ pub fn stage_target(
     (stage, number): (&Stage, usize),
     look: &dyn Fn() -> Result<()>,
 ) -> Result<()> {
-    each_target_row(subject, tx, schema, Chunk::WHOLE, look, |form, bytes| {
+    each_target_row(subject.plan, tx, schema, Chunk::WHOLE, look, |form, bytes| {
         let hash = subject.key.hash(form.bytes());
         if !differing[bucket(&hash)] {
             return Ok(());
@@ -228,15 +228,14 @@ pub fn stage_target(
 }
 
 // Each row of a chunk: its form, and the bytes of its fields.
-fn each_target_row(
-    subject: &Subject<'_>,
+pub(super) fn each_target_row(
+    plan: &TablePlan,
     tx: &mut Transaction<'_>,
     schema: &str,
     chunk: Chunk,
     look: &dyn Fn() -> Result<()>,
     mut row: impl FnMut(&Form, &[u8]) -> Result<()>,
 ) -> Result<()> {
-    let plan = subject.plan;
     let sql = copy_out(schema, plan, chunk);
     let mut copy = tx.copy_out(&sql)?;
     let (mut rows, mut finder, mut form) = (Rows::default(), Finder::new(plan.compared()), Form::default());

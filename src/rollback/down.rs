@@ -7,6 +7,7 @@
 use super::carry::Carried;
 use super::clock::{Local, Shape, day};
 use super::habit::{Habit, counterpart};
+use super::list;
 use super::number;
 use crate::error::Result;
 use crate::model::affinity::Affinity;
@@ -188,8 +189,9 @@ impl Column {
                 vec![text(uuid(decode::fixed(field)?, spelling))]
             }
             Conversion::Uuid(spelling) => vec![text(uuid(decode::fixed(field)?, *spelling))],
-            // A list has many spellings: only a cell that was not changed goes back.
-            Conversion::Array { .. } => own.cloned().into_iter().collect(),
+            Conversion::Array { element, split } => {
+                list::texts(field, *element, split.as_deref(), own)?.into_iter().map(text).collect()
+            }
             // A text cannot be told from its uuid, but the map has it; an id that was born there is a uuid.
             Conversion::Id { map, .. } => {
                 let new = decode::fixed(field)?;

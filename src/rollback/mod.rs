@@ -11,5 +11,7 @@ pub mod differ;
 pub mod down;
 pub mod export;
 pub mod habit;
+pub mod inverse;
+pub mod list;
 pub mod number;
 pub mod words;

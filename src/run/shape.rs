@@ -2,9 +2,9 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::model::affinity::Affinity;
-use crate::model::reshape::{ColumnShape, MergeSource, Origin, Reshape, Stray, TableShape, Value};
+use crate::model::reshape::{ColumnShape, Inverse, MergeSource, Origin, Reshape, Stray, TableShape, Value};
 use crate::model::source::{Catalog, Column, RowKey, Table};
-use crate::sqlite::{Reader, derive, merge};
+use crate::sqlite::{Reader, derive, inverse, merge};
 
 /// Gives the catalog its shape. What SQLite does not understand is a [`Kind::Usage`] error.
 pub fn apply(catalog: &mut Catalog, reshape: &Reshape, reader: &Reader) -> Result<()> {
@@ -50,7 +50,41 @@ pub fn apply(catalog: &mut Catalog, reshape: &Reshape, reader: &Reader) -> Resul
         catalog.tables.retain(|t| t.derived.is_some() || !t.name.eq_ignore_ascii_case(&table.name));
         catalog.tables.push(table);
     }
+    let states_inverses = reshape.tables.iter().any(|shape| !shape.skip && !shape.inverse.is_empty());
+    if states_inverses { check_inverses(catalog, reshape, reader) } else { Ok(()) }
+}
+
+// What a SELECT for the way back gives, before anybody needs it.
+fn check_inverses(catalog: &Catalog, reshape: &Reshape, reader: &Reader) -> Result<()> {
+    let base = reader.catalog()?;
+    for shape in reshape.tables.iter().filter(|shape| !shape.skip) {
+        for inverse in &shape.inverse {
+            let what = format!("the inverse of `{}` for `{}`", shape.name, inverse.table);
+            let usage = |why: String| Error::new(Kind::Usage, format!("{what} {why}")).state("nothing was written");
+            let Some(table) = base.table(&inverse.table) else {
+                return Err(usage("is for a table that the source does not have".to_owned()));
+            };
+            let sql = inverse::over_nothing(&made(catalog, reshape, inverse), &inverse.sql);
+            let given = reader.columns_of_select(&sql, &what)?;
+            for column in &given {
+                let own = table.column_index(&column.name).map(|i| &table.columns[i]);
+                if own.is_none_or(|own| own.generated.is_some()) {
+                    return Err(usage(format!("gives a column `{}` that cannot be written there", column.name)));
+                }
+            }
+            let is_given = |&i: &usize| given.iter().any(|c| c.name.eq_ignore_ascii_case(&table.columns[i].name));
+            if let Some(i) = table.key_columns().into_iter().find(|i| !is_given(i)) {
+                return Err(usage(format!("gives no `{}`, by which rows are found", table.columns[i].name)));
+            }
+        }
+    }
     Ok(())
+}
+
+/// The tables that are made of others and that the SELECT of an inverse names.
+pub fn made<'a>(catalog: &'a Catalog, reshape: &Reshape, inverse: &Inverse) -> Vec<&'a Table> {
+    let is_made = |t: &&Table| reshape.table(&t.name).is_some_and(TableShape::is_made_of_others);
+    catalog.tables.iter().filter(|t| is_made(t) && inverse.uses(&t.name)).collect()
 }
 
 fn of_table(table: &Table, shape: &TableShape, reshape: &Reshape, reader: &Reader) -> Result<Table> {

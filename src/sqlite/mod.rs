@@ -19,6 +19,7 @@ mod hazards;
 mod heads;
 mod hold;
 mod ids;
+pub mod inverse;
 mod kept;
 pub mod merge;
 pub mod mirror;

@@ -75,6 +75,10 @@ impl Writer {
         RowsOf::new(&self.conn, table, shaped)
     }
 
+    pub(super) fn connection(&self) -> &Connection {
+        &self.conn
+    }
+
     /// Raises the last number that AUTOINCREMENT gave out; says whether it was lower, or none.
     pub fn raise_sequence(&self, table: &Table, last: i64) -> Result<bool> {
         let raise = || {

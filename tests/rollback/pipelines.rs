@@ -10,16 +10,16 @@ use std::path::PathBuf;
 use tempfile::TempDir;
 
 /// A source that was migrated through a pipeline.
-struct Through {
+pub struct Through {
     _dir: TempDir,
-    path: PathBuf,
-    pipeline: PathBuf,
-    target: Target,
-    seen: Session,
+    pub path: PathBuf,
+    pub pipeline: PathBuf,
+    pub target: Target,
+    pub seen: Session,
 }
 
 impl Through {
-    fn new(sql: &str, pipeline: &str) -> Self {
+    pub fn new(sql: &str, pipeline: &str) -> Self {
         let (dir, path) = source(sql);
         let file = path.with_file_name("pipeline.toml");
         let target = database();
@@ -28,29 +28,29 @@ impl Through {
         Self { _dir: dir, path, pipeline: file, seen: session(&target), target }
     }
 
-    fn pg(&self, sql: &str) -> &Self {
+    pub fn pg(&self, sql: &str) -> &Self {
         self.seen.batch(sql).unwrap_or_else(|e| panic!("{sql}\n{e:?}"));
         self
     }
 
-    fn to(&self) -> PathBuf {
+    pub fn to(&self) -> PathBuf {
         self.path.with_file_name("restored.db")
     }
 
-    fn back(&self, more: &[&str]) -> Ran {
+    pub fn back(&self, more: &[&str]) -> Ran {
         let mut command = program();
         command.arg("rollback").arg("-p").arg(&self.pipeline).arg("--to").arg(self.to()).arg("--force").args(more);
         ended(command.output().expect("the program starts"))
     }
 
-    fn plan(&self, more: &[&str]) -> Ran {
+    pub fn plan(&self, more: &[&str]) -> Ran {
         let mut command = program();
         command.arg("plan").arg("-p").arg(&self.pipeline).arg("--offline").args(more);
         ended(command.output().expect("the program starts")).exits(0)
     }
 
     /// The source, with the same done by SQLite.
-    fn mirror(&self, sql: &str) -> PathBuf {
+    pub fn mirror(&self, sql: &str) -> PathBuf {
         let mirror = self.path.with_file_name("mirror.db");
         fs::copy(&self.path, &mirror).expect("a copy");
         Connection::open(&mirror).and_then(|db| db.execute_batch(sql)).unwrap_or_else(|e| panic!("{e}\n{sql}"));
@@ -58,7 +58,7 @@ impl Through {
     }
 
     #[track_caller]
-    fn comes_back_as(&self, sql: &str) {
+    pub fn comes_back_as(&self, sql: &str) {
         self.back(&[]).exits(0);
         same(&self.to(), &self.mirror(sql));
     }
@@ -335,4 +335,33 @@ fn a_pipeline_says_what_stays_behind() {
     stage.back(&[]).exits(2).says(&["`t.nothing`, which is to be left, names no table and no column"]);
     with("\"other\", \"t.\", \"other\"]");
     stage.back(&[]).exits(2).says(&["what is left is a `TABLE` or a `TABLE.COLUMN`", "`other` is left already"]);
+}
+
+#[test]
+fn arrays_go_back_as_the_lists_that_they_came_from() {
+    let stage = Through::new(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, tags TEXT, parts TEXT, flags TEXT, ids TEXT);
+         INSERT INTO t VALUES (1, '[\"a\", \"b\"]', '1;2', '[true]', '[]'), (2, '[\"x\"]', '', '[ ]', NULL), (3, NULL, '7', NULL, '[null]');",
+        "[[table]]\nfrom = \"t\"\n[table.columns]\ntags = { type = \"text[]\" }\nparts = { type = \"integer[]\", split = \";\" }\n\
+         flags = { type = \"boolean[]\" }\nids = { type = \"uuid[]\" }",
+    );
+    stage.comes_back_as("SELECT 1");
+    stage.pg(
+        "UPDATE t SET tags = ARRAY['a', 'c, \"d\"', NULL], parts = ARRAY[3, -4, 5] WHERE id = 1;
+         UPDATE t SET tags = '{}', parts = '{8}', flags = '{false,NULL}', ids = '{018f4e2a-9b7c-7def-8123-456789abcdef}' WHERE id = 2;
+         UPDATE t SET parts = '{}' WHERE id = 3;
+         INSERT INTO t VALUES (4, ARRAY['ü', E'\\n'], '{9,10}', '{true,false}', '{}')",
+    );
+    stage.comes_back_as(
+        "UPDATE t SET tags = '[\"a\", \"c, \\\"d\\\"\", null]', parts = '3;-4;5' WHERE id = 1;
+         UPDATE t SET tags = '[]', parts = '8', flags = '[false,null]', ids = '[\"018f4e2a-9b7c-7def-8123-456789abcdef\"]' WHERE id = 2;
+         UPDATE t SET parts = '' WHERE id = 3;
+         INSERT INTO t VALUES (4, '[\"ü\",\"\\n\"]', '9;10', '[true,false]', '[]')",
+    );
+    // What no such text lists.
+    for sql in ["UPDATE t SET parts = '{1,NULL}' WHERE id = 1", "UPDATE t SET tags = ARRAY[ARRAY['a']] WHERE id = 1"] {
+        let ran = stage.pg(sql).back(&[]).exits(3);
+        assert!(ran.stdout.contains("a value that no cell of this column stands for"), "{sql}: {}", ran.stdout);
+        stage.pg("UPDATE t SET parts = '{1}', tags = '{}' WHERE id = 1");
+    }
 }

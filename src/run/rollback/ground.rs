@@ -7,6 +7,7 @@ use crate::error::{Error, Kind, Result};
 use crate::model::conversion::Conversion;
 use crate::model::pg_type::PgType;
 use crate::model::plan::{Plan, Remark, TablePlan};
+use crate::model::reshape::TableShape;
 use crate::model::restored::Extent;
 use crate::model::source::Catalog;
 use crate::postgres::catalog::{self, ExistingColumn};
@@ -68,7 +69,8 @@ impl Ground {
             };
             ground.table(table, there, sides.shaped, &mut left)?;
             let way = way_back(&table.target, sides.reshape.table(&table.source), sides.base.table(&table.source));
-            if way.extent == Extent::OneWay {
+            let shape = sides.reshape.table(&table.source);
+            if way.extent == Extent::OneWay || shape.is_some_and(TableShape::is_made_of_others) {
                 ground.one_way.insert(table.target.clone(), way.notes.join("; "));
             }
         }

@@ -4,6 +4,7 @@
 //! without the last step.
 
 mod ground;
+mod made;
 mod place;
 mod prove;
 
@@ -27,6 +28,7 @@ use crate::postgres::stranger::{Held, Stranger};
 use crate::postgres::{Pool, PoolSettings, Session, Target, Transaction, catalog, fence, ids, stranger};
 use crate::rollback::apply::{Applied, apply};
 use crate::rollback::differ::{self, Buckets};
+use crate::rollback::down::Ids;
 use crate::rollback::export::{Unfits, cannot_write};
 use crate::rollback::habit::Habit;
 use crate::sqlite::restore::{Writer, is_autoincrement};
@@ -287,22 +289,48 @@ impl Way<'_> {
         let differing = clock
             .phase(Phase::Verify, tables, || self.differing(&proof, &moment, &opened, &base, &both_ways, &stage))?;
         remarks.extend(self.strangers(&tx, &moment, plan, &ground, &mut unfits)?);
-        for &t in &one_way {
-            self.one_way(&moment, plan, &plan.tables[t], &ground, found[&t].rows, &mut unfits)?;
-        }
         let ahead = sequences_ahead(&tx, plan, &base, &opened.readers[0])?;
         let catalog = opened.catalog.clone();
+        let sides = Both { shaped: &catalog, base: &base, reshape: self.reshape };
+        let made = made::Made::look(plan, &sides, &one_way);
+        let is_written = !differing.is_empty() || !ahead.is_empty() || made.has_inverses();
+        let whole = if is_written { made.whole(&proof, &before, &mut opened)? } else { HashMap::new() };
         // A reader of the copy keeps its writer out.
         drop(opened);
-        let mut applied = if differing.is_empty() && ahead.is_empty() {
-            HashMap::new()
-        } else {
-            let sides = Both { shaped: &catalog, base: &base, reshape: self.reshape };
-            clock.phase(Phase::Restore, differing.len(), || {
-                self.write(plan, &sides, &differing, &ahead, &stage, &before, &mut unfits)
-            })?
-        };
-        applied.extend(one_way.iter().map(|t| (*t, kept(&plan.tables[*t], before[t], found[t]))));
+        let mut settled = made::Settled::default();
+        let mut applied = HashMap::new();
+        if is_written {
+            let known = made::Known { before: &before, found: &found, whole: &whole };
+            let write = || {
+                let writer = Writer::open(&self.workshop.copy())?;
+                let session = self.pool.lone_session()?;
+                let ids = |map: &str, new: [u8; 16]| ids::old(&session, self.run.id, map, new);
+                let inverses = made.begin(&writer, &ids, self.stop)?;
+                let applied =
+                    self.write(plan, &sides, (&differing, &ahead), (&writer, &ids), &stage, &before, &mut unfits)?;
+                let settled = self.settle(&made, inverses, &writer, &moment, &known, &mut unfits)?;
+                writer.finish()?;
+                Ok((applied, settled))
+            };
+            (applied, settled) = clock.phase(Phase::Restore, differing.len(), write)?;
+            for &t in made.touched() {
+                let as_it_is = || made::as_it_is(&plan.tables[t], before[&t], whole[&t]);
+                applied.entry(t).or_insert_with(as_it_is);
+            }
+        }
+        for &t in &one_way {
+            let table = &plan.tables[t];
+            let now = if settled.equal.contains(&t) {
+                made::as_it_is(table, before[&t], whole[&t])
+            } else {
+                let why = settled.why.get(&t).or_else(|| ground.one_way.get(&table.target));
+                let why = why.map_or("it has no way back", String::as_str);
+                self.one_way(&moment, plan, table, why, found[&t].rows, &mut unfits)?;
+                kept(table, before[&t], found[&t])
+            };
+            applied.insert(t, now);
+        }
+        remarks.append(&mut settled.remarks);
         drop(stage);
         let is_refused = !unfits.is_empty() && self.options.export.is_none();
         let verification = if is_refused {
@@ -314,7 +342,8 @@ impl Way<'_> {
                 before: &before,
                 found: &found,
                 applied: &applied,
-                is_written: !differing.is_empty() || !ahead.is_empty(),
+                whole: &whole,
+                is_written,
                 unverified: &ground.unverified,
                 one_way: &ground.one_way,
             };
@@ -540,12 +569,11 @@ impl Way<'_> {
         moment: &Moment,
         plan: &Plan,
         table: &TablePlan,
-        ground: &Ground,
+        why: &str,
         rows: u64,
         unfits: &mut Unfits,
     ) -> Result<()> {
         let file = self.exported(moment, plan, (&table.target, None), None, unfits)?;
-        let why = ground.one_way.get(&table.target).map_or("it has no way back", String::as_str);
         unfits.one_way(&table.target, why, rows, file.as_deref());
         Ok(())
     }
@@ -579,15 +607,12 @@ impl Way<'_> {
         &self,
         plan: &Plan,
         sides: &Both<'_>,
-        differing: &[Differing],
-        ahead: &[(usize, i64)],
+        (differing, ahead): (&[Differing], &[(usize, i64)]),
+        (writer, ids): (&Writer, &Ids<'_>),
         stage: &Stage,
         before: &HashMap<usize, SetDigest>,
         unfits: &mut Unfits,
     ) -> Result<HashMap<usize, Applied>> {
-        let writer = Writer::open(&self.workshop.copy())?;
-        let session = self.pool.lone_session()?;
-        let ids = |map: &str, new: [u8; 16]| ids::old(&session, self.run.id, map, new);
         let progress = self.announce(plan, differing, stage)?;
         let mut all = HashMap::new();
         for Differing { table: t, habits, aside } in differing {
@@ -599,7 +624,7 @@ impl Way<'_> {
             };
             let table = &plan.tables[*t];
             let subject = sides.subject(table, None)?;
-            let mut applied = apply(&writer, &subject, habits, (stage, *t), before[t].rows, unfits, (&ids, &look))?;
+            let mut applied = apply(writer, &subject, habits, (stage, *t), before[t].rows, unfits, (ids, &look))?;
             let ms = millis(started);
             self.observer.event(&Event::Step { phase: Phase::Restore, object: table.source.clone(), ms });
             applied.keeps.merge(aside);
@@ -609,7 +634,6 @@ impl Way<'_> {
             let there = sides.base.table(&plan.tables[*t].source).expect("the ground was looked at with this catalog");
             writer.raise_sequence(there, *last)?;
         }
-        writer.finish()?;
         Ok(all)
     }
 }

@@ -3,6 +3,7 @@
 use super::super::oracles;
 use super::super::proof::{self, Held, Known, Proof, Subject};
 use super::super::{Opened, Options, open};
+use super::made::as_it_is;
 use super::place::AS_IT_WAS;
 use crate::error::{Error, Kind, Result};
 use crate::model::digest::SetDigest;
@@ -25,6 +26,9 @@ pub struct Proving<'a> {
     pub found: &'a HashMap<usize, SetDigest>,
     /// The tables that were written to.
     pub applied: &'a HashMap<usize, Applied>,
+    /// The source's digests of tables that are made of others, rows included that were set aside; none where nothing is
+    /// written.
+    pub whole: &'a HashMap<usize, SetDigest>,
     /// Whether the copy was written to at all.
     pub is_written: bool,
     /// For each table, columns that nobody compares.
@@ -61,9 +65,14 @@ impl Proving<'_> {
         for (t, table) in self.proof.plan.tables.iter().enumerate() {
             let (copy, target) = (now[&t], self.found[&t]);
             let disputed = other.disputed.remove(&t).unwrap_or_default();
-            let is_made_of_others = self.one_way.contains_key(&table.target) && copy != target;
-            let is_accounted =
-                is_made_of_others || self.applied.get(&t).map_or(copy == target, |a| a.accounts_for(copy, target));
+            let is_made = self.one_way.contains_key(&table.target);
+            let accounts = match (self.applied.get(&t), self.whole.get(&t)) {
+                (Some(applied), _) => applied.accounts_for(copy, target),
+                (None, Some(whole)) if is_made => as_it_is(table, self.before[&t], *whole).accounts_for(copy, target),
+                _ => copy == target,
+            };
+            let is_made_of_others = is_made && !accounts;
+            let is_accounted = is_made_of_others || accounts;
             if !is_accounted || !disputed.is_empty() {
                 let is_shaped = opened_is_shaped.contains(&table.source);
                 return Err(not_the_same(&table.source, &disputed, is_shaped));
