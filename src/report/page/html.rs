@@ -210,9 +210,10 @@ fn rejects(report: &Report) -> String {
     let mut out = String::new();
     for (i, t) in report.rejects.iter().enumerate() {
         let rows = figure(&format!("/rejects/{i}/rows"), Unit::Count, t.rows);
+        let noun = if t.rows == 1 { "row" } else { "rows" };
         let _ = writeln!(
             out,
-            "<h3>{}: {rows} rows</h3>\n<p>{} lists them, with their values.</p>",
+            "<h3>{}: {rows} {noun}</h3>\n<p>{} lists them, with their values.</p>",
             code(&t.table),
             code(&t.file)
         );
