@@ -351,3 +351,42 @@ fn indexes_of_a_large_load_are_dropped_as_the_plan_says_and_stay_where_that_is_w
     sides.loads(&["--restart", "--keep-indexes"]);
     assert_eq!(value(&sides.seen, INDEXES), before);
 }
+
+#[test]
+fn rows_that_are_cast_come_into_partitions_and_keep_numbers_that_the_table_always_makes() {
+    let sides = Sides::new(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, day TEXT, span TEXT, twice INT);
+         INSERT INTO t VALUES (4, '2024-01-05', '1 day', 8), (9, '2025-01-05', '2 days', 18);
+         CREATE TABLE u (id INTEGER PRIMARY KEY AUTOINCREMENT, v TEXT); INSERT INTO u VALUES (7, '::1'); INSERT INTO u VALUES (9, NULL);
+         DELETE FROM u WHERE id = 9;",
+        "CREATE TABLE t (id int, day date, span interval, twice int GENERATED ALWAYS AS (id * 2) STORED,
+            PRIMARY KEY (id, day)) PARTITION BY RANGE (day);
+         CREATE TABLE t_old PARTITION OF t FOR VALUES FROM ('2024-01-01') TO ('2025-01-01');
+         CREATE TABLE t_new PARTITION OF t FOR VALUES FROM ('2025-01-01') TO ('2026-01-01');
+         CREATE TABLE u (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, v inet)",
+    );
+    let ran = sides.loads(&[]).exits(0);
+    assert!(ran.stdout.contains("verified: every cell of 3 rows"), "{}", ran.stdout);
+    let rows = "SELECT string_agg(concat_ws(' ', tableoid::regclass, id, span, twice), ', ' ORDER BY id) FROM t";
+    sides.asks(rows, "t_old 4 P1D 8, t_new 9 P2D 18");
+    // SQLite had given out 9.
+    sides.seen.batch("INSERT INTO u (v) VALUES ('::2')").unwrap();
+    sides.asks("SELECT string_agg(id || ' ' || v, ', ' ORDER BY id) FROM u", "7 ::1/128, 10 ::2/128");
+}
+
+#[test]
+fn rules_are_told_where_rows_are_copied_and_refused_where_they_would_be_asked() {
+    let here = "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT); INSERT INTO t VALUES (1, '10.0.0.1')";
+    let rule = "CREATE RULE \"no one\" AS ON INSERT TO t DO INSTEAD NOTHING";
+    let sides = Sides::new(here, &format!("CREATE TABLE t (id int PRIMARY KEY, v text); {rule}"));
+    sides.loads(&[]).exits(0).says(&["rule `no one`: not asked for rows that are loaded"]);
+    let sides = Sides::new(here, &format!("CREATE TABLE t (id int PRIMARY KEY, v inet); {rule}"));
+    sides.loads(&[]).exits(3).says(&["`t` has a rule on INSERT, `no one`", "DISABLE RULE \"no one\""]);
+    sides.asks("SELECT to_regclass('lite2pg.run') IS NULL", "true");
+    sides.seen.batch("ALTER TABLE t DISABLE RULE \"no one\"").unwrap();
+    sides.loads(&[]).exits(0);
+    // A view of the name is no table, and is not written through.
+    let sides = Sides::new(here, "CREATE TABLE real (id int, v text); CREATE VIEW t AS SELECT * FROM real");
+    sides.loads(&[]).exits(3).says(&["needs every table on the target", "`t`"]);
+    sides.asks("SELECT count(*) FROM real", "0");
+}

@@ -39,8 +39,9 @@ pub const CAST_BYTES: usize = 1024 * 1024;
 /// remembered by 16 bytes.
 pub const CASTS_REFUSED_MAX: usize = 100_000;
 
-/// Rows from which on the indexes of a table that was there are dropped before a load and built again after it. Below it the
-/// gain is a fraction of a second, and not worth that they are away.
+/// Rows from which on the indexes of a table that was there are dropped before a load and built again after it. With three
+/// of them (two on random texts), 100 000 rows and their indexes came in 1.5 s instead of 4.8, 1.2 million in 8.4 s instead
+/// of 43 (2 busy cores, PostgreSQL 15). Below that the gain is a second or two, and not worth that they are away.
 pub const INDEXES_ASIDE_ROWS: u64 = 100_000;
 
 /// Rows that the profile reads of one table before it begins to skip: below this, it reads them all.

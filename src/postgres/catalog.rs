@@ -386,6 +386,17 @@ pub fn with_hidden_rows(session: &Session, schema: &str, names: &[String]) -> Re
     Ok(session.query(sql, &[&schema, &names])?.iter().map(|row| row.get(0)).collect())
 }
 
+/// Those of these tables that have rules on INSERT, each with the rule's name. COPY does not ask them, and INSERT does
+/// (<https://www.postgresql.org/docs/current/sql-copy.html>).
+pub fn insert_rules(session: &Session, schema: &str, names: &[String]) -> Result<Vec<(String, String)>> {
+    let sql = "SELECT c.relname::text, r.rulename::text FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class \
+               JOIN pg_namespace n ON n.oid = c.relnamespace \
+               WHERE n.nspname = $1 AND c.relname = ANY ($2) AND c.relkind IN ('r', 'p') AND r.ev_type = '3' \
+                 AND r.ev_enabled <> 'D' ORDER BY 1, 2";
+    let rows = session.query(sql, &[&schema, &names])?;
+    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+}
+
 /// Constraints of a table by name, each with whether it is validated.
 pub fn constraints(session: &Session, schema: &str, table: &str) -> Result<HashMap<String, bool>> {
     let sql = "SELECT conname::text, convalidated FROM pg_constraint WHERE conrelid = $1::text::regclass";

@@ -51,6 +51,12 @@ pub fn drop_table(schema: &str, table: &str) -> String {
     format!("DROP TABLE {}", qualified(schema, table))
 }
 
+/// `ALTER TABLE … DISABLE RULE`
+#[must_use]
+pub fn disable_rule(schema: &str, table: &str, rule: &str) -> String {
+    format!("ALTER TABLE {} DISABLE RULE {}", qualified(schema, table), quoted(rule))
+}
+
 /// `ANALYZE`
 #[must_use]
 pub fn analyze(schema: &str, table: &str) -> String {

@@ -3,7 +3,7 @@
 use super::Context;
 use super::options::{Options, Scope};
 use super::rows::{self, Planned};
-use crate::error::{Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::load::Conflict;
 use crate::model::bounds::INDEXES_ASIDE_ROWS;
 use crate::model::event::{Event, Observer};
@@ -11,7 +11,7 @@ use crate::model::plan::{Plan, Remark, TablePlan};
 use crate::model::policy::Policy;
 use crate::postgres::indexes::{self, Index};
 use crate::postgres::triggers::{self, Events, Trigger};
-use crate::postgres::{Session, Transaction, aside, catalog};
+use crate::postgres::{Session, Transaction, aside, catalog, ddl};
 use std::collections::{BTreeMap, HashMap};
 use uuid::Uuid;
 
@@ -164,6 +164,30 @@ pub fn indexes_to_drop(tx: &Transaction<'_>, options: &Options, plan: &Plan) -> 
         return Ok(Vec::new());
     }
     indexes::droppable(tx, &plan.schema, &large)
+}
+
+/// Rules on INSERT: those of tables whose rows are copied are not asked, which a person should know; where rows come by
+/// INSERT they would be, and what arrives would be theirs to say.
+pub fn rules(session: &Session, options: &Options, plan: &Plan) -> Result<Vec<Remark>> {
+    let names: Vec<String> = plan.tables.iter().filter(|t| t.existing).map(|t| t.target.clone()).collect();
+    if names.is_empty() || options.scope == Scope::SchemaOnly {
+        return Ok(Vec::new());
+    }
+    let mut remarks = Vec::new();
+    for (name, rule) in catalog::insert_rules(session, &plan.schema, &names)? {
+        let table = plan.tables.iter().find(|t| t.target == name);
+        if options.conflict.is_some_and(|c| c != Conflict::Fail) || table.is_some_and(TablePlan::has_casts) {
+            let sql = ddl::disable_rule(&plan.schema, &name, &rule);
+            return Err(Error::new(Kind::Blocked, format!("`{name}` has a rule on INSERT, `{rule}`"))
+                .fact(
+                    "its rows come by INSERT: PostgreSQL casts some of their values, or `--on-conflict` looks at them",
+                )
+                .state("nothing was written")
+                .hint(format!("{sql}, and ENABLE RULE afterwards")));
+        }
+        remarks.push(Remark::warning(name, format!("rule `{rule}`: not asked for rows that are loaded")));
+    }
+    Ok(remarks)
 }
 
 /// What the plan says of them.

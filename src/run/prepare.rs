@@ -125,6 +125,8 @@ impl Preparation<'_> {
             stop: self.stop,
         };
         planned.unfit = asked.of_all(tx, |_| true)?;
+        let told = existing::rules(tx, self.options, &planned.plan)?;
+        planned.plan.remarks.extend(told);
         let dropped = existing::indexes_to_drop(tx, self.options, &planned.plan)?;
         let told = existing::indexes_told(&planned.plan, &dropped);
         planned.plan.remarks.extend(told);
