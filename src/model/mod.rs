@@ -14,6 +14,7 @@ pub mod conversion;
 pub mod details;
 pub mod digest;
 pub mod event;
+pub mod figures;
 pub mod inspection;
 pub mod name;
 pub mod pg_type;

@@ -1,9 +1,9 @@
 //! The result of a bench: a table and advice for people, JSON and CSV for programs.
 
 use super::checks;
-use super::figures::{bytes, count, duration, per_second, plural};
 use super::layout::{escaped, wrapped};
 use crate::model::bench::{BenchReport, Measured, Whole};
+use crate::model::figures::{bytes, count, duration, per_second, plural};
 use comfy_table::{CellAlignment, Table, presets};
 use std::fmt::Write as _;
 

@@ -1,9 +1,9 @@
 //! A person's questions to both sides, and their answers, in words.
 
-use super::figures::plural;
 use super::layout::{clean, wrapped};
 use crate::error::{Error, Kind};
 use crate::model::check::{Answer, Race, Said};
+use crate::model::figures::plural;
 use std::fmt::Write as _;
 
 /// Lines of an answer that the screen shows; `--json` has all of them.

@@ -1,9 +1,9 @@
 //! How counters look: bars on a terminal, lines elsewhere, for rows and for objects.
 
-use super::figures::{bytes, count, duration, per_second};
 use super::layout::cut;
 use super::stderr;
 use crate::model::event::{CopyTable, Phase, Progress};
+use crate::model::figures::{bytes, count, duration, per_second};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -3,10 +3,10 @@
 //! A line that begins with `# ` is prose; one that begins with `#` and a key is a setting that is off, and is right once
 //! the `#` is taken away.
 
-use super::figures::plural;
 use super::layout::clean;
 use crate::dialect::question;
 use crate::model::bookkeeping::Bookkeeping;
+use crate::model::figures::plural;
 use crate::model::plan::{ColumnPlan, Plan, TablePlan};
 use crate::model::source::Catalog;
 use std::fmt::Write as _;

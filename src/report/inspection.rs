@@ -1,9 +1,9 @@
 //! What an inspection found: for people the tables, then what matters, then the command to go on with; JSON for programs.
 
-use super::figures::{bytes, count, duration, plural};
 use super::layout::{cell, clean, escaped, wrapped};
 use super::plan;
 use crate::model::cell::Class;
+use crate::model::figures::{bytes, count, duration, plural};
 use crate::model::inspection::{ByHand, Forecast, Framework, HandKind, Hazard, HazardKind, Inspection};
 use crate::model::plan::{ColumnPlan, TablePlan};
 use crate::model::profile::TableProfile;

@@ -5,7 +5,6 @@
 pub mod bench;
 pub mod checks;
 pub mod faces;
-pub mod figures;
 pub mod init;
 pub mod inspection;
 pub mod layout;

@@ -1,8 +1,8 @@
 //! A plan as text: what a dry run prints.
 
-use super::figures::{bytes, count, plural};
 use super::layout::{SCREEN_COLUMNS, cell, clean, columns, wrapped};
 use super::message;
+use crate::model::figures::{bytes, count, plural};
 use crate::model::plan::{ColumnPlan, Plan, TablePlan};
 use crate::model::restored::{Extent, WayBack};
 use std::fmt::Write as _;

@@ -1,8 +1,8 @@
 //! The result of a bench as a picture: a bar a combination, as long as its median, with the spread of its rounds.
 
 use super::bench::{cells, seconds};
-use super::figures::{bytes, count};
 use crate::model::bench::{BenchReport, Strategy};
+use crate::model::figures::{bytes, count};
 use svg::Document;
 use svg::node::element::{Group, Line, Rectangle, Text};
 

@@ -1,10 +1,10 @@
 //! A run while it goes on: bars on a terminal, a line every ten seconds elsewhere, JSON events on request.
 
 use super::faces::{CopyBars, CopyLines, Face, StepBar, StepLines, Steps};
-use super::figures::plural;
 use super::layout::{json_line, wrapped};
 use super::{message, stderr};
 use crate::model::event::{CopyTable, Event, Observer, Phase, Progress};
+use crate::model::figures::plural;
 use indicatif::MultiProgress;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

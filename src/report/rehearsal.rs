@@ -1,9 +1,9 @@
 //! The result of a rehearsal: steps and figures for a terminal, JSON for programs, Markdown for a meeting.
 
-use super::figures::{bytes, count, duration, plural};
 use super::layout::{clean, escaped, wrapped};
 use super::message;
 use crate::error::{Error, Kind};
+use crate::model::figures::{bytes, count, duration, plural};
 use crate::model::rehearsal::{Downtime, Outcome, Part, Rehearsal, Step};
 use std::fmt::Write as _;
 

@@ -1,10 +1,10 @@
 //! Rows that were set aside, in words.
 
-use super::figures::{count, plural};
 use super::layout::wrapped;
 use super::verification;
 use crate::error::{Error, Kind};
 use crate::model::event::RejectedTable;
+use crate::model::figures::{count, plural};
 use crate::run::Retried;
 use std::fmt::Write as _;
 

@@ -1,9 +1,9 @@
 //! The result of a way back: a table for people, JSON for programs.
 
-use super::figures::{count, duration, plural};
 use super::layout::{clean, cut, wrapped};
 use super::verification;
 use crate::error::{Error, Kind};
+use crate::model::figures::{count, duration, plural};
 use crate::model::restored::{Ending, Restored, TableRestored, Unfit};
 use crate::model::verdict::{Outcome, Verification};
 use comfy_table::{CellAlignment, Table, presets};

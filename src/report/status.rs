@@ -1,7 +1,7 @@
 //! Where runs stand: a screen for people, JSON for programs.
 
-use super::figures::{bytes, count, duration, plural};
 use super::layout::{clean, cut, escaped, json_line, wrapped};
+use crate::model::figures::{bytes, count, duration, plural};
 use crate::model::status::{RunStatus, TableStatus, Word};
 use comfy_table::{CellAlignment, Table, presets};
 use serde_json::{Value, json};

@@ -1,9 +1,9 @@
 //! The result of a run: a table for people, JSON for programs.
 
-use super::figures::{bytes, count, duration, per_second, plural};
 use super::layout::{cut, escaped, wrapped};
 use super::{checks, rejected, verification};
 use crate::model::event::{Phase, Summary};
+use crate::model::figures::{bytes, count, duration, per_second, plural};
 use crate::model::plan::Level;
 use comfy_table::{CellAlignment, Table, presets};
 use std::fmt::Write as _;

@@ -1,8 +1,8 @@
 //! What a comparison found: a table for people, JSON for programs.
 
-use super::figures::{count, plural};
 use super::layout::{clean, cut, escaped, wrapped};
 use crate::error::{Error, Kind};
+use crate::model::figures::{count, plural};
 use crate::model::verdict::{Difference, Differences, Kind as Difference_, Level, Outcome, TableVerdict, Verification};
 use comfy_table::{CellAlignment, Table, presets};
 use std::fmt::Write as _;

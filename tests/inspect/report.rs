@@ -2,7 +2,7 @@
 
 use super::support::program::{Ran, Running, bytes_of, ended, migrate, program, source, url, value};
 use super::support::{database, session};
-use lite2pg::report::figures::{bytes, count, duration};
+use lite2pg::model::figures::{bytes, count, duration};
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};

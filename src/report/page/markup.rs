@@ -1,7 +1,7 @@
 //! Text and figures as HTML. Every text of a source, a server or a person goes through [`text`].
 
+use crate::model::figures::{bytes, count, duration};
 use crate::model::name::steers;
-use crate::report::figures::{bytes, count, duration};
 use std::fmt::Write as _;
 
 /// A table of as many rows stays on one sheet of paper.

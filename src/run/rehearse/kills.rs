@@ -10,6 +10,7 @@ use crate::error::{Error, Kind, Result};
 use crate::model::bounds::{
     REHEARSAL_KILL_BYTES_MAX, REHEARSAL_KILL_ROWS, REHEARSAL_KILLS_MAX, REHEARSAL_KILLS_QUICK, REHEARSAL_STEP_PATIENCE,
 };
+use crate::model::figures::plural;
 use crate::model::rehearsal::{Act, Part};
 use crate::model::reshape::Reshape;
 use crate::postgres::{control, drill, fence};
@@ -176,7 +177,7 @@ impl Drill<'_> {
         for table in &plan.tables {
             rows += drill::rewrite(&session, &ground.schema, table)?;
         }
-        told.tell(format!("{rows} rows were written anew"));
+        told.tell(format!("written anew: {}", plural(rows, "row")));
         let (to, _) = self.back(&small.path, ground, "rewritten.db", told)?;
         self.must_be_the_same(&to, &small.path, told)?;
         forget(&to);
@@ -189,7 +190,7 @@ impl Drill<'_> {
         let (expected, mirror, done, _) = self.written(&small.path, ground, "expected.db", &mut quiet)?;
         forget(&mirror);
         told.wrong.extend(quiet.wrong);
-        told.tell(format!("{} writes to bring back", done.writes.all()));
+        told.tell(format!("{} to bring back", plural(done.writes.all(), "write")));
         let content = |path: &Path| crate::files::content(path).map_err(|e| cannot_read(path, e));
         let (source, earlier) = (content(&small.path)?, "an earlier file");
         let folder = self.place.path().join("killed");

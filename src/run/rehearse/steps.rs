@@ -11,6 +11,7 @@ use super::{Grounds, RehearseOptions, cannot_read, of};
 use crate::error::{Error, Kind, Result};
 use crate::files::{Workplace, content};
 use crate::model::event::{Event, Observer, Progress, Summary};
+use crate::model::figures::plural;
 use crate::model::plan::{Level, Plan, TablePlan};
 use crate::model::rehearsal::{Act, Outcome, Part, Step};
 use crate::model::reshape::TableShape;
@@ -159,11 +160,11 @@ impl Drill<'_> {
         ground.renew(self.admin)?;
         let summary = migrate(&self.options_of(self.base, ground), &ground.target, &self.muffled(), self.stop)?;
         let rows: u64 = summary.tables.iter().map(|t| t.rows).sum();
-        told.tell(format!("{rows} rows in {} tables", summary.tables.len()));
+        told.tell(format!("{} in {}", plural(rows, "row"), plural(summary.tables.len() as u64, "table")));
         agreed(summary.verification.as_ref(), told);
         let rejected: u64 = summary.rejects.iter().map(|r| r.rows).sum();
         if rejected > 0 {
-            told.tell(format!("{rejected} rows were set aside: they stay in SQLite only"));
+            told.tell(format!("set aside, in SQLite only: {}", plural(rejected, "row")));
         }
         for check in summary.checks.iter().filter(|check| !check.right) {
             told.wrong.push(format!("check `{}` does not hold", check.name));
@@ -191,8 +192,8 @@ impl Drill<'_> {
         }
         let sum = |of: fn(&TableRestored) -> u64| restored.tables.iter().map(of).sum::<u64>();
         told.tell(format!(
-            "restored: {} rows as they were, {} updated, {} inserted, {} deleted",
-            sum(|t| t.unchanged),
+            "restored: {} as before, {} updated, {} inserted, {} deleted",
+            plural(sum(|t| t.unchanged), "row"),
             sum(|t| t.updated),
             sum(|t| t.inserted),
             sum(|t| t.deleted)
@@ -221,7 +222,11 @@ impl Drill<'_> {
             }
             Ok(())
         })?;
-        told.tell(format!("{} cells of {} rows are the source's, to the byte", compared.cells, compared.rows));
+        told.tell(format!(
+            "the source's to the byte: {} of {}",
+            plural(compared.cells, "cell"),
+            plural(compared.rows, "row")
+        ));
         told.wrong.extend(wrong);
         Ok(())
     }
@@ -281,14 +286,13 @@ impl Drill<'_> {
         };
         let w = done.writes;
         told.tell(format!(
-            "{} writes on both sides: {} inserts, {} updates, {} upserts, {} key changes, {} deletes; {} more were \
-             refused by a constraint and stayed on neither",
-            w.all(),
-            w.inserts,
-            w.updates,
-            w.upserts,
-            w.moves,
-            w.deletes,
+            "{} on both sides: {}, {}, {}, {}, {}; refused by a constraint, and on neither side: {}",
+            plural(w.all(), "write"),
+            plural(w.inserts, "insert"),
+            plural(w.updates, "update"),
+            plural(w.upserts, "upsert"),
+            plural(w.moves, "key change"),
+            plural(w.deletes, "delete"),
             w.refused
         ));
         told.found.extend(done.told.iter().cloned());
@@ -351,7 +355,7 @@ impl Drill<'_> {
         }
         told.wrong.extend(unequal(&first, &second));
         if told.wrong.is_empty() {
-            told.tell(format!("{} tables hash to the same", first.len()));
+            told.tell(format!("hashed alike: {}", plural(first.len() as u64, "table")));
             told.found.extend(self.without_hash()?);
         }
         ground.clear(self.admin)
@@ -443,7 +447,8 @@ fn agreed(found: Option<&Verification>, told: &mut Told) {
     match found {
         Some(found) if found.is_equal() => {
             let rows: u64 = found.tables.iter().map(|t| t.target_rows).sum();
-            told.tell(format!("verified: every cell of {rows} rows in {} tables agrees", found.tables.len()));
+            let tables = plural(found.tables.len() as u64, "table");
+            told.tell(format!("verified: every cell of {} in {tables} agrees", plural(rows, "row")));
         }
         Some(found) => {
             let is_bad = |t: &&TableVerdict| !matches!(t.outcome, Word::Equal) || !t.unverified.is_empty();
