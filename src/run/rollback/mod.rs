@@ -7,15 +7,17 @@ mod ground;
 mod made;
 mod place;
 mod prove;
+mod rows;
+mod strangers;
 
-use super::clock::{Clock, millis};
+use super::clock::Clock;
 use super::crew::Hands;
 use super::proof::{self, Known, Proof, Subject, Wish, go_on};
 use super::{Opened, Options, open, rejects, start};
 use crate::error::{Error, Kind, Result};
 use crate::model::bounds::FENCE_PATIENCE;
 use crate::model::digest::SetDigest;
-use crate::model::event::{CopyTable, Event, Observer, Phase, Progress};
+use crate::model::event::{Event, Observer, Phase};
 use crate::model::name::quoted;
 use crate::model::plan::{Plan, Remark, TablePlan};
 use crate::model::policy::Place as Placed;
@@ -24,26 +26,19 @@ use crate::model::restored::{Ending, Restored, TableRestored};
 use crate::model::source::{Catalog, Table, VirtualTable};
 use crate::postgres::control::{self, RunRecord, State};
 use crate::postgres::read::{self, Moment};
-use crate::postgres::stranger::{Held, Stranger};
 use crate::postgres::{Pool, PoolSettings, Session, Target, Transaction, catalog, fence, ids, stranger};
-use crate::rollback::apply::{Applied, apply};
-use crate::rollback::differ::{self, Buckets};
-use crate::rollback::down::Ids;
-use crate::rollback::export::{Unfits, cannot_write};
-use crate::rollback::habit::Habit;
+use crate::rollback::apply::Applied;
+use crate::rollback::differ;
+use crate::rollback::export::Unfits;
 use crate::sqlite::restore::{Writer, is_autoincrement};
 use crate::sqlite::stage::Stage;
 use crate::sqlite::{Reader, TableScan};
-use crate::verify::listing::{self, ListFile};
 use crate::verify::source;
 use ground::Ground;
 use place::{AS_IT_WAS, Place, Workshop};
 use std::collections::{HashMap, HashSet};
-use std::io::Write;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
 
 /// Everything that shapes a way back besides its source and target.
 #[derive(Debug, Clone)]
@@ -240,14 +235,6 @@ struct Way<'a> {
     reshape: &'a Reshape,
     /// Rows that the run set aside, by table on the target.
     rejected: &'a HashMap<String, HashSet<Placed>>,
-}
-
-/// A table that differs: where it is in the plan, and what its cells look like.
-struct Differing {
-    table: usize,
-    habits: Vec<Habit>,
-    /// The rows of the source that the target never had.
-    aside: SetDigest,
 }
 
 impl Way<'_> {
@@ -464,194 +451,6 @@ impl Way<'_> {
         self.observer.event(&Event::Info { text });
         Ok(tables.len() as u64)
     }
-
-    // The tables whose digests differ, their rows that do kept in the stage.
-    fn differing(
-        &self,
-        proof: &Proof<'_>,
-        moment: &Moment,
-        opened: &Opened,
-        base: &Catalog,
-        tables: &[usize],
-        stage: &Stage,
-    ) -> Result<Vec<Differing>> {
-        let look = || go_on(self.stop);
-        let schema = &proof.plan.schema;
-        let reader = &opened.readers[0];
-        let mut all = Vec::new();
-        let sides = Both { shaped: &opened.catalog, base, reshape: self.reshape };
-        for &t in tables {
-            let table = &proof.plan.tables[t];
-            let subject = sides.subject(table, self.rejected.get(&table.target))?;
-            let mut session = self.pool.lone_session()?;
-            let (ours, theirs) = std::thread::scope(|scope| {
-                let theirs = scope.spawn(|| target_buckets(proof, moment, &subject));
-                let ours = differ::source_buckets(&subject, reader, &look);
-                (ours, theirs.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-            });
-            let ((here, habits), theirs) = (ours?, theirs?);
-            let buckets = here.differing(&theirs);
-            let aside = differ::stage_source(&subject, reader, &buckets, (stage, t), &look)?;
-            let mut tx = moment.begin(&mut session)?;
-            differ::stage_target(&subject, &mut tx, schema, &buckets, (stage, t), &look)?;
-            all.push(Differing { table: t, habits, aside });
-        }
-        Ok(all)
-    }
-
-    // Tables and columns of the target that SQLite never had: what they hold cannot go back, unless it comes back by itself.
-    fn strangers(
-        &self,
-        tx: &Transaction<'_>,
-        moment: &Moment,
-        plan: &Plan,
-        ground: &Ground,
-        unfits: &mut Unfits,
-    ) -> Result<Vec<Remark>> {
-        let mut remarks = Vec::new();
-        for together in ground.strangers.chunk_by(|a, b| a.table == b.table) {
-            let (columns, tables): (Vec<&Stranger>, Vec<&Stranger>) = together.iter().partition(|s| s.column.is_some());
-            for stranger in tables {
-                let rows = stranger::rows(tx, &plan.schema, &stranger.table)?;
-                if rows > 0 {
-                    let file = self.exported(moment, plan, (&stranger.table, None), None, unfits)?;
-                    unfits.stranger(&stranger.table, None, rows, file.as_deref());
-                }
-            }
-            if columns.is_empty() {
-                continue;
-            }
-            let table = &columns[0].table;
-            for (stranger, held) in columns.iter().zip(stranger::held(tx, &plan.schema, table, &columns)?) {
-                let column = stranger.column.as_deref();
-                let name = format!("{table}.{}", column.unwrap_or_default());
-                match held {
-                    Held::Nothing => {}
-                    Held::Default => {
-                        let text = "SQLite never had it, and every row holds its default: it is left behind";
-                        remarks.push(Remark::note(name, text));
-                    }
-                    Held::Computed => {
-                        let text = "SQLite never had it, and PostgreSQL computes it: it is left behind";
-                        remarks.push(Remark::note(name, text));
-                    }
-                    Held::Values { count, but } => {
-                        let file = self.exported(moment, plan, (table, column), but.as_deref(), unfits)?;
-                        unfits.stranger(table, column, count, file.as_deref());
-                    }
-                }
-            }
-        }
-        Ok(remarks)
-    }
-
-    // Rows to be written are counted while they are.
-    fn announce(&self, plan: &Plan, differing: &[Differing], stage: &Stage) -> Result<Arc<Progress>> {
-        let mut tables: Vec<CopyTable> = plan
-            .tables
-            .iter()
-            .map(|table| CopyTable { name: table.source.clone(), rows: 0, bytes: 0, rows_done: 0 })
-            .collect();
-        for Differing { table: t, .. } in differing {
-            let (alone, both, new) = stage.counts(*t)?;
-            tables[*t].rows = alone + both + new;
-            tables[*t].bytes = tables[*t].rows * (plan.tables[*t].bytes / plan.tables[*t].rows.max(1));
-        }
-        let progress = Arc::new(Progress::new(tables.len()));
-        self.observer.event(&Event::VerifyPlanned { tables });
-        self.observer.watch(Arc::clone(&progress));
-        Ok(progress)
-    }
-
-    // A table that differs and has no way back: its rows go to a file, where somebody wants that.
-    fn one_way(
-        &self,
-        moment: &Moment,
-        plan: &Plan,
-        table: &TablePlan,
-        why: &str,
-        rows: u64,
-        unfits: &mut Unfits,
-    ) -> Result<()> {
-        let file = self.exported(moment, plan, (&table.target, None), None, unfits)?;
-        unfits.one_way(&table.target, why, rows, file.as_deref());
-        Ok(())
-    }
-
-    // Puts what only the target has into a file, where somebody wants that.
-    fn exported(
-        &self,
-        moment: &Moment,
-        plan: &Plan,
-        (table, column): (&str, Option<&str>),
-        but: Option<&str>,
-        unfits: &Unfits,
-    ) -> Result<Option<PathBuf>> {
-        let Some(folder) = unfits.folder() else { return Ok(None) };
-        let of = column.map_or_else(|| table.to_owned(), |column| format!("{table}.{column}"));
-        let path = ListFile::path(folder, &of);
-        let failed = |e| cannot_write(&path, e);
-        let mut file = listing::open(&path).map_err(failed)?;
-        let key = plan.tables.iter().find(|t| t.target == table);
-        let key = key.and_then(|t| t.primary_key.as_ref()).map_or(&[][..], |k| &k.columns);
-        let mut session = self.pool.lone_session()?;
-        let mut tx = moment.begin(&mut session)?;
-        let piece = |bytes: &[u8]| file.write_all(bytes).map_err(failed);
-        stranger::export(&mut tx, &plan.schema, (table, column), but, key, piece)?;
-        file.sync_all().map_err(failed)?;
-        Ok(Some(path))
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "what was found out, each for itself; nobody else calls this")]
-    fn write(
-        &self,
-        plan: &Plan,
-        sides: &Both<'_>,
-        (differing, ahead): (&[Differing], &[(usize, i64)]),
-        (writer, ids): (&Writer, &Ids<'_>),
-        stage: &Stage,
-        before: &HashMap<usize, SetDigest>,
-        unfits: &mut Unfits,
-    ) -> Result<HashMap<usize, Applied>> {
-        let progress = self.announce(plan, differing, stage)?;
-        let mut all = HashMap::new();
-        for Differing { table: t, habits, aside } in differing {
-            let started = Instant::now();
-            let bytes = plan.tables[*t].bytes / plan.tables[*t].rows.max(1);
-            let look = || {
-                progress.add(*t, 1, bytes);
-                go_on(self.stop)
-            };
-            let table = &plan.tables[*t];
-            let subject = sides.subject(table, None)?;
-            let mut applied = apply(writer, &subject, habits, (stage, *t), before[t].rows, unfits, (ids, &look))?;
-            let ms = millis(started);
-            self.observer.event(&Event::Step { phase: Phase::Restore, object: table.source.clone(), ms });
-            applied.keeps.merge(aside);
-            all.insert(*t, applied);
-        }
-        for (t, last) in ahead {
-            let there = sides.base.table(&plan.tables[*t].source).expect("the ground was looked at with this catalog");
-            writer.raise_sequence(there, *last)?;
-        }
-        Ok(all)
-    }
-}
-
-// Several hands read a table of the target.
-fn target_buckets(proof: &Proof<'_>, moment: &Moment, subject: &differ::Subject<'_>) -> Result<Buckets> {
-    let schema = &proof.plan.schema;
-    let mut session = (proof.hands.session)()?;
-    let chunks = read::chunks(&*moment.begin(&mut session)?, schema, &subject.plan.target)?;
-    // One for all: each is as large as the next, and a large table has many chunks.
-    let all = Mutex::new(Buckets::default());
-    proof.hands.each(&chunks, |session, chunk| {
-        let mut tx = moment.begin(session)?;
-        let part = differ::target_buckets(subject, &mut tx, schema, *chunk, &|| go_on(proof.hands.stop))?;
-        proof::lock(&all).merge(&part);
-        Ok(())
-    })?;
-    Ok(all.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
 fn unread(unverified: Vec<String>) -> Subject {
