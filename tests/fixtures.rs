@@ -213,7 +213,7 @@ fn generated_sources_are_the_same_on_every_machine() {
             "bench 6110 9a8af779f1adf8af",
             "wide 2 1c7bd7d336e13d52",
             "blobs 13 8b92de1ea61b914e",
-            "relationhub 45 bc528d0878dc06dc",
+            "relationhub 45 ab701fe0d473f4e6",
             "enhanced 126 08c74cc95734a9b3",
             "agent-platform 94 fb9e6878417daa91",
             "conversation-state 27 1ce2ca9b63a2b715",
