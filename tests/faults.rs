@@ -10,6 +10,8 @@ mod support;
 
 #[path = "faults/disk.rs"]
 mod disk;
+#[path = "faults/keys.rs"]
+mod keys;
 #[path = "faults/kills.rs"]
 mod kills;
 #[path = "faults/lost.rs"]

@@ -36,7 +36,7 @@ pub struct File {
     pub data_only: bool,
     /// Triggers of tables that are there fire for the rows that are loaded.
     pub fire_triggers: bool,
-    /// Indexes of tables that are there stay while many rows are loaded.
+    /// Indexes of tables that are there, and keys of those that scripts make, stay while many rows are loaded.
     pub keep_indexes: bool,
     /// Tables in which the application keeps its migrations.
     pub migrations: Migrations,

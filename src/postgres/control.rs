@@ -281,12 +281,17 @@ pub fn replan(
         "UPDATE lite2pg.run SET plan = $2::text::jsonb, profiles = $3::text::jsonb WHERE id = $1::text::uuid",
         &[&id, &json(plan), &json(&profiles)],
     )?;
+    forget_rows(tx, run, tables)
+}
+
+/// Forgets the ranges of tables that are loaded again, in the transaction that empties them.
+pub fn forget_rows(tx: &Transaction<'_>, run: Uuid, tables: &[String]) -> Result<()> {
     for sql in [
         "DELETE FROM lite2pg.range WHERE run = $1::text::uuid AND table_name = ANY ($2)",
         "DELETE FROM lite2pg.original WHERE run = $1::text::uuid AND table_name = ANY ($2)",
         "DELETE FROM lite2pg.reject WHERE run = $1::text::uuid AND table_name = ANY ($2)",
     ] {
-        tx.execute(sql, &[&id, &tables])?;
+        tx.execute(sql, &[&run.to_string(), &tables])?;
     }
     Ok(())
 }

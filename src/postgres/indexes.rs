@@ -1,12 +1,12 @@
 //! Indexes of tables that were there, dropped before a large load and built again after it: one pass over all rows is
-//! cheaper than a search for each of them.
+//! cheaper than a search for each of them. So are keys of tables that the run itself has made.
 //!
 //! Their definitions are kept in the control schema by the transaction that drops them, so that a run that is cut in
 //! between still knows how to put them back.
 
 use super::session::{Session, Transaction};
 use crate::error::{Error, Kind, Result};
-use crate::model::name::qualified;
+use crate::model::name::{qualified, quoted};
 use uuid::Uuid;
 
 /// An index that an application made.
@@ -16,8 +16,20 @@ pub struct Index {
     pub table: String,
     /// Its name.
     pub name: String,
-    /// `CREATE INDEX …`, every name with its schema.
+    /// `CREATE INDEX …`, or `ALTER TABLE … ADD CONSTRAINT …` of a key; every name with its schema.
     pub definition: String,
+}
+
+impl Index {
+    /// Whether rows are told apart by it: no two may be alike to it.
+    #[must_use]
+    pub fn is_key(&self) -> bool {
+        self.is_constraint() || self.definition.starts_with("CREATE UNIQUE")
+    }
+
+    fn is_constraint(&self) -> bool {
+        self.definition.starts_with("ALTER TABLE")
+    }
 }
 
 /// The indexes of these tables that a load can do without, and that their definition alone brings back.
@@ -49,6 +61,40 @@ pub fn droppable(tx: &Transaction<'_>, schema: &str, tables: &[String]) -> Resul
     Ok(rows.iter().map(|row| Index { table: row.get(0), name: row.get(1), definition: row.get(2) }).collect())
 }
 
+/// The keys of these tables that a load can do without, and that their definition alone brings back: primary keys, unique
+/// constraints, and unique indexes.
+///
+/// Keys of a table that a foreign key refers to stay, and what else depends on a key keeps it (a view that is grouped by it).
+/// What a definition does not say keeps a key as it keeps an index; that of a constraint does not say storage parameters either.
+pub fn keys(tx: &Transaction<'_>, schema: &str, tables: &[String]) -> Result<Vec<Index>> {
+    let before = tx.savepoint("lite2pg_indexes")?;
+    tx.batch("SET LOCAL search_path = pg_catalog")?;
+    let sql = "SELECT t.relname::text, c.relname::text, CASE WHEN k.oid IS NULL THEN pg_get_indexdef(c.oid) \
+                 ELSE format('ALTER TABLE %I.%I ADD CONSTRAINT %I %s', n.nspname, t.relname, k.conname, pg_get_constraintdef(k.oid)) END \
+               FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_class t ON t.oid = i.indrelid \
+               JOIN pg_namespace n ON n.oid = t.relnamespace \
+               LEFT JOIN pg_constraint k ON k.conindid = c.oid AND k.conrelid = t.oid AND k.contype IN ('p', 'u', 'x') \
+               WHERE n.nspname = $1 AND t.relname = ANY ($2) AND t.relkind = 'r' AND i.indisunique \
+                 AND NOT i.indisexclusion AND i.indisvalid AND NOT i.indisclustered AND NOT i.indisreplident \
+                 AND c.reltablespace = 0 AND (k.oid IS NULL OR c.reloptions IS NULL AND k.contype <> 'x') \
+                 AND NOT EXISTS (SELECT FROM pg_constraint f WHERE f.confrelid = t.oid) \
+                 AND NOT EXISTS (SELECT FROM pg_inherits h WHERE t.oid IN (h.inhrelid, h.inhparent)) \
+                 AND NOT EXISTS (SELECT FROM pg_description d WHERE d.classoid = 'pg_class'::regclass AND d.objoid = c.oid \
+                                 OR d.classoid = 'pg_constraint'::regclass AND d.objoid = k.oid) \
+                 AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attstattarget >= 0 \
+                                 AND current_setting('server_version_num')::int4 < 170000 \
+                                 OR a.attrelid = c.oid AND a.attstattarget > 0) \
+                 AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid \
+                                 AND d.deptype IN ('e', 'x')) \
+                 AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.deptype <> 'i' \
+                                 AND (d.refclassid = 'pg_constraint'::regclass AND d.refobjid = k.oid \
+                                      OR d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid)) \
+               ORDER BY 1, 2";
+    let rows = tx.query(sql, &[&schema, &tables])?;
+    before.back()?;
+    Ok(rows.iter().map(|row| Index { table: row.get(0), name: row.get(1), definition: row.get(2) }).collect())
+}
+
 /// Drops indexes, after writing them down.
 pub fn set_aside(tx: &Transaction<'_>, run: Uuid, schema: &str, indexes: &[Index]) -> Result<()> {
     for index in indexes {
@@ -57,7 +103,13 @@ pub fn set_aside(tx: &Transaction<'_>, run: Uuid, schema: &str, indexes: &[Index
              ON CONFLICT DO NOTHING",
             &[&run.to_string(), &index.table, &index.name, &index.definition],
         )?;
-        tx.batch(&format!("DROP INDEX {}", qualified(schema, &index.name)))?;
+        let table = qualified(schema, &index.table);
+        let drop = if index.is_constraint() {
+            format!("ALTER TABLE {table} DROP CONSTRAINT {}", quoted(&index.name))
+        } else {
+            format!("DROP INDEX {}", qualified(schema, &index.name))
+        };
+        tx.batch(&drop)?;
     }
     Ok(())
 }

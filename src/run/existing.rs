@@ -11,8 +11,8 @@ use crate::model::plan::{Plan, Remark, TablePlan};
 use crate::model::policy::Policy;
 use crate::postgres::indexes::{self, Index};
 use crate::postgres::triggers::{self, Events, Trigger};
-use crate::postgres::{Session, Transaction, aside, catalog, ddl};
-use std::collections::{BTreeMap, HashMap};
+use crate::postgres::{Session, Transaction, aside, catalog, control, ddl};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use uuid::Uuid;
 
 /// The tables that the foreign keys of each table point at; tables without such keys are left out.
@@ -153,8 +153,15 @@ impl<'a> Quiet<'a> {
 }
 
 /// The indexes that the load drops and builds again after it: those of tables that are there, hold no rows, and get many.
-/// Where rows that the server refuses are looked for, it must be able to refuse them by all it has.
-pub fn indexes_to_drop(tx: &Transaction<'_>, options: &Options, plan: &Plan) -> Result<Vec<Index>> {
+/// Where rows that the server refuses are looked for, it must be able to refuse them by all it has. Keys as well of tables that
+/// the run's own scripts have `made`: nobody else relies on them yet, and where the rows do not fit them, [`super::keys`]
+/// loads them again with the keys in force.
+pub fn indexes_to_drop(
+    tx: &Transaction<'_>,
+    options: &Options,
+    plan: &Plan,
+    made: &HashSet<String>,
+) -> Result<Vec<Index>> {
     if options.keeps_indexes || options.conflict.is_some() || options.scope == Scope::SchemaOnly {
         return Ok(Vec::new());
     }
@@ -163,7 +170,13 @@ pub fn indexes_to_drop(tx: &Transaction<'_>, options: &Options, plan: &Plan) -> 
     if large.is_empty() {
         return Ok(Vec::new());
     }
-    indexes::droppable(tx, &plan.schema, &large)
+    let mut found = indexes::droppable(tx, &plan.schema, &large)?;
+    // A trigger that fires may rely on a key of its table.
+    if options.scope == Scope::All && !options.fires_triggers {
+        let large: Vec<String> = large.into_iter().filter(|name| made.contains(name)).collect();
+        found.extend(indexes::keys(tx, &plan.schema, &large)?);
+    }
+    Ok(found)
 }
 
 /// Rules on INSERT: those of tables whose rows are copied are not asked, which a person should know; where rows come by
@@ -192,13 +205,18 @@ pub fn rules(session: &Session, options: &Options, plan: &Plan) -> Result<Vec<Re
 
 /// What the plan says of them.
 pub fn indexes_told(plan: &Plan, dropped: &[Index]) -> Vec<Remark> {
-    let mut names: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    let mut names: BTreeMap<(&str, bool), Vec<String>> = BTreeMap::new();
     for index in dropped {
-        names.entry(&index.table).or_default().push(format!("`{}`", index.name));
+        names.entry((&index.table, index.is_key())).or_default().push(format!("`{}`", index.name));
     }
-    let told = |(table, names): (&str, Vec<String>)| {
+    let told = |((table, are_keys), names): ((&str, bool), Vec<String>)| {
         let rows = plan.tables.iter().find(|t| t.target == table).map_or(0, |t| t.rows);
-        let word = if names.len() == 1 { "index" } else { "indexes" };
+        let word = match (names.len(), are_keys) {
+            (1, false) => "index",
+            (_, false) => "indexes",
+            (1, true) => "key",
+            (_, true) => "keys",
+        };
         let text = format!(
             "{word} {} dropped before the load and built again after it, which is faster for {rows} rows; \
              `--keep-indexes` keeps them",
@@ -212,7 +230,7 @@ pub fn indexes_told(plan: &Plan, dropped: &[Index]) -> Vec<Remark> {
 /// Drops the indexes that a load can do without, after their definitions were written down.
 pub fn drop_indexes(control: &mut Session, run: Uuid, options: &Options, plan: &Plan) -> Result<Option<Remark>> {
     let tx = control.transaction()?;
-    let dropped = indexes_to_drop(&tx, options, plan)?;
+    let dropped = indexes_to_drop(&tx, options, plan, &control::tables_of(&tx, run)?)?;
     match indexes::set_aside(&tx, run, &plan.schema, &dropped) {
         Ok(()) => tx.commit().map(|()| None),
         // Not the tables' owner, or somebody else uses them. The load goes on with them.

@@ -18,7 +18,9 @@ mod front;
 mod hashed;
 mod ids;
 mod inspect;
+mod keys;
 mod memory;
+mod migrate;
 mod options;
 mod oracles;
 mod parents;
@@ -42,6 +44,7 @@ mod verify;
 
 pub use bench::{BenchOptions, bench};
 pub use inspect::inspect;
+pub use migrate::migrate;
 pub use options::{
     Backup, Ddl, Migrations, Options, RejectLimits, Scope, Scripts, Settings, assumed, check_jobs, default_jobs,
 };
@@ -54,30 +57,25 @@ pub use strict::after as strictly;
 pub use verify::verify;
 
 use crate::error::{Error, Kind, Result};
-use crate::load::unfit::Unfit;
 use crate::model::check::{Answer, Race};
 use crate::model::event::{Event, Observer, Phase, Summary};
 use crate::model::name::exclude;
 use crate::model::plan::{Draw, Plan, Remark, TablePlan};
-use crate::model::policy::Policy;
 use crate::model::restored::WayBack;
 use crate::model::source::Catalog;
 use crate::model::verdict::Level;
+use crate::plan::Draft;
 use crate::plan::select::Selection;
-use crate::plan::{Draft, PlanOptions};
 use crate::postgres::control::{self, RunRecord, State};
 use crate::postgres::{Pool, PoolSettings, Session, Target, catalog, ddl, indexes};
 use crate::rollback::carry::{leaving, way_back};
 use crate::run::bookkeeping::Left;
 use crate::sqlite::{Reader, Source};
 use ahead::Ahead;
-use casts::Asked;
 use chores::Chores;
 use clock::Clock;
 use comparison::{compare, is_compared, is_shared, one_word, rows_of};
 use prepare::{Preparation, plan_rows};
-use rows::Planned;
-use start::Start;
 use std::collections::HashMap;
 use std::sync::atomic::AtomicBool;
 use uuid::Uuid;
@@ -148,111 +146,6 @@ struct Opened {
     catalog: Catalog,
     snapshot: String,
     fingerprint: String,
-}
-
-/// Moves a SQLite database into PostgreSQL. `stop` may be set from a signal handler: the run then ends with
-/// [`Kind::Interrupted`], and the same call goes on with it.
-pub fn migrate(options: &Options, target: &Target, observer: &dyn Observer, stop: &AtomicBool) -> Result<Summary> {
-    let mut clock = Clock::new(observer);
-    let named = target.redacted();
-    let untouched = |e: Error| e.or_state("nothing was written by this start");
-    checks::look_at(&options.scripts)?;
-    let mut opened = clock.phase(Phase::Open, 1, || open(options).map_err(untouched))?;
-    observer.event(&Event::Info { text: format!("source: {}", opened.snapshot) });
-    let pool = Pool::connect(target, options.jobs + 2, &pool_settings(options)).map_err(untouched)?;
-    let mut control = pool.session().map_err(untouched)?;
-    start::check_server(&control).map_err(untouched)?;
-    start::check_rights(&control, options).map_err(untouched)?;
-    // A restart drops what an earlier run made, with all that was written into it since.
-    let mut backups = if options.restart {
-        backup::make(options, &opened, &control, observer, stop).map_err(untouched)?
-    } else {
-        Vec::new()
-    };
-    let found = start::look(&mut control, options, &opened.fingerprint).map_err(untouched)?;
-    let (mut planned, run, resumed) = match found {
-        Start::Finished(run) => {
-            return finished(&run, &opened, (&pool, &named), options, observer, stop, clock).map_err(untouched);
-        }
-        Start::Resume(run) => resume(*run, &mut opened, &mut control, options, (observer, stop)).map_err(untouched)?,
-        Start::Fresh => {
-            let preparation = Preparation { options, observer, stop, draw: options.draw.unwrap_or_else(prepare::draw) };
-            let prepared = preparation.plan(&mut opened, &mut control, &mut clock);
-            let dropped = "what the earlier run created is dropped; nothing new was written";
-            let planned = prepared.map_err(|e| if options.restart { e.state(dropped) } else { untouched(e) })?;
-            if !options.restart {
-                backups = backup::make(options, &opened, &control, observer, stop).map_err(untouched)?;
-            }
-            let begun = preparation.begin(&opened, &planned, &mut control);
-            let run = begun.map_err(|e| if options.restart { e.or_state(dropped) } else { untouched(e) })?;
-            (planned, run, false)
-        }
-    };
-    let no_row = |e: Error| e.or_state("no row was written by this start");
-    let mut parents = existing::parents(&control, options, &planned).map_err(no_row)?;
-    // Orphans can be set aside only where the server looks for them.
-    let sets_aside =
-        planned.plan.tables.iter().any(|t| parents.contains_key(&t.target) && t.on_refusal != Policy::Fail);
-    let may_be_quiet = !parents.is_empty() && !sets_aside && !options.fires_triggers;
-    let replica_role = may_be_quiet && existing::may_be_replica(&control);
-    if !replica_role
-        && existing::set_aside(&mut control, run.id, &planned.plan, (&parents, options.settings.range_rows), observer)
-            .map_err(no_row)?
-    {
-        parents = existing::parents(&control, options, &planned).map_err(no_row)?;
-    }
-    // A run that goes on has dropped them, or holds rows by now.
-    if !resumed {
-        let kept = existing::drop_indexes(&mut control, run.id, options, &planned.plan).map_err(no_row)?;
-        if let Some(remark) = kept {
-            observer.event(&Event::Remark(remark));
-        }
-    }
-    let found = existing::quiet_triggers(&mut control, run.id, options, &planned.plan, replica_role, observer);
-    planned.plan.remarks.extend(found.map_err(no_row)?);
-    let context = Context {
-        options,
-        observer,
-        stop,
-        pool: &pool,
-        control: &control,
-        run: run.id,
-        fingerprint: &run.fingerprint,
-        target: &named,
-        replica_role,
-        parents,
-    };
-    if options.scope == Scope::SchemaOnly {
-        let tables = planned.plan.tables.len();
-        context.phase(&mut clock, Phase::Create, tables, || create_all(&context, &planned.plan))?;
-    } else {
-        parents::hold(&opened, &options.reshape, &planned.plan).map_err(no_row)?;
-        let tables = planned.plan.tables.len();
-        let copied =
-            context.phase(&mut clock, Phase::Copy, tables, || rows::copy(&context, &mut opened.readers, &mut planned));
-        // Listed even where the run ends here: what was set aside so far says what to do about the rest.
-        let listed = control::rejects(&control, run.id).and_then(|found| {
-            rejects::list(&options.rejects, &planned.plan, &opened.catalog, &opened.readers[0], &found)
-        });
-        copied.map_err(|e| {
-            let e = existing::still_aside(&control, options).into_iter().fold(e, Error::fact);
-            e.or_state("finished ranges are on the target; half-done ones were rolled back")
-        })?;
-        ids::write_down(&context, &opened, &planned)
-            .map_err(|e| e.or_state("the rows are on the target; the same command goes on with their ids"))?;
-        listed
-            .map_err(|e| e.or_state("the rows are on the target; those that were set aside are in `lite2pg.reject`"))?;
-    }
-    // The readers hold locks on the source; nothing below needs it.
-    opened.readers.clear();
-    let there = match options.scope {
-        Scope::SchemaOnly => "all tables",
-        _ => "all rows",
-    };
-    let finished = finish(&context, &planned.plan, &opened.snapshot, resumed, clock);
-    finished.map(|summary| Summary { backups, ..summary }).map_err(|e| {
-        e.or_state(&format!("{there} are on the target; of keys, indexes, constraints and views, what was finished"))
-    })
 }
 
 fn pool_settings(options: &Options) -> PoolSettings {
@@ -334,31 +227,6 @@ fn names(catalog: &Catalog) -> Vec<&str> {
 fn note_left(plan: &mut Plan, left: Left) {
     plan.left_alone = left.tables;
     plan.remarks.splice(0..0, left.remarks);
-}
-
-fn resume(
-    run: RunRecord,
-    opened: &mut Opened,
-    control: &mut Session,
-    options: &Options,
-    (observer, stop): (&dyn Observer, &AtomicBool),
-) -> Result<(Planned, RunRecord, bool)> {
-    let text = format!("going on with run {}: finished ranges are not copied again", run.id);
-    observer.event(&Event::Info { text });
-    bookkeeping::forget(opened, &run.plan.left_alone);
-    let names: Vec<String> = run.plan.tables.iter().filter(|t| t.existing).map(|t| t.target.clone()).collect();
-    let existing = catalog::tables(control, &options.schema, &names)?;
-    let taken = start::taken(control, &options.schema, Some(&run.plan))?;
-    let plan_options = PlanOptions { draw: run.plan.draw.unwrap_or_default(), ..options.plan_options() };
-    let draft = Draft::new(opened.catalog.clone(), plan_options, &taken, &existing)?;
-    let unfit = Unfit::default();
-    let mut planned = Planned { draft, profiles: run.profiles.clone(), plan: run.plan.clone(), unfit };
-    if rejects::change_policies(&mut planned.plan, &planned.draft, control)? {
-        control::change_plan(control, run.id, &planned.plan, &options.shape())?;
-    }
-    let (catalog, reader) = (&opened.catalog, &opened.readers[0]);
-    planned.unfit = Asked { plan: &planned.plan, catalog, reader, must_fit: true, stop }.apart(control)?;
-    Ok((planned, run, true))
 }
 
 fn finished(

@@ -16,6 +16,7 @@ use crate::postgres::control::{self, RunRecord, State};
 use crate::postgres::{Session, Transaction, catalog, ddl, enums, script};
 use crate::profile::Depth;
 use jiff::Timestamp;
+use std::collections::HashSet;
 use std::sync::atomic::AtomicBool;
 use uuid::Uuid;
 
@@ -59,7 +60,8 @@ impl Preparation<'_> {
                 );
                 planned.plan.remarks.insert(0, Remark::note(&ddl.name, words));
             }
-            let planned = self.asked(planned, opened, &mut tx, clock)?;
+            let tables = made.into_iter().filter(|object| object.kind == "table").map(|object| object.name).collect();
+            let planned = self.asked(planned, opened, (&mut tx, &tables), clock)?;
             tx.rollback()?;
             return Ok(planned);
         }
@@ -67,7 +69,7 @@ impl Preparation<'_> {
         let planned = self.planned(opened, control, clock)?;
         let mut session = control.another()?;
         let mut tx = session.transaction()?;
-        let planned = self.asked(planned, opened, &mut tx, clock)?;
+        let planned = self.asked(planned, opened, (&mut tx, &HashSet::new()), clock)?;
         tx.rollback()?;
         Ok(planned)
     }
@@ -108,11 +110,12 @@ impl Preparation<'_> {
         Ok(planned)
     }
 
+    // `made` are the tables that a person's scripts make.
     fn asked(
         self,
         mut planned: Planned,
         opened: &Opened,
-        tx: &mut Transaction<'_>,
+        (tx, made): (&mut Transaction<'_>, &HashSet<String>),
         clock: &mut Clock<'_>,
     ) -> Result<Planned> {
         clock.phase(Phase::Create, planned.plan.tables.len(), || probe::probe(tx, &mut planned.plan))?;
@@ -127,7 +130,7 @@ impl Preparation<'_> {
         planned.unfit = asked.of_all(tx, |_| true)?;
         let told = existing::rules(tx, self.options, &planned.plan)?;
         planned.plan.remarks.extend(told);
-        let dropped = existing::indexes_to_drop(tx, self.options, &planned.plan)?;
+        let dropped = existing::indexes_to_drop(tx, self.options, &planned.plan, made)?;
         let told = existing::indexes_told(&planned.plan, &dropped);
         planned.plan.remarks.extend(told);
         keyless(self.options, &mut planned.plan);
