@@ -269,6 +269,21 @@ fn triggers_are_silent_for_rows_that_a_retry_takes_or_a_repair_writes_as_for_tho
     }
 }
 
+#[test]
+fn keys_that_may_be_asked_later_refuse_their_twins_whoever_loads() {
+    let here = "CREATE TABLE parent (id INTEGER PRIMARY KEY); INSERT INTO parent VALUES (1);
+        CREATE TABLE child (id INTEGER PRIMARY KEY, code TEXT, parent INTEGER REFERENCES parent);
+        INSERT INTO child VALUES (1, 'twin', 1), (2, 'other', 1), (3, 'twin', 1);";
+    let there = "CREATE TABLE parent (id int PRIMARY KEY);
+        CREATE TABLE child (id int PRIMARY KEY, code text UNIQUE DEFERRABLE, parent int REFERENCES parent)";
+    // The tests' role is a superuser, for whom foreign keys are asked after the load.
+    let sides = Sides::new(here, there);
+    sides.loads(&[]).exits(1).says(&["duplicate key", "`child_code_key`"]);
+    sides.asks("SELECT count(*) FROM child", "0");
+    sides.loads(&["--on-error", "reject"]).exits(4).says(&["1 row was set aside"]);
+    sides.asks("SELECT string_agg(code, ' ' ORDER BY code) FROM child", "other twin");
+}
+
 /// A table that is large enough for its indexes to be dropped, and a small one.
 fn with_indexes() -> Sides {
     let here = "CREATE TABLE big (id INTEGER PRIMARY KEY, code TEXT, n INT, note TEXT);

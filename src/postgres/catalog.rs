@@ -371,6 +371,15 @@ fn parents(session: &Session, table: i64) -> Result<Vec<String>> {
     Ok(session.query(sql, &[&table])?.iter().map(|row| row.get(0)).collect())
 }
 
+/// Whether any of these tables has a key that may be asked later than at each row. The server asks it by a trigger of its
+/// own, which `session_replication_role = replica` silences: two rows of one key would both come in.
+pub fn has_deferrable_keys(session: &Session, schema: &str, names: &[String]) -> Result<bool> {
+    let sql = "SELECT EXISTS (SELECT FROM pg_constraint k JOIN pg_class t ON t.oid = k.conrelid \
+               JOIN pg_namespace n ON n.oid = t.relnamespace \
+               WHERE n.nspname = $1 AND t.relname = ANY ($2) AND k.contype IN ('p', 'u', 'x') AND k.condeferrable)";
+    Ok(session.query_one(sql, &[&schema, &names])?.get(0))
+}
+
 /// Which tables refer to which tables of a schema by foreign keys: child and parent.
 pub fn references(session: &Session, schema: &str) -> Result<Vec<(String, String)>> {
     let sql = "SELECT DISTINCT r.relname::text, p.relname::text FROM pg_constraint c \

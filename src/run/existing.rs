@@ -253,10 +253,15 @@ pub fn still_aside(control: &Session, options: &Options) -> Option<String> {
     (!words.is_empty()).then(|| format!("{} {text}", words.join(" and ")))
 }
 
-/// Whether the role may switch foreign keys and triggers off for its session. Superusers may, and since PostgreSQL 15 those it was granted to.
-pub fn may_be_replica(session: &Session) -> bool {
+/// Whether the role may switch foreign keys and triggers off for its session, and nothing else goes with them. Superusers
+/// may, and since PostgreSQL 15 those it was granted to.
+pub fn may_be_replica(session: &Session, plan: &Plan) -> Result<bool> {
+    let tables: Vec<String> = plan.tables.iter().filter(|t| t.existing).map(|t| t.target.clone()).collect();
+    if catalog::has_deferrable_keys(session, &plan.schema, &tables)? {
+        return Ok(false);
+    }
     let allowed = session.batch("SET session_replication_role = replica").is_ok();
-    allowed && session.batch("RESET session_replication_role").is_ok()
+    Ok(allowed && session.batch("RESET session_replication_role").is_ok())
 }
 
 /// Rows that were loaded with foreign keys switched off are looked at afterwards.

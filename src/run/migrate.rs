@@ -141,7 +141,7 @@ fn make_room(
     let sets_aside =
         planned.plan.tables.iter().any(|t| parents.contains_key(&t.target) && t.on_refusal != Policy::Fail);
     let may_be_quiet = !parents.is_empty() && !sets_aside && !options.fires_triggers;
-    let replica_role = may_be_quiet && existing::may_be_replica(control);
+    let replica_role = may_be_quiet && existing::may_be_replica(control, &planned.plan)?;
     let range_rows = options.settings.range_rows;
     if !replica_role && existing::set_aside(control, run.id, &planned.plan, (&parents, range_rows), observer)? {
         parents = existing::parents(control, options, planned)?;
