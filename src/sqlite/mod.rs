@@ -28,6 +28,7 @@ pub mod restore;
 mod scan;
 mod snapshot;
 pub mod stage;
+pub mod storing;
 mod words;
 
 pub use baseline::Copied;
