@@ -542,10 +542,14 @@ fn json_value() -> impl Strategy<Value = String> {
     ]
     .prop_map(|text| format!("\"{text}\""));
     let number = "-?(0|[1-9][0-9]{0,20})(\\.[0-9]{1,12})?([eE][+-]?[0-9]{1,3})?";
+    // Around the ends of what numeric holds.
+    let at_the_ends =
+        "-?(0|[1-9]0{0,3}|10)(\\.0{0,4}[0-9]{1,2})?[eE](\\+?1310(6[7-9]|7[0-9])|-163(7[8-9]|8[0-5])|107374182[1-4])";
     let blank = || proptest::sample::select(vec!["", "", "", " ", "\n", "\t\r"]);
     let scalar = prop_oneof![
         string.clone(),
         number,
+        at_the_ends,
         proptest::sample::select(vec!["true", "false", "null", "0", "-0", "1e131071", "1e131072", "1e-16384"])
             .prop_map(str::to_owned),
     ];

@@ -264,10 +264,11 @@ impl Reader<'_> {
     #[inline]
     fn number(&mut self) -> Result<(), Misfit> {
         self.at += usize::from(self.peek() == Some(b'-'));
+        let start = self.at;
         let integer = match self.peek() {
             Some(b'0') => {
                 self.at += 1;
-                0
+                1
             }
             _ => self.digits()?,
         };
@@ -276,6 +277,7 @@ impl Reader<'_> {
             self.at += 1;
             fraction = self.digits()?;
         }
+        let digits = start..self.at;
         let mut exponent = 0;
         if let Some(b'e' | b'E') = self.peek() {
             self.at += 1;
@@ -288,7 +290,7 @@ impl Reader<'_> {
                 exponent = -exponent;
             }
         }
-        self.is_jsonb &= fits_numeric(integer, fraction, exponent);
+        self.is_jsonb &= fits_numeric(&self.text[digits], integer, fraction, exponent);
         Ok(())
     }
 
@@ -303,17 +305,28 @@ impl Reader<'_> {
     }
 }
 
-// Far beyond numeric's limits, and small enough to add digits to.
-const EXPONENT_BEYOND: i64 = 1_000_000_000;
+// The exponent that numeric refuses whatever it is an exponent of: half of the largest `int` (numeric.c).
+const EXPONENT_BEYOND: i64 = 0x3fff_ffff;
 
 fn small_integer(digits: &[u8]) -> i64 {
     digits.iter().fold(0, |value, b| (value * 10 + i64::from(b - b'0')).min(EXPONENT_BEYOND))
 }
 
-// By the digits as written: `0.000001e131077` has room in numeric, and is refused.
-fn fits_numeric(integer: usize, fraction: usize, exponent: i64) -> bool {
-    integer as i64 + exponent <= NUMERIC_INTEGER_DIGITS_MAX as i64
-        && fraction as i64 - exponent <= NUMERIC_FRACTION_DIGITS_MAX as i64
+// Digits behind the point count as written; before it only from the first that is not zero: `0.000001e131077` is the
+// largest power of ten that there is room for. A zero has none.
+#[inline]
+fn fits_numeric(digits: &[u8], integer: usize, fraction: usize, exponent: i64) -> bool {
+    let (integer, fraction) = (integer as i64 + exponent, fraction as i64 - exponent);
+    let fits_behind = fraction <= NUMERIC_FRACTION_DIGITS_MAX as i64 && exponent.abs() < EXPONENT_BEYOND;
+    let fits_before = || integer - leading_zeros(digits) <= NUMERIC_INTEGER_DIGITS_MAX as i64;
+    fits_behind && (integer <= NUMERIC_INTEGER_DIGITS_MAX as i64 || fits_before())
+}
+
+// The zeros in front of the first other digit, on either side of the point; of a zero, more than any number has digits.
+fn leading_zeros(digits: &[u8]) -> i64 {
+    let before = digits.iter().take_while(|b| matches!(b, b'0' | b'.'));
+    let zeros = before.clone().filter(|b| **b == b'0').count();
+    if before.count() == digits.len() { i64::MAX / 2 } else { zeros as i64 }
 }
 
 const ONES: u64 = 0x0101_0101_0101_0101;
@@ -422,6 +435,7 @@ mod tests {
             "null",
             "[[],{},[{}]]",
             "[1e131071, 1e-16383]",
+            "[0.000001e131077, 0e200000, 0.00e1073741822, 0e-16383, 100e-16383]",
         ] {
             takes(text, Rewrite::JsonNormalised);
         }
@@ -497,6 +511,11 @@ mod tests {
             r#"["\ud83d\ud83d\ude00"]"#,
             "[1e131072]",
             "[1e-16384]",
+            "[0.000001e131078]",
+            "[10e131071]",
+            "[0e1073741823]",
+            "[0e-16384]",
+            "[1.0e-16383]",
             "[1e99999999999999999999]",
             "[1e-99999999999999999999]",
         ] {
