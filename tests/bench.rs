@@ -140,6 +140,42 @@ fn queries_are_asked_of_both_databases_once_all_rows_are_there() {
 }
 
 #[test]
+fn a_pipeline_runs_whole_and_its_queries_are_timed_whatever_target_it_names() {
+    let (dir, path) = source(KINDS);
+    let file = dir.path().join("kinds.toml");
+    let text = "source = \"elsewhere.db\"\ntarget = \"postgres://127.0.0.1:1/never\"\ndata_only = true\n\
+        backup = { dir = \"backups\" }\n\
+        [[table]]\nquery = \"SELECT id, n FROM kinds WHERE n % 2 = 0\"\nkey = [\"id\"]\nto = \"kept\"\n\
+        on_error = \"reject\"\n[[table]]\nfrom = \"kinds\"\nskip = true\n\
+        [[table]]\nfrom = \"child\"\nskip = true\n[[table]]\nfrom = \"Odd \\\"name\\\"\"\nskip = true\n\
+        [[table]]\nfrom = \"no_rows\"\nskip = true\n\
+        [[parity]]\nname = \"largest\"\nsource = \"SELECT max(n) FROM kinds WHERE n % 2 = 0\"\n\
+        target = \"SELECT max(n) FROM kept\"\n";
+    std::fs::write(&file, text).unwrap();
+    let ddl = dir.path().join("app.sql");
+    std::fs::write(&ddl, "CREATE TABLE kept (id int8 PRIMARY KEY, n int8 CHECK (n <> -2000000014))").unwrap();
+    let [file, path, ddl] = [&file, &path, &ddl].map(|p| p.to_str().unwrap());
+    let arguments = ["-p", file, "--source", path, "--rounds", "1", "--query", "SELECT 1"];
+    bench(&arguments).exits(2).says(&["a throw-away server has none", "`--ddl schema.sql`"]);
+    let arguments = [&arguments[..], &["--ddl", ddl]].concat();
+    let ran = bench(&[&arguments[..], &["--json"]].concat()).exits(0);
+    let report: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(report["sample"]["tables"], 3, "the source's tables as they are: {report}");
+    let whole = &report["whole"];
+    // Of 3000 rows every other is even; one of them breaks the check.
+    assert_eq!((&whole["pipeline"], &whole["rows"], &whole["rejected"]), (&true.into(), &1499.into(), &1.into()));
+    let names: Vec<_> = whole["queries"].as_array().unwrap().iter().map(|q| (&q["name"], &q["same"])).collect();
+    assert_eq!(names, [(&"largest".into(), &false.into()), (&"SELECT 1".into(), &true.into())], "{whole}");
+    let ran = bench(&arguments).exits(0);
+    let words = ran.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains("for 1 499 rows, 1 set aside: by the whole pipeline, not compared"), "{words}");
+    assert!(words.contains("query largest: DIFFERENT"), "{words}");
+    let left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert!(left.iter().all(|name| name != "rejects" && name != "backups"), "{left:?}");
+    bench(&[path, "--ddl", ddl]).exits(2).says(&["`--ddl` goes with `--pipeline`"]);
+}
+
+#[test]
 fn a_large_source_is_sampled_over_its_whole_length_and_predicted_whole() {
     let (_dir, path) = source(
         "CREATE TABLE big (id INTEGER PRIMARY KEY, t TEXT);

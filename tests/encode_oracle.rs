@@ -17,6 +17,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 use std::cell::{Cell as Counter, RefCell};
 use std::fmt::Write as _;
+use support::cells::json_alike;
 
 /// A cell that owns its bytes.
 #[derive(Clone, PartialEq)]
@@ -542,10 +543,14 @@ fn json_value() -> impl Strategy<Value = String> {
     ]
     .prop_map(|text| format!("\"{text}\""));
     let number = "-?(0|[1-9][0-9]{0,20})(\\.[0-9]{1,12})?([eE][+-]?[0-9]{1,3})?";
+    // Around the ends of what numeric holds.
+    let at_the_ends =
+        "-?(0|[1-9]0{0,3}|10)(\\.0{0,4}[0-9]{1,2})?[eE](\\+?1310(6[7-9]|7[0-9])|-163(7[8-9]|8[0-5])|107374182[1-4])";
     let blank = || proptest::sample::select(vec!["", "", "", " ", "\n", "\t\r"]);
     let scalar = prop_oneof![
         string.clone(),
         number,
+        at_the_ends,
         proptest::sample::select(vec!["true", "false", "null", "0", "-0", "1e131071", "1e131072", "1e-16384"])
             .prop_map(str::to_owned),
     ];
@@ -586,18 +591,19 @@ fn any_json() -> impl Strategy<Value = Value> {
         " ",
         "\u{a0}",
     ];
-    let broken =
-        (json_value(), any::<proptest::sample::Index>(), proptest::sample::select(TOKENS.to_vec()), 0..2_usize)
-            .prop_map(|(text, at, token, removed)| {
-                let mut chars: Vec<char> = text.chars().collect();
-                let at = at.index(chars.len());
-                let new: Vec<char> = token.chars().collect();
-                let end = (at + removed).min(chars.len());
-                chars.splice(at..end, new);
-                chars.into_iter().collect()
-            });
+    // Documents with the keys of those before are read by a shorter way.
+    let written = || prop_oneof![3 => json_value(), 2 => json_alike()];
+    let broken = (written(), any::<proptest::sample::Index>(), proptest::sample::select(TOKENS.to_vec()), 0..2_usize)
+        .prop_map(|(text, at, token, removed)| {
+            let mut chars: Vec<char> = text.chars().collect();
+            let at = at.index(chars.len());
+            let new: Vec<char> = token.chars().collect();
+            let end = (at + removed).min(chars.len());
+            chars.splice(at..end, new);
+            chars.into_iter().collect()
+        });
     let soup = vec(proptest::sample::select(TOKENS.to_vec()), 0..7).prop_map(|tokens| tokens.concat());
-    prop_oneof![4 => json_value(), 3 => broken, 1 => soup].prop_map(|text| Value::text(&text))
+    prop_oneof![4 => written(), 3 => broken, 1 => soup].prop_map(|text| Value::text(&text))
 }
 
 fn hostile_json() -> Vec<Value> {
@@ -651,11 +657,6 @@ fn nests_deep(text: &str) -> bool {
     text.matches(['[', '{']).count() > 512
 }
 
-fn has_wide_exponent(text: &str) -> bool {
-    let digits = |rest: &str| rest.trim_start_matches(['+', '-']).bytes().take_while(u8::is_ascii_digit).count();
-    text.split(['e', 'E']).skip(1).any(|rest| digits(rest) >= 5)
-}
-
 #[test]
 fn jsonb_takes_what_the_server_takes_and_repeated_keys_are_told() {
     let column = Column::new("jsonb", Conversion::Jsonb { scalars: true }).casting("jsonb");
@@ -664,8 +665,8 @@ fn jsonb_takes_what_the_server_takes_and_repeated_keys_are_told() {
         as_cast(value, arrived)
             && match arrived.fit {
                 Err(Misfit::NotJson) => arrived.cast.is_none(),
-                // Narrower than the server on purpose: nesting, and zeros with a large exponent.
-                Err(Misfit::JsonNotJsonb) => arrived.cast.is_none() || nests_deep(text) || has_wide_exponent(text),
+                // Narrower than the server on purpose: nesting.
+                Err(Misfit::JsonNotJsonb) => arrived.cast.is_none() || nests_deep(text),
                 fit => fit.is_ok(),
             }
     });

@@ -154,6 +154,7 @@ fn a_panic_in_a_bench_takes_its_schema_and_its_server_along() {
         full: true,
         embedded: false,
         queries: Vec::new(),
+        pipeline: None,
     };
     let target = database();
     for at in [0, 2, 4] {

@@ -269,6 +269,9 @@ fn include_and_exclude_choose_tables() {
     let case = Case::new(SHOP);
     case.run(&["--include", "*o*", "--exclude", "log_*"]).exits(0);
     case.asks("SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace", "customer orders");
+    case.run(&["--include", "orders", "--exclude", "custmer", "--schema", "slip"])
+        .exits(0)
+        .says(&["REFERENCES customer warning:", "`--exclude custmer` matches no table: did you mean"]);
     case.run(&["--include", "nothing", "--schema", "other"])
         .exits(2)
         .says(&["no table is left of the source", "nothing was written"]);

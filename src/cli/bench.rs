@@ -1,13 +1,15 @@
 //! The verb `bench`: its arguments, its server, and where its result goes.
 
+use super::ddl::TargetDdl;
 use super::output::{self, Output};
 use super::server::Server;
+use super::sides::Given;
 use super::signals::stop_flag;
 use super::telling::Telling;
 use crate::error::{Error, Kind, Result};
 use crate::postgres::EmbeddedOptions;
 use crate::report::{bench, plot};
-use crate::run::{self, BenchOptions};
+use crate::run::{self, BenchOptions, Options};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -16,21 +18,32 @@ use std::path::PathBuf;
 #[command(
     after_long_help = "A sample of the rows is loaded again and again: by binary COPY (what `migrate` does), by \
     text COPY and by multi-row INSERT, through one lane and more, in smaller and larger batches. It takes a minute or \
-    less, unless `--full` or `--query` is given. On a given TARGET everything happens in a schema of its own, `lite2pg_bench`, which \
+    less, unless `--full`, `--query` or a pipeline is given: the pipeline then runs as a whole on the throw-away server, \
+    and its `[[parity]]` queries are timed. On a given TARGET everything happens in a schema of its own, `lite2pg_bench`, which \
     is dropped at the end. DATABASE_URL is not looked at.
 
 Examples:
   lite2pg bench app.db
   lite2pg bench app.db postgres://app@db.example.com/app --jobs 8
   lite2pg bench app.db --full --csv bench.csv --svg bench.svg
-  lite2pg bench app.db --query 'SELECT status, count(*) FROM orders GROUP BY status ORDER BY status'"
+  lite2pg bench app.db --query 'SELECT status, count(*) FROM orders GROUP BY status ORDER BY status'
+  lite2pg bench -p shop.toml"
 )]
 pub struct Arguments {
     /// The SQLite file: a path, or a `sqlite:` or `file:` URI
-    source: PathBuf,
+    #[arg(required_unless_present = "pipeline")]
+    source: Option<PathBuf>,
     /// Where to: `embedded` for a throw-away server, or as for `migrate`
     #[arg(default_value = "embedded")]
     target: String,
+    /// A pipeline file: its source is measured, then all of it is run and its queries are timed; its target is left alone
+    #[arg(long, short, value_name = "FILE", conflicts_with = "source")]
+    pipeline: Option<PathBuf>,
+    /// With --pipeline: another source than the file's
+    #[arg(long = "source", id = "other_source", value_name = "SOURCE", requires = "pipeline")]
+    other_source: Option<PathBuf>,
+    #[command(flatten)]
+    ddl: TargetDdl,
     /// Take only tables whose names match; may be repeated
     #[arg(long, value_name = "GLOB")]
     include: Vec<String>,
@@ -100,15 +113,26 @@ impl Arguments {
             )
             .hint("without TARGET; or `[[parity]]` of a pipeline, which `migrate` asks on any server"));
         }
+        if self.pipeline.is_none() && self.ddl.is_given() {
+            return Err(Error::new(Kind::Usage, "`--ddl` goes with `--pipeline`")
+                .fact("the tables of a bench are those that the rows ask for"));
+        }
+        let source = self.other_source.as_ref().or(self.source.as_ref());
+        let given = Given::of(self.pipeline.as_deref(), source, (None, None))?;
+        let mut migration = Options::new(&given.source);
+        migration.include.clone_from(&self.include);
+        migration.exclude.clone_from(&self.exclude);
+        let migration = self.ddl.apply(given.shape(migration)?)?;
         Ok(BenchOptions {
-            source: self.source.clone(),
-            include: self.include.clone(),
-            exclude: self.exclude.clone(),
+            source: given.source,
+            include: migration.include.clone(),
+            exclude: migration.exclude.clone(),
             lanes: self.jobs,
             rounds: usize::from(self.rounds),
             full: self.full,
             embedded: self.is_embedded(),
             queries: self.query.clone(),
+            pipeline: given.pipeline.is_some().then_some(migration),
         })
     }
 

@@ -4,6 +4,7 @@ mod allocator;
 mod arguments;
 mod bench;
 mod completions;
+mod ddl;
 mod fault;
 mod init;
 mod inspect;

@@ -1,5 +1,6 @@
 //! The verb `rehearse`: its arguments, its server, the processes that are killed, and where its result goes.
 
+use super::ddl::TargetDdl;
 use super::output::{self, Output};
 use super::reading::Reading;
 use super::ruling::Ruling;
@@ -12,7 +13,7 @@ use crate::error::{Error, Kind, Result};
 use crate::model::event::Silent;
 use crate::postgres::EmbeddedOptions;
 use crate::report::rehearsal;
-use crate::run::{self, Ddl, Job, Options, RehearseOptions};
+use crate::run::{self, Job, Options, RehearseOptions};
 use clap::Args;
 use std::io::{BufRead, Write};
 use std::path::PathBuf;
@@ -62,10 +63,8 @@ pub struct Arguments {
     /// Write the result into this file as Markdown, for people who were not there
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
-    /// The target's own tables, as SQL: run first on the throw-away server. For rows that go into tables which an
-    /// application makes
-    #[arg(long, value_name = "FILE", conflicts_with = "target")]
-    ddl: Option<PathBuf>,
+    #[command(flatten)]
+    ddl: TargetDdl,
     #[command(flatten)]
     reading: Reading,
     #[command(flatten)]
@@ -78,7 +77,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<()> {
     let given = arguments.given()?;
     let shaped = given.shape(arguments.ruling.apply(arguments.reading.options(&given.source)?)?)?;
-    let migration = arguments.with_ddl(shaped)?;
+    let migration = arguments.ddl.apply(shaped)?;
     let stop = stop_flag()?;
     if let Some(job) = job()? {
         return work(&job, &migration, arguments, &stop);
@@ -115,18 +114,6 @@ impl Arguments {
     /// Whether stderr is read by a program.
     pub fn tells_events(&self) -> bool {
         self.telling.tells_events()
-    }
-
-    fn with_ddl(&self, mut migration: Options) -> Result<Options> {
-        let Some(path) = &self.ddl else { return Ok(migration) };
-        let name = path.display().to_string();
-        if migration.scripts.ddl.is_some() {
-            return Err(Error::new(Kind::Usage, "the pipeline has a `ddl` of its own, and `--ddl` names another"));
-        }
-        let sql = std::fs::read_to_string(path)
-            .map_err(|e| Error::new(Kind::Usage, format!("`--ddl {name}` cannot be read")).cause(e))?;
-        migration.scripts.ddl = Some(Ddl { name, sql });
-        Ok(migration)
     }
 
     fn given(&self) -> Result<Given> {

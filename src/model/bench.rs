@@ -107,15 +107,19 @@ pub struct BenchReport {
     pub advice: Setting,
     /// What a whole run takes under it.
     pub prediction: Prediction,
-    /// What came of it, where it was carried out for queries.
+    /// What came of it, where it was carried out: for queries, or through a pipeline.
     pub whole: Option<Whole>,
 }
 
 /// All rows migrated, and queries asked of both databases.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Whole {
+    /// By a pipeline, of which the combinations and the prediction know nothing.
+    pub pipeline: bool,
     /// Rows on the target.
     pub rows: u64,
+    /// Rows that were set aside.
+    pub rejected: u64,
     /// From the beginning to the end, milliseconds; both sides were not compared.
     pub ms: u64,
     /// Each query on either side, warm.

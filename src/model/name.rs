@@ -56,6 +56,12 @@ pub fn reject(object: &str) -> String {
     format!("--on-error {}", for_shell(&format!("{object}=reject")))
 }
 
+/// The known name that is most like a word, where one is like it at all: for "did you mean".
+pub fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let scored = known.map(|name| (strsim::jaro_winkler(&word.to_lowercase(), &name.to_lowercase()), name));
+    scored.max_by(|a, b| a.0.total_cmp(&b.0)).filter(|(score, _)| *score > 0.8).map(|(_, name)| name)
+}
+
 /// How names change on the way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

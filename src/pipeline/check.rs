@@ -2,9 +2,10 @@
 
 use super::Pipeline;
 use super::file::{Column, Constant, Nulls, Table};
-use super::mistakes::{Mistake, Mistakes, Step, nearest};
+use super::mistakes::{Mistake, Mistakes, Step};
 use crate::error::Result;
 use crate::model::bounds::{LANES_MAX, PARITY_TIMES_MAX};
+use crate::model::name::nearest;
 use crate::model::policy::Rules;
 use crate::model::reshape::{ColumnShape, Inverse, Literal, Origin, Refusal, Reshape, TableShape, Value};
 use crate::model::source::{Catalog, Table as SourceTable};

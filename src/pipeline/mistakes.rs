@@ -1,6 +1,7 @@
 //! Mistakes in a pipeline file: where they are, what is wrong, what was perhaps meant. All of them are shown at once.
 
 use crate::error::{Error, Kind, Result};
+use crate::model::name::nearest;
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use std::ops::Range;
 use std::path::Path;
@@ -57,12 +58,6 @@ impl Mistake {
             None => mistake.help(format!("known here: {}", known.join(", "))),
         }
     }
-}
-
-/// The known name that is most like a word, where one is like it at all.
-pub fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let scored = known.map(|name| (strsim::jaro_winkler(&word.to_lowercase(), &name.to_lowercase()), name));
-    scored.max_by(|a, b| a.0.total_cmp(&b.0)).filter(|(score, _)| *score > 0.75).map(|(_, name)| name)
 }
 
 /// The mistakes of one file.

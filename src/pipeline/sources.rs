@@ -2,7 +2,8 @@
 
 use super::check::Checker;
 use super::file::{Column, Table};
-use super::mistakes::{Mistake, Step, nearest};
+use super::mistakes::{Mistake, Step};
+use crate::model::name::nearest;
 use crate::model::reshape::{MergeSource, Origin, Orphans, Stray};
 use crate::model::source::Table as SourceTable;
 

@@ -2,8 +2,9 @@
 
 use super::check::Checker;
 use super::file::{Column, Constant};
-use super::mistakes::{Mistake, Step, nearest};
+use super::mistakes::{Mistake, Step};
 use crate::model::bounds::PG_NAME_BYTES_MAX;
+use crate::model::name::nearest;
 use crate::model::pg_type::{Element, PgType};
 use crate::model::policy::Reading;
 use indexmap::IndexMap;

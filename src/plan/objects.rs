@@ -233,14 +233,14 @@ impl Builder<'_> {
                 Some(_) => None,
             };
             if let Some(reason) = reason {
-                remarks.push(Remark::warning(&table.name, format!("foreign key not translated: {reason}")).with_sql(
-                    format!(
-                        "FOREIGN KEY ({}) REFERENCES {} ({})",
-                        columns.join(", "),
-                        key.parent,
-                        key.parent_columns.join(", ")
-                    ),
-                ));
+                // Without columns, the parent's primary key is meant: on the target too.
+                let of_parent = match key.parent_columns.join(", ") {
+                    none if none.is_empty() => none,
+                    some => format!(" ({some})"),
+                };
+                let sql = format!("FOREIGN KEY ({}) REFERENCES {}{of_parent}", columns.join(", "), key.parent);
+                let remark = Remark::warning(&table.name, format!("foreign key not translated: {reason}"));
+                remarks.push(remark.with_sql(sql));
                 continue;
             }
             let Some((parent, parents)) = parent_columns(self.catalog, &key.parent, &key.parent_columns) else {

@@ -5,6 +5,7 @@
 //! from. No message repeats a part of the text: what looks like a host may be half a password.
 
 use crate::error::{Error, Kind, Result};
+use crate::model::name::nearest;
 use percent_encoding::percent_decode_str;
 use std::collections::BTreeMap;
 
@@ -183,15 +184,6 @@ fn unknown(key: &str, place: &str) -> Error {
         Some(near) => error.hint(format!("did you mean `{near}`?")),
         None => error.hint("quote values that hold blanks: password='two words'; in a URL, write & as %26"),
     }
-}
-
-/// The one of `candidates` that `word` is most likely a misspelling of.
-pub(super) fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    candidates
-        .map(|known| (strsim::jaro_winkler(word, known), known))
-        .filter(|(score, _)| *score > 0.84)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, known)| known)
 }
 
 fn malformed(what: &str) -> Error {

@@ -6,6 +6,7 @@
 use super::conninfo::{self, Settings};
 use super::environment::Environment;
 use crate::error::{Error, Kind, Result};
+use crate::model::name::nearest;
 use std::fs;
 use std::io;
 use std::path::PathBuf;
@@ -37,7 +38,7 @@ pub(super) fn look_up(name: &str, file: Option<&str>, env: &Environment) -> Resu
     } else {
         format!("looked in {}", read.join(", "))
     });
-    Err(match conninfo::nearest(name, known.iter().map(String::as_str)) {
+    Err(match nearest(name, known.iter().map(String::as_str)) {
         Some(near) => error.hint(format!("did you mean `{near}`?")),
         None => error.hint("define it in ~/.pg_service.conf: [name], then one key=value a line"),
     })

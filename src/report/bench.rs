@@ -20,11 +20,13 @@ pub fn text(report: &BenchReport) -> String {
         let _ = writeln!(out, "{}", wrapped(lead, &words, indent));
     }
     if let Some(whole) = &report.whole {
-        let _ = writeln!(out, "{}\n", wrapped("measured     ", &measured(whole), 13));
-        let mut races = String::new();
-        checks::races("query", &whole.queries, &mut races);
-        out.push_str(races.trim_end());
-        out.push('\n');
+        let _ = writeln!(out, "{}", wrapped("measured     ", &measured(whole), 13));
+        if !whole.queries.is_empty() {
+            let mut races = String::from("\n");
+            checks::races("query", &whole.queries, &mut races);
+            out.push_str(races.trim_end());
+            out.push('\n');
+        }
     }
     out
 }
@@ -145,15 +147,21 @@ fn predicted(report: &BenchReport) -> String {
 }
 
 fn measured(whole: &Whole) -> String {
-    format!(
-        "{} for {}: migrated as recommended, not compared, for the queries",
-        duration(whole.ms),
-        plural(whole.rows, "row")
-    )
+    let how = match (whole.pipeline, whole.queries.is_empty()) {
+        (false, _) => "migrated as recommended, not compared, for the queries",
+        (true, true) => "by the whole pipeline, not compared. The figures above are of the source's tables as they are",
+        (true, false) => {
+            "by the whole pipeline, not compared, with the queries below. The figures above are of the source's tables \
+             as they are"
+        }
+    };
+    let aside = if whole.rejected == 0 { String::new() } else { format!(", {} set aside", count(whole.rejected)) };
+    format!("{} for {}{aside}: {how}", duration(whole.ms), plural(whole.rows, "row"))
 }
 
 fn downtime(report: &BenchReport) -> String {
-    let whole = duration(report.prediction.whole_ms());
+    let by_pipeline = report.whole.as_ref().filter(|whole| whole.pipeline).map(|whole| whole.ms);
+    let whole = duration(by_pipeline.unwrap_or_else(|| report.prediction.whole_ms()));
     format!(
         "{whole}: the application must not write to the source from the beginning to the end. A cache that is too \
          small for the whole, or a busy server, is not in this figure: plan for twice as much"

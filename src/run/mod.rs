@@ -21,6 +21,7 @@ mod inspect;
 mod memory;
 mod options;
 mod oracles;
+mod parents;
 mod parts;
 mod pipeline;
 mod prepare;
@@ -225,6 +226,7 @@ pub fn migrate(options: &Options, target: &Target, observer: &dyn Observer, stop
         let tables = planned.plan.tables.len();
         context.phase(&mut clock, Phase::Create, tables, || create_all(&context, &planned.plan))?;
     } else {
+        parents::hold(&opened, &options.reshape, &planned.plan).map_err(no_row)?;
         let tables = planned.plan.tables.len();
         let copied =
             context.phase(&mut clock, Phase::Copy, tables, || rows::copy(&context, &mut opened.readers, &mut planned));
@@ -296,6 +298,8 @@ fn open(options: &Options) -> Result<Opened> {
     let mut catalog = snapshot.readers[0].catalog()?;
     let selection = Selection::new(&options.include, &options.exclude)?;
     let all = catalog.tables.len();
+    let idle = selection.idle(&names(&catalog));
+    catalog.remarks.extend(idle);
     catalog.tables.retain(|t| selection.takes(&t.name));
     catalog.triggers.retain(|t| selection.takes(&t.table));
     if let Some(name) = catalog.unreadable.iter().find(|name| selection.takes(name)) {
@@ -317,6 +321,13 @@ fn open(options: &Options) -> Result<Opened> {
         snapshot: snapshot.kind.to_string(),
         fingerprint: snapshot.fingerprint.to_string(),
     })
+}
+
+// Whatever a person may take for a table.
+fn names(catalog: &Catalog) -> Vec<&str> {
+    let tables = catalog.tables.iter().map(|t| &t.name).chain(&catalog.unreadable);
+    let virtual_tables = catalog.virtual_tables.iter().flat_map(|t| std::iter::once(&t.name).chain(&t.shadows));
+    tables.chain(virtual_tables).map(String::as_str).collect()
 }
 
 // Remarks on the application's own tables name one each.

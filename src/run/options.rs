@@ -236,6 +236,15 @@ impl Options {
         Ok(())
     }
 
+    /// Refuses rows for tables that an application made, where a server that was just started would have to have them.
+    pub(super) fn check_tables(&self) -> Result<()> {
+        if self.scope != Scope::DataOnly || self.scripts.ddl.is_some() || !self.scripts.before.is_empty() {
+            return Ok(());
+        }
+        let what = "rows are loaded into tables that an application made: a throw-away server has none";
+        Err(Error::new(Kind::Usage, what).hint("`--ddl schema.sql` makes them there first"))
+    }
+
     /// What was asked for, by name: without SQL that a person wrote, so that a report may show it.
     pub(super) fn told(&self) -> Vec<(&'static str, String)> {
         let yes = |flag: bool| if flag { "yes" } else { "no" }.to_owned();

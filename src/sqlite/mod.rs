@@ -24,6 +24,7 @@ mod kept;
 pub mod merge;
 pub mod mirror;
 mod open;
+mod parents;
 pub mod restore;
 mod scan;
 mod snapshot;

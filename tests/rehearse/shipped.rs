@@ -77,5 +77,5 @@ fn relationhub_email_is_rehearsed_in_the_tables_that_its_application_makes() {
     Source::RelationHub.write(&path, 0.2).expect("a source");
     let mut command = program();
     command.arg("rehearse").arg("-p").arg(own.join("pipelines/relationhub-email.toml")).arg("--source").arg(&path);
-    ended(command.output().expect("the program starts")).exits(2).says(&["there are none to rehearse with", "--ddl"]);
+    ended(command.output().expect("the program starts")).exits(2).says(&["a throw-away server has none", "--ddl"]);
 }

@@ -55,6 +55,8 @@ pub struct BenchOptions {
     /// Queries that both databases understand. For them all rows are migrated afterwards, into the database itself: for a
     /// server that is thrown away.
     pub queries: Vec<String>,
+    /// What a pipeline asks: carried out afterwards like that, with its own queries.
+    pub pipeline: Option<Options>,
 }
 
 /// Measures, and predicts a migration. `stop` may be set from a signal handler: the bench then ends with
@@ -77,6 +79,7 @@ pub fn bench(
 
 fn measure(options: &BenchOptions, target: &Target, observer: &dyn Observer, stop: &AtomicBool) -> Result<BenchReport> {
     let mut clock = Clock::new(observer);
+    options.pipeline.iter().try_for_each(Options::check_tables)?;
     let shape = Options {
         schema: SCRATCH_SCHEMA.to_owned(),
         include: options.include.clone(),
@@ -134,17 +137,21 @@ fn measure(options: &BenchOptions, target: &Target, observer: &dyn Observer, sto
     let server = control.server_info()?.version;
     drop(control);
     scratch.close()?;
-    let whole = if options.queries.is_empty() {
-        None
-    } else {
-        observer.event(&Event::Info { text: "bench: all rows, for the queries".to_owned() });
-        Some(whole(options, advice.lanes, target, observer, stop)?)
+    let whole = match (&options.pipeline, options.queries.is_empty()) {
+        (None, true) => None,
+        (Some(_), _) => Some("bench: the whole pipeline"),
+        (None, false) => Some("bench: all rows, for the queries"),
     };
+    let whole = whole.map(|text| {
+        observer.event(&Event::Info { text: text.to_owned() });
+        whole_run(options, advice.lanes, target, observer, stop)
+    });
+    let whole = whole.transpose()?;
     Ok(BenchReport { server, embedded: options.embedded, sample: sample.size, results, advice, prediction, whole })
 }
 
 // A migration as recommended, and the application's own queries on both sides of it.
-fn whole(
+fn whole_run(
     options: &BenchOptions,
     lanes: usize,
     target: &Target,
@@ -157,17 +164,24 @@ fn whole(
         target: sql.clone(),
         times: PARITY_TIMES,
     };
-    let options = Options {
+    let all = || Options {
         include: options.include.clone(),
         exclude: options.exclude.clone(),
-        jobs: lanes,
-        verify: false,
-        parity: options.queries.iter().map(parity).collect(),
         ..Options::new(&options.source)
     };
-    let summary = super::migrate(&options, target, observer, stop)?;
+    let mut migration = options.pipeline.clone().unwrap_or_else(all);
+    migration.jobs = lanes;
+    migration.verify = false;
+    migration.parity.extend(options.queries.iter().map(parity));
+    // What a real run leaves beside the pipeline is not written by one that is thrown away.
+    let folder =
+        tempfile::tempdir().map_err(|e| Error::new(Kind::Failed, "no folder can be made to work in").cause(e))?;
+    migration.settings.backup = None;
+    migration.rejects.folder = folder.path().join("rejects");
+    let summary = super::migrate(&migration, target, observer, stop)?;
     let rows = summary.tables.iter().map(|table| table.rows).sum();
-    Ok(Whole { rows, ms: summary.ms, queries: summary.parity })
+    let rejected = summary.rejects.iter().map(|reject| reject.rows).sum();
+    Ok(Whole { pipeline: options.pipeline.is_some(), rows, rejected, ms: summary.ms, queries: summary.parity })
 }
 
 fn asked(control: &mut Session, planned: &mut Planned) -> Result<()> {

@@ -147,10 +147,7 @@ fn check(options: &RehearseOptions<'_>) -> Result<()> {
     if options.migration.scope == Scope::SchemaOnly {
         return Err(usage("without rows there is nothing to rehearse"));
     }
-    if options.migration.scope == Scope::DataOnly && scripts.ddl.is_none() && scripts.before.is_empty() {
-        return Err(usage("rows are loaded into tables that an application made: there are none to rehearse with")
-            .hint("`--ddl schema.sql` makes them on the throw-away server first"));
-    }
+    options.migration.check_tables()?;
     let has_scripts = *scripts != super::Scripts::default();
     if !options.embedded && has_scripts {
         return Err(usage("the pipeline runs SQL of its own, which might reach more than the scratch schema")
