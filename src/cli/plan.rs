@@ -53,12 +53,14 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         object["snapshot"] = dry.snapshot.into();
         object["ways_back"] = serde_json::to_value(&dry.ways_back)
             .map_err(|e| Error::new(Kind::Bug, "a way back cannot be written as JSON").cause(e))?;
+        object["unreturned"] = serde_json::to_value(&dry.unreturned)
+            .map_err(|e| Error::new(Kind::Bug, "what does not go back cannot be written as JSON").cause(e))?;
         if arguments.sql {
             object["sql"] = dry.script.into();
         }
         return output::result(&format!("{object:#}\n"));
     }
-    output::result(&plan::text(&dry.plan, &dry.ways_back, &dry.snapshot, arguments.sql.then_some(dry.script.as_str())))
+    output::result(&plan::text(&dry, arguments.sql))
 }
 
 impl Arguments {
