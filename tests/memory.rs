@@ -92,6 +92,36 @@ fn one_huge_cell_arrives() {
 }
 
 /// The most memory that a rollback of a table held in which every row was changed.
+#[test]
+fn a_map_of_ids_needs_no_memory_for_the_ids() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (path, pipeline) = (dir.path().join("ids.db"), dir.path().join("ids.toml"));
+    let connection = Connection::open(&path).expect("a database");
+    let rows = if is_long() { 2_000_000 } else { 150_000 };
+    connection
+        .execute_batch(&format!(
+            "CREATE TABLE t(n INTEGER PRIMARY KEY, id TEXT);
+             WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows})
+             INSERT INTO t SELECT i, hex(randomblob(150)) FROM n;"
+        ))
+        .expect("rows");
+    drop(connection);
+    let text = "source = \"ids.db\"\n[[table]]\nfrom = \"t\"\n[table.columns]\nid = { v5 = \"t\" }\n";
+    std::fs::write(&pipeline, text).expect("a pipeline");
+    let target = support::database();
+    let url = support::program::url(&target);
+    let pipeline = pipeline.display().to_string();
+    let ran = support::program::migrate(["-p", &pipeline, "--target", &url, "--json", "--quiet"]).exits(0);
+    let summary: serde_json::Value = serde_json::from_str(&ran.stdout).expect("a summary");
+    let peak = summary["peak_memory_bytes"].as_u64().expect("a peak");
+    assert!(peak <= BASE, "{peak} bytes for {rows} ids");
+    assert_eq!(
+        support::program::value(&support::session(&target), "SELECT count(*) FROM lite2pg.id_map"),
+        rows.to_string()
+    );
+    println!("{peak}");
+}
+
 fn rolled_back(rows: u64) -> u64 {
     let dir = tempfile::tempdir().expect("a directory");
     let (path, to) = (dir.path().join("app.db"), dir.path().join("restored.db"));

@@ -139,6 +139,25 @@ fn a_run_that_was_killed_before_its_maps_were_whole_writes_them_when_it_goes_on(
     assert_eq!(stage.there(both), "30000 30000 30000");
 }
 
+#[test]
+fn an_id_that_is_met_again_and_again_stands_in_its_map_once() {
+    // 7 and '7' are two values of a column without a type, and one id. Far more different ids than are remembered come between
+    // the two times that each is met.
+    let stage = Stage::new(
+        "CREATE TABLE t (id PRIMARY KEY); INSERT INTO t VALUES ('7'), (7);
+         CREATE TABLE many (id INTEGER PRIMARY KEY, a TEXT, b TEXT);
+         WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 159999)
+         INSERT INTO many SELECT i, 'a' || (i % 80000), 'b' || (i % 3) FROM n;",
+    );
+    let text = "[[table]]\nfrom = \"t\"\n[table.columns]\nid = { to = \"uid\", v5 = \"t\" }\n\
+                [[table]]\nfrom = \"many\"\n[table.columns]\na = { v5 = \"m\" }\nb = { v5 = \"m\" }\n";
+    stage.migrate(text).exits(0).says(&["primary key not built"]);
+    let map = "SELECT string_agg(map || ' ' || n || ' ' || d, ', ' ORDER BY map) FROM (SELECT map, count(*) AS n, \
+               count(DISTINCT old) AS d FROM lite2pg.id_map GROUP BY map) m";
+    assert_eq!(stage.there(map), "m 80003 80003, t 1 1");
+    assert_eq!(stage.there("SELECT count(*) FROM many JOIN lite2pg.id_map ON new = a"), "160000");
+}
+
 const ORDERS: &str = "
     CREATE TABLE people (id INTEGER PRIMARY KEY, name TEXT, gone INTEGER DEFAULT 0);
     INSERT INTO people VALUES (1, 'Ann', 0), (2, 'Bob', 1);
@@ -193,6 +212,46 @@ fn orphans_become_null_are_set_aside_or_stay_and_are_counted() {
     for words in ["no foreign key says what `seller` refers to", "did you mean `people.id`?", "2 mistakes"] {
         assert!(told.contains(words), "`{words}` is not in\n{told}");
     }
+}
+
+#[test]
+fn values_that_many_rows_refer_to_are_found_as_sqlite_finds_them() {
+    // Parents of each affinity and collation, and children that spell what they refer to in every way.
+    let stage = Stage::new(
+        "CREATE TABLE a (id TEXT PRIMARY KEY, gone INTEGER DEFAULT 0);
+         INSERT INTO a (id) VALUES ('x'), ('X2'), ('7'), ('007'), ('7.0'), ('ü'), (''); INSERT INTO a VALUES ('lost', 1);
+         CREATE TABLE b (id TEXT COLLATE NOCASE PRIMARY KEY); INSERT INTO b SELECT id FROM a;
+         CREATE TABLE c (id INTEGER PRIMARY KEY); INSERT INTO c VALUES (7), (-1);
+         CREATE TABLE d (id PRIMARY KEY); INSERT INTO d SELECT id FROM a; INSERT INTO d VALUES (7);
+         CREATE TABLE child (id INTEGER PRIMARY KEY, a TEXT, a_any, b TEXT, c TEXT, d TEXT, d_number INTEGER);
+         WITH v (v) AS (VALUES ('x'), ('X'), ('x2'), ('X2'), ('7'), (7), (7.0), ('007'), ('7.0'), (' 7'), ('ü'), ('Ü'), (''), ('lost'),
+                               ('never'), (NULL), (x'78'), ('-1'))
+         INSERT INTO child (a, a_any, b, c, d, d_number) SELECT v, v, v, v, v, v FROM v;",
+    );
+    let columns = ["a", "a_any", "b", "c", "d", "d_number"];
+    let of = |column: &str| {
+        let parent = &column[..1];
+        format!(
+            "{column} = {{ type = \"text\", orphans = \"null\", references = \"{parent}.id\", on_error = \"null\" }}\n"
+        )
+    };
+    let rules: String = columns.map(of).concat();
+    let text =
+        format!("[[table]]\nfrom = \"a\"\nwhere = \"gone = 0\"\n[[table]]\nfrom = \"child\"\n[table.columns]\n{rules}");
+    stage.migrate(&text).exits(0);
+    let source = rusqlite::Connection::open(&stage.path).unwrap();
+    for column in columns {
+        let gone = if column.starts_with('a') { " AND gone = 0" } else { "" };
+        let parent = &column[..1];
+        let sql = format!(
+            "SELECT group_concat(id, ' ') FROM (SELECT id FROM child WHERE typeof({column}) <> 'blob' \
+             AND EXISTS (SELECT 1 FROM {parent} AS p WHERE p.id = child.{column}{gone}) ORDER BY id)"
+        );
+        let there: String = source.query_row(&sql, [], |row| row.get(0)).unwrap();
+        let arrived = format!("SELECT string_agg(id::text, ' ' ORDER BY id) FROM child WHERE \"{column}\" IS NOT NULL");
+        assert_eq!(stage.there(&arrived), there, "{column}");
+    }
+    stage.run(&["verify"], &stage.file(&text), &["--quiet"]).exits(0);
 }
 
 #[test]

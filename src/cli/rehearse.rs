@@ -28,7 +28,8 @@ const JOB: &str = "LITE2PG_JOB";
 #[command(
     after_long_help = "The whole drill, with a private copy of the source: the migration; the way back with nothing \
     changed, to the byte; the way back with writes of every kind, which SQLite itself makes in a copy, and with tables \
-    emptied; the restored file migrated again; kills at durable steps, there and back. Nothing of it stays. The exit code \
+    emptied; the restored file migrated again; kills at durable steps, there and back. Nothing of it stays. What only the \
+    source has of its cells, and PostgreSQL alone would give otherwise, is listed. The exit code \
     is 0 only if every step passed.
 
     A throw-away server is used, whatever DATABASE_URL and a pipeline's `target` say. On a given --target everything \

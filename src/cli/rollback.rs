@@ -42,7 +42,7 @@ pub struct Arguments {
     /// Replace a file that is there, once the new one is whole
     #[arg(long)]
     force: bool,
-    /// Do everything in the private copy, say what would be restored, and leave nothing behind
+    /// Do everything in the private copy, say what would be restored and what only the source has, and leave nothing behind
     #[arg(long)]
     dry_run: bool,
     /// TABLE or TABLE.COLUMN that stays as the source has it, or that only PostgreSQL has and that is left behind; may be
@@ -137,6 +137,7 @@ impl Arguments {
             jobs: if self.jobs == run::default_jobs() { options.jobs } else { self.jobs },
             force: self.force,
             dry_run: self.dry_run,
+            losses: self.dry_run,
             export: self.export_unmappable.clone(),
             fence: match self.fence {
                 None => Fence::No,

@@ -1,5 +1,6 @@
 //! What a way back did, or found out before it did anything.
 
+use super::loss::Loss;
 use super::plan::Remark;
 use super::verdict::Verification;
 use serde::Serialize;
@@ -17,6 +18,9 @@ pub struct Restored {
     pub tables: Vec<TableRestored>,
     /// What SQLite cannot hold.
     pub unfit: Vec<Unfit>,
+    /// What only the source has of what PostgreSQL holds as well, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub losses: Option<Vec<Loss>>,
     /// Tables whose AUTOINCREMENT goes on where PostgreSQL's identity stands, with that number.
     pub sequences: Vec<(String, i64)>,
     /// What else a person should know.

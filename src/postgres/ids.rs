@@ -13,6 +13,13 @@ pub fn is_written(tx: &Transaction<'_>, run: Uuid, map: &str) -> Result<bool> {
     Ok(tx.query_one(sql, &[&run.to_string(), &map])?.get(0))
 }
 
+/// Takes out what stands in a map more than once.
+pub fn once_each(tx: &Transaction<'_>, run: Uuid, map: &str) -> Result<u64> {
+    let sql = "DELETE FROM lite2pg.id_map m USING (SELECT ctid AS at, row_number() OVER (PARTITION BY old COLLATE \"C\") AS n \
+               FROM lite2pg.id_map WHERE run = $1::text::uuid AND map = $2) AS met WHERE met.n > 1 AND m.ctid = met.at";
+    tx.execute(sql, &[&run.to_string(), &map])
+}
+
 /// The id that became this uuid in a map.
 pub fn old(session: &Session, run: Uuid, map: &str, new: [u8; 16]) -> Result<Option<String>> {
     let sql = "SELECT old FROM lite2pg.id_map WHERE run = $1::text::uuid AND map = $2 AND new = $3::text::uuid LIMIT 1";

@@ -1,20 +1,25 @@
 //! Ids that were no uuids, kept in the target: which text became which uuid.
 //!
-//! The load makes them by itself, cell by cell. Their map is written once the rows are there: from the source, which has each
-//! id once where many rows refer to it, and a map in one transaction, so that it is there or not.
+//! The load makes them by itself, cell by cell. Their map is written once the rows are there: from the source, and a map in one
+//! transaction, so that it is there or not. Where an id may be met again, those met lately are passed over here, and the
+//! server, which has a disk for it, takes out what is left: nothing is held here but them.
 
 use super::rows::Planned;
 use super::{Context, Opened};
 use crate::error::Result;
+use crate::load::interrupted;
+use crate::model::affinity::Affinity;
+use crate::model::bounds::IDS_MET_LATELY;
 use crate::model::cell::Cell;
 use crate::model::conversion::{Conversion, Fit, Rewrite};
 use crate::model::event::{Event, Phase};
 use crate::model::reshape::{Orphans, Reshape, Stray};
-use crate::model::source::Table;
+use crate::model::source::{Index, RowKey, Table};
 use crate::postgres::{control, ids};
 use crate::sqlite::Reader;
 use crate::transform::Compiled;
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 // Bytes of a field before its payload.
@@ -45,6 +50,38 @@ impl Map<'_> {
             let orphans = shape.filter(|shape| shape.is_own()).and_then(|shape| shape.orphans.as_ref());
             orphans.is_none_or(|orphans| orphans.policy == Stray::Keep || !is_lead(orphans))
         });
+    }
+}
+
+// Whether no id is met twice: there is one column, and its table's own key sees to it. A query's key is what a person says,
+// and in a column without an affinity 7 and '7' are two values and one id.
+fn is_once(columns: &[(&Table, usize)]) -> bool {
+    let [(table, at)] = columns else { return false };
+    if !matches!(Affinity::of(&table.columns[*at].declared), Affinity::Text | Affinity::Integer) {
+        return false;
+    }
+    let is_own = table.without_rowid || matches!(table.row_key, RowKey::Rowid { .. });
+    let by_index = |index: &Index| {
+        index.unique && !index.partial && matches!(&index.columns[..], [only] if only.column == Some(*at))
+    };
+    is_own && (table.primary_key == [*at] || table.indexes.iter().any(by_index))
+}
+
+// New ids that were met lately, each in the one place that it can have.
+struct Lately(Vec<[u8; 16]>);
+
+impl Default for Lately {
+    fn default() -> Self {
+        Self(vec![[0; 16]; IDS_MET_LATELY])
+    }
+}
+
+impl Lately {
+    // Whether the id was met, as far as this is remembered. Ids are as good as random in their last bytes.
+    fn meets(&mut self, id: [u8; 16]) -> bool {
+        let at = u32::from_be_bytes(*id.last_chunk().expect("a uuid has sixteen bytes"));
+        let place = &mut self.0[at as usize % IDS_MET_LATELY];
+        std::mem::replace(place, id) == id
     }
 }
 
@@ -79,15 +116,31 @@ pub fn write_down(context: &Context<'_>, opened: &Opened, planned: &Planned) -> 
         if ids::is_written(&tx, context.run, map)? {
             continue;
         }
+        let mut lately = if is_once(&columns) { None } else { Some(Lately::default()) };
         let (mut rule, mut field) = (Compiled::new(rule)?, Vec::new());
         let mut writer = ids::Writer::new(&tx, context.run, map)?;
-        reader.ids(&columns, |id| {
-            field.clear();
-            let (Ok(Fit::Rewritten(_)), Cell::Text(old)) = (rule.write(id, &mut field), id) else { return Ok(()) };
-            let new = field[LENGTH_BYTES..].try_into().expect("a uuid has sixteen bytes");
-            writer.add(old, new)
-        })?;
+        for (table, column) in columns {
+            reader.ids(table, column, |id| {
+                field.clear();
+                let Ok(Fit::Rewritten(_)) = rule.write(id, &mut field) else { return Ok(()) };
+                let new = field[LENGTH_BYTES..].try_into().expect("a uuid has sixteen bytes");
+                if lately.as_mut().is_some_and(|lately| lately.meets(new)) {
+                    return Ok(());
+                }
+                if context.stop.load(Ordering::Relaxed) {
+                    return Err(interrupted());
+                }
+                match id {
+                    Cell::Text(old) => writer.add(old, new),
+                    Cell::Integer(old) => writer.add(old.to_string().as_bytes(), new),
+                    _ => Ok(()),
+                }
+            })?;
+        }
         writer.finish()?;
+        if lately.is_some() {
+            ids::once_each(&tx, context.run, map)?;
+        }
         tx.commit()?;
         let ms = super::clock::millis(started);
         context.observer.event(&Event::Step { phase: Phase::Copy, object: format!("id map {map}"), ms });

@@ -21,6 +21,7 @@ mod inspect;
 mod memory;
 mod options;
 mod oracles;
+mod parents;
 mod parts;
 mod pipeline;
 mod prepare;
@@ -220,6 +221,7 @@ pub fn migrate(options: &Options, target: &Target, observer: &dyn Observer, stop
         let tables = planned.plan.tables.len();
         context.phase(&mut clock, Phase::Create, tables, || create_all(&context, &planned.plan))?;
     } else {
+        parents::hold(&opened, &options.reshape, &planned.plan).map_err(no_row)?;
         let tables = planned.plan.tables.len();
         let copied =
             context.phase(&mut clock, Phase::Copy, tables, || rows::copy(&context, &mut opened.readers, &mut planned));

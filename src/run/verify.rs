@@ -57,6 +57,7 @@ pub fn verify(
         Some(run) => of_run(run, options, &opened, &control, observer)?,
         None => of_tables(options, &mut opened, &control, observer, stop, &mut clock)?,
     };
+    super::parents::hold(&opened, &options.reshape, &plan)?;
     rights::check(&control, options, &plan, uses)?;
     let session = || pool.lone_session();
     let hands = Hands { number: options.jobs, stop, session: &session };

@@ -1,5 +1,6 @@
 //! Connections to a database file, with the settings under which lite2pg reads.
 
+use super::parents;
 use super::words::words;
 use crate::model::bounds::{SQLITE_CACHE_BYTES, SQLITE_STATEMENTS};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
@@ -7,6 +8,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags, Result};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How a database file is opened.
@@ -57,7 +59,8 @@ fn prepare(conn: &Connection, busy: Duration) -> Result<()> {
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
     // SQLite cuts this down to what it was built for.
     conn.set_limit(Limit::SQLITE_LIMIT_LENGTH, i32::MAX)?;
-    Ok(())
+    // Shaped tables' SELECTs ask it, whoever reads them.
+    parents::register(conn, Arc::default())
 }
 
 // A schema with an entry that SQLite does not understand fails every statement. With `writable_schema` (which

@@ -3,10 +3,13 @@
 //! Owns the SQL, and what SQLite says of its columns. What the columns mean on the target is decided elsewhere.
 
 use super::merge;
+use super::parents;
 use super::snapshot::Reader;
 use crate::error::{Error, Kind, Result};
 use crate::model::name::quoted;
-use crate::model::reshape::{ColumnShape, Literal, Mark, Origin, Orphans, Reshape, Stray, TableShape, Value};
+use crate::model::reshape::{
+    ColumnShape, Literal, Mark, MergeSource, Origin, Orphans, Reshape, Stray, TableShape, Value,
+};
 use crate::model::source::{RowKey, Table};
 
 /// The column by which a SELECT over a rowid table keeps its rowids.
@@ -96,21 +99,44 @@ fn unnamed(own: &str, map: &[(String, Literal)]) -> String {
 }
 
 // Whether there is such a row among those of the parent that arrive, as far as its own shape tells.
-fn exists(reshape: &Reshape, child: &str, own: &str, orphans: &Orphans) -> String {
-    let merged = reshape.tables.iter().find_map(|shape| match &shape.origin {
-        Origin::Merge { sources, .. } if sources.iter().any(|s| s.table.eq_ignore_ascii_case(&orphans.parent)) => {
-            Some(sources)
-        }
-        _ => None,
-    });
-    if let Some(sources) = merged {
+pub(super) fn exists(reshape: &Reshape, child: &str, own: &str, orphans: &Orphans) -> String {
+    if let Some(sources) = merged_into(reshape, &orphans.parent) {
         return merge::exists(sources, own, orphans);
     }
-    let is_parent = |shape: &&TableShape| matches!(&shape.origin, Origin::Table(name) if name.eq_ignore_ascii_case(&orphans.parent));
-    let mut conditions = Vec::new();
     // The parent's own name, which its conditions may use, unless it would hide the child.
     let alias = if child.eq_ignore_ascii_case(&orphans.parent) { "lite2pg parent" } else { &orphans.parent };
-    let (table, alias, column) = (quoted(&orphans.parent), quoted(alias), quoted(&orphans.column));
+    let (from, conditions) = parent(reshape, orphans, alias);
+    let (alias, column) = (quoted(alias), quoted(&orphans.column));
+    let (ask, number) = (parents::ASK, parents::number(reshape, orphans));
+    format!(
+        "coalesce({ask}({number}, {own}), EXISTS (SELECT 1 FROM {from} WHERE {alias}.{column} = {own}{conditions}))"
+    )
+}
+
+/// The SELECT of the texts that values may refer to; none where several tables are merged into the parent.
+pub(super) fn arriving(reshape: &Reshape, orphans: &Orphans) -> Option<String> {
+    if merged_into(reshape, &orphans.parent).is_some() {
+        return None;
+    }
+    let (from, conditions) = parent(reshape, orphans, &orphans.parent);
+    let column = format!("{}.{}", quoted(&orphans.parent), quoted(&orphans.column));
+    Some(format!("SELECT {column} FROM {from} WHERE typeof({column}) = 'text'{conditions}"))
+}
+
+fn merged_into<'a>(reshape: &'a Reshape, parent: &str) -> Option<&'a [MergeSource]> {
+    reshape.tables.iter().find_map(|shape| match &shape.origin {
+        Origin::Merge { sources, .. } if sources.iter().any(|s| s.table.eq_ignore_ascii_case(parent)) => {
+            Some(&sources[..])
+        }
+        _ => None,
+    })
+}
+
+// The parent's table as FROM wants it, and what is asked of its rows that arrive.
+fn parent(reshape: &Reshape, orphans: &Orphans, alias: &str) -> (String, String) {
+    let is_parent = |shape: &&TableShape| matches!(&shape.origin, Origin::Table(name) if name.eq_ignore_ascii_case(&orphans.parent));
+    let mut conditions = Vec::new();
+    let (table, alias) = (quoted(&orphans.parent), quoted(alias));
     if let Some(parent) = reshape.tables.iter().find(is_parent) {
         conditions.extend(parent.only.as_ref().map(|only| format!(" AND ({only}\n)")));
         conditions.extend(parent.rejects.iter().map(|r| format!(" AND NOT coalesce(({}\n), 0)", r.when)));
@@ -120,7 +146,7 @@ fn exists(reshape: &Reshape, child: &str, own: &str, orphans: &Orphans) -> Strin
             }
         }
     }
-    format!("EXISTS (SELECT 1 FROM main.{table} AS {alias} WHERE {alias}.{column} = {own}{})", conditions.concat())
+    (format!("main.{table} AS {alias}"), conditions.concat())
 }
 
 /// The SELECT that gives a table its shape. The columns that stay come first, in the table's order, then new ones, then

@@ -1,4 +1,4 @@
-//! The distinct ids of some columns that are no uuids.
+//! The ids that a column holds.
 
 use super::scan::from;
 use super::{Reader, refused};
@@ -16,30 +16,17 @@ impl Reader {
         about.is_ok_and(|(_, collation, ..)| collation.is_some_and(|name| name.to_bytes() == b"BINARY"))
     }
 
-    /// Hands each text that these columns hold, and that is no canonical uuid, to `id`, once; integers as their decimals.
-    /// SQLite keeps what it has seen on disk once it is much.
-    pub fn ids(&self, columns: &[(&Table, usize)], mut id: impl FnMut(Cell<'_>) -> Result<()>) -> Result<()> {
-        let parts: Vec<String> = columns
-            .iter()
-            .map(|(table, column)| {
-                format!("SELECT s.{} AS v FROM {}", quoted(&table.columns[*column].name), from(table))
-            })
-            .collect();
-        // Without a collation of its own, the result has that of the columns, and NOCASE would take two ids for one.
-        // A SELECT with a LIMIT is not merged into the one around it (https://sqlite.org/optoverview.html, 11): what gives a
-        // column its value is worked out once a row, and not once for each time that it is named here.
-        let sql = format!(
-            "SELECT DISTINCT CAST(v AS TEXT) COLLATE BINARY FROM ({} LIMIT -1 OFFSET 0) WHERE typeof(v) IN ('text', 'integer') \
-             AND NOT (length(v) = 36 AND v NOT GLOB '*[^0-9a-f-]*' AND length(replace(v, '-', '')) = 32 \
-             AND substr(v, 9, 1) = '-' AND substr(v, 14, 1) = '-' AND substr(v, 19, 1) = '-' AND substr(v, 24, 1) = '-')",
-            parts.join(" UNION ALL ")
-        );
+    /// Hands each text and each integer of a column of `table` to `id`, in the order of its rows.
+    pub fn ids(&self, table: &Table, column: usize, mut id: impl FnMut(Cell<'_>) -> Result<()>) -> Result<()> {
+        let sql = format!("SELECT s.{} FROM {}", quoted(&table.columns[column].name), from(table));
         let failed = |e| refused(e, "cannot read the ids of a map".to_owned());
         let mut statement = self.conn.prepare(&sql).map_err(failed)?;
         let mut rows = statement.query([]).map_err(failed)?;
         while let Some(row) = rows.next().map_err(failed)? {
-            if let ValueRef::Text(text) = row.get_ref(0).map_err(failed)? {
-                id(Cell::Text(text))?;
+            match row.get_ref(0).map_err(failed)? {
+                ValueRef::Text(text) => id(Cell::Text(text))?,
+                ValueRef::Integer(number) => id(Cell::Integer(number))?,
+                _ => {}
             }
         }
         Ok(())

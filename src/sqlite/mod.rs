@@ -24,10 +24,12 @@ mod kept;
 pub mod merge;
 pub mod mirror;
 mod open;
+mod parents;
 pub mod restore;
 mod scan;
 mod snapshot;
 pub mod stage;
+pub mod storing;
 mod words;
 
 pub use baseline::Copied;

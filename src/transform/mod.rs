@@ -14,6 +14,7 @@ mod label;
 mod literal;
 pub mod moment;
 mod number;
+mod skeleton;
 mod text;
 mod time;
 mod uuid;
@@ -24,11 +25,11 @@ use crate::model::conversion::{Conversion, Fit, Misfit, Rewrite, UuidSpelling};
 use crate::model::pg_type::Element;
 use crate::postgres::encode;
 
-/// A column's rule made ready: zones are looked up, and there is room for JSON's keys. One per lane and column.
+/// A column's rule made ready: zones are looked up, and there is memory for JSON. One per lane and column.
 #[derive(Debug, Clone)]
 pub struct Compiled {
     rule: Rule,
-    keys: keys::Keys,
+    json: json::Memory,
 }
 
 #[derive(Debug, Clone)]
@@ -89,7 +90,7 @@ impl Compiled {
                 Rule::Moment(moment::Rule::new(*form, naive, *target_has_zone, spelled.as_deref(), *digits)?)
             }
         };
-        Ok(Self { rule, keys: keys::Keys::default() })
+        Ok(Self { rule, json: json::Memory::default() })
     }
 
     /// The bytes of a cell whose field is nothing but its length and those bytes. Who writes a large cell asks
@@ -137,7 +138,7 @@ impl Compiled {
             Rule::Id(maker) => maker.write(cell, out),
             Rule::Label(labels) => label::write(cell, labels, out),
             Rule::Array(element, split) => array::write(cell, *element, split.as_deref(), out),
-            Rule::Jsonb { scalars } => json::write_jsonb(cell, *scalars, &mut self.keys, out),
+            Rule::Jsonb { scalars } => json::write_jsonb(cell, *scalars, &mut self.json, out),
             Rule::Json => json::write_json(cell, out),
             Rule::Date => time::write_date(cell, out),
             Rule::Time => time::write_time(cell, out),

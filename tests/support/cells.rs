@@ -3,6 +3,7 @@
 use super::oracle::Held;
 use proptest::collection::vec;
 use proptest::prelude::*;
+use proptest::sample::select;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -169,6 +170,26 @@ pub fn json() -> impl Strategy<Value = String> {
         ]
     });
     (blank(), document, blank()).prop_map(|(a, document, b)| a + &document + &b)
+}
+
+/// Objects with the keys of one of a few, and any values: as the documents of a column are.
+pub fn json_alike() -> impl Strategy<Value = String> {
+    let known = [
+        r#"{"kind":$,"at":$,"args":{"path":$,"limit":$},"labels":$}"#,
+        r#"{"kind":$,"at":$,"args":{"path":$,"limit":$}}"#,
+        r#"{ "b" : $, "a":$ , "b":$}"#,
+        r#"{"a":{"a":{"a":$},"":$},"\u0061":$,"b":{}}"#,
+        r#"{"longer than eight":$,"longer than nine.":$,"longer than eigh":$,"x":{"z":$,"é":$,"\n":$}}"#,
+        r#" {"0":$,"12":$,"\"7":$,"/":$,"\/":$}"#,
+    ];
+    let value = prop_oneof![8 => json(), 4 => number(), 4 => string(), 1 => Just("{}".to_owned())];
+    (select(known.to_vec()), vec(value, 7)).prop_map(|(known, values)| {
+        let mut values = values.iter();
+        known
+            .chars()
+            .map(|c| if c == '$' { values.next().cloned().unwrap_or_default() } else { c.to_string() })
+            .collect()
+    })
 }
 
 fn blank() -> impl Strategy<Value = String> {

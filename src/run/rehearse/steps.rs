@@ -12,6 +12,7 @@ use crate::error::{Error, Kind, Result};
 use crate::files::{Workplace, content};
 use crate::model::event::{Event, Observer, Progress, Summary};
 use crate::model::figures::plural;
+use crate::model::loss::Loss;
 use crate::model::plan::{Level, Plan, TablePlan};
 use crate::model::rehearsal::{Act, Outcome, Part, Step};
 use crate::model::reshape::TableShape;
@@ -79,6 +80,8 @@ pub struct Drill<'a> {
     pub grounds: &'a Grounds,
     /// The steps so far.
     pub steps: Vec<Step>,
+    /// What of the source PostgreSQL alone does not tell.
+    pub losses: Vec<Loss>,
     /// The file that came back with the writes.
     pub restored: Option<PathBuf>,
 }
@@ -178,12 +181,24 @@ impl Drill<'_> {
 
     // Brings a ground's state back into a file of this name; the file, and how long it took.
     pub(super) fn back(&self, source: &Path, ground: &Ground, name: &str, told: &mut Told) -> Result<(PathBuf, u64)> {
+        let (to, restored) = self.restored(source, ground, (name, false), told)?;
+        Ok((to, restored.ms))
+    }
+
+    fn restored(
+        &self,
+        source: &Path,
+        ground: &Ground,
+        (name, losses): (&str, bool),
+        told: &mut Told,
+    ) -> Result<(PathBuf, Restored)> {
         let to = self.place.path().join(name);
         let options = RollbackOptions {
             schema: ground.schema.clone(),
             jobs: self.options.migration.jobs,
             force: true,
             leave: self.options.migration.leave.clone(),
+            losses,
             ..RollbackOptions::new(source, &to)
         };
         let restored = rollback(&options, &ground.target, &self.muffled(), self.stop)?;
@@ -198,12 +213,13 @@ impl Drill<'_> {
             sum(|t| t.inserted),
             sum(|t| t.deleted)
         ));
-        Ok((to, restored.ms))
+        Ok((to, restored))
     }
 
     fn untouched(&mut self, told: &mut Told) -> Result<()> {
-        let (to, _) = self.back(self.base, &self.grounds.main, "untouched.db", told)?;
+        let (to, restored) = self.restored(self.base, &self.grounds.main, ("untouched.db", true), told)?;
         self.must_be_the_same(&to, self.base, told)?;
+        self.losses = restored.losses.unwrap_or_default();
         forget(&to);
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! One column's rule, made ready: which reading a cell gets.
 
-use super::json::{self, Printer};
+use super::json::Documents;
 use super::moment::Moments;
 use super::text::Texts;
 use super::{boolean, decimal, id, iso, list, uuid, written};
@@ -38,7 +38,7 @@ pub(super) enum Rule {
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
     bytes: Vec<u8>,
-    json: Printer,
+    json: Documents,
     list: Form,
 }
 
@@ -103,7 +103,7 @@ impl Rule {
                 form.list(&scratch.list);
             }
             (Self::Jsonb { scalars }, Cell::Text(text)) => form.jsonb(scratch.json.print(text, *scalars)?),
-            (Self::Json, Cell::Text(text)) => form.json(json::check(text, &mut scratch.json)?),
+            (Self::Json, Cell::Text(text)) => form.json(scratch.json.check(text)?),
             (Self::Moment(moments), cell) => moments.read(cell)?.append_to(form),
             (Self::Date, Cell::Text(text)) => form.date(iso::date(text)?),
             (Self::Time, Cell::Text(text)) => form.time(iso::time(text)?),
