@@ -155,7 +155,7 @@ fn readings(there: &str, raw: &str, cell: &str, column: &ColumnPlan) -> Option<(
         Conversion::Text { .. } | Conversion::Label { .. } | Conversion::Json => {
             (format!("{there}::text COLLATE \"C\""), format!("{raw} COLLATE \"C\""))
         }
-        Conversion::Cast { .. } => {
+        Conversion::Cast { split: None, .. } => {
             let cast = column.cast()?;
             (format!("{there}::text COLLATE \"C\""), format!("({}) COLLATE \"C\"", cast::printed_of(raw, cast)))
         }
@@ -163,8 +163,9 @@ fn readings(there: &str, raw: &str, cell: &str, column: &ColumnPlan) -> Option<(
             there,
             format!("CASE left({cell}, 1) WHEN 'b' THEN decode({raw}, 'hex') ELSE convert_to({raw}, 'UTF8') END"),
         ),
-        // The core of PostgreSQL makes no uuid of version 5, and no cast reads an array's text where that is a list in JSON.
-        Conversion::Id { .. } | Conversion::Array { .. } => return None,
+        // The core of PostgreSQL makes no uuid of version 5, and no cast reads an array's text where that is a list in JSON, or
+        // values between separators.
+        Conversion::Id { .. } | Conversion::Array { .. } | Conversion::Cast { .. } => return None,
         Conversion::Uuid(_) => (there, format!("{raw}::uuid")),
         Conversion::Jsonb { .. } => (format!("{there}::text"), format!("{raw}::jsonb::text")),
         Conversion::Date => (there, format!("{raw}::date")),
