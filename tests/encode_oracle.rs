@@ -10,6 +10,7 @@ mod support;
 use bytes::Bytes;
 use lite2pg::model::cell::Cell;
 use lite2pg::model::conversion::{Conversion, EpochUnit, Fit, Misfit, MomentForm, Naive, Rewrite, UuidSpelling};
+use lite2pg::model::pg_type::Element;
 use lite2pg::postgres::{Session, encode};
 use lite2pg::transform::Compiled;
 use proptest::collection::vec;
@@ -17,6 +18,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 use std::cell::{Cell as Counter, RefCell};
 use std::fmt::Write as _;
+use support::cells::json_alike;
 
 /// A cell that owns its bytes.
 #[derive(Clone, PartialEq)]
@@ -289,6 +291,61 @@ fn any_number() -> impl Strategy<Value = Value> {
 
 fn texts(texts: &[&str]) -> Vec<Value> {
     texts.iter().map(|text| Value::text(text)).collect()
+}
+
+#[test]
+fn arrays_in_postgres_s_own_spelling_arrive_as_it_reads_them_itself() {
+    let listed = [
+        "{}",
+        " { } ",
+        "{a}",
+        "{a,b}",
+        "{ a , b c }",
+        "{\"a b\",\"\"}",
+        "{NULL,null,\"NULL\",\\\\null}",
+        "{\\\\ }",
+        "{a\\\\ , b}",
+        "{a,}",
+        "{,a}",
+        "{a,,b}",
+        "{a}b",
+        "{a",
+        "a}",
+        "{\"a\"b}",
+        "{a\"b\"}",
+        "{\"a\" }",
+        "{{a},{b}}",
+        "[0:1]={a,b}",
+        "{a\\\\",
+        "{\"a}",
+        "{\\\\}}",
+        "{\u{b}a\u{c}}",
+        "{\u{a0}a}",
+        "{ü🚲,\"ü\\\\🚲\"}",
+        "{a{b}",
+        "{1,+2, -3 }",
+        "{\" 7 \",007}",
+        "{t,F,yes,of}",
+    ];
+    for (element, array) in [
+        (Element::Text, "text[]"),
+        (Element::Int4, "int4[]"),
+        (Element::Int8, "int8[]"),
+        (Element::Bool, "bool[]"),
+        (Element::Uuid, "uuid[]"),
+    ] {
+        let rule = Conversion::Array { element, split: None };
+        let random = support::cells::literal().prop_map(|text| Value::text(&text));
+        Column::new(array, rule).casting(array).check(&texts(&listed), random, |value, arrived| {
+            let Some(text) = value.source() else { return arrived.printed.is_none() };
+            if arrived.fit.is_ok() {
+                return as_cast(value, arrived);
+            }
+            // Refused are lists of lists and of other bounds, and for uuids more than one spelling that the server reads.
+            let is_flat = text.matches('{').count() == 1 && text.trim_start().starts_with('{');
+            arrived.cast.is_none() || !is_flat || element == Element::Uuid
+        });
+    }
 }
 
 #[test]
@@ -590,18 +647,19 @@ fn any_json() -> impl Strategy<Value = Value> {
         " ",
         "\u{a0}",
     ];
-    let broken =
-        (json_value(), any::<proptest::sample::Index>(), proptest::sample::select(TOKENS.to_vec()), 0..2_usize)
-            .prop_map(|(text, at, token, removed)| {
-                let mut chars: Vec<char> = text.chars().collect();
-                let at = at.index(chars.len());
-                let new: Vec<char> = token.chars().collect();
-                let end = (at + removed).min(chars.len());
-                chars.splice(at..end, new);
-                chars.into_iter().collect()
-            });
+    // Documents with the keys of those before are read by a shorter way.
+    let written = || prop_oneof![3 => json_value(), 2 => json_alike()];
+    let broken = (written(), any::<proptest::sample::Index>(), proptest::sample::select(TOKENS.to_vec()), 0..2_usize)
+        .prop_map(|(text, at, token, removed)| {
+            let mut chars: Vec<char> = text.chars().collect();
+            let at = at.index(chars.len());
+            let new: Vec<char> = token.chars().collect();
+            let end = (at + removed).min(chars.len());
+            chars.splice(at..end, new);
+            chars.into_iter().collect()
+        });
     let soup = vec(proptest::sample::select(TOKENS.to_vec()), 0..7).prop_map(|tokens| tokens.concat());
-    prop_oneof![4 => json_value(), 3 => broken, 1 => soup].prop_map(|text| Value::text(&text))
+    prop_oneof![4 => written(), 3 => broken, 1 => soup].prop_map(|text| Value::text(&text))
 }
 
 fn hostile_json() -> Vec<Value> {
@@ -655,11 +713,6 @@ fn nests_deep(text: &str) -> bool {
     text.matches(['[', '{']).count() > 512
 }
 
-fn has_wide_exponent(text: &str) -> bool {
-    let digits = |rest: &str| rest.trim_start_matches(['+', '-']).bytes().take_while(u8::is_ascii_digit).count();
-    text.split(['e', 'E']).skip(1).any(|rest| digits(rest) >= 5)
-}
-
 #[test]
 fn jsonb_takes_what_the_server_takes_and_repeated_keys_are_told() {
     let column = Column::new("jsonb", Conversion::Jsonb { scalars: true }).casting("jsonb");
@@ -668,8 +721,8 @@ fn jsonb_takes_what_the_server_takes_and_repeated_keys_are_told() {
         as_cast(value, arrived)
             && match arrived.fit {
                 Err(Misfit::NotJson) => arrived.cast.is_none(),
-                // Narrower than the server on purpose: nesting, and zeros with a large exponent.
-                Err(Misfit::JsonNotJsonb) => arrived.cast.is_none() || nests_deep(text) || has_wide_exponent(text),
+                // Narrower than the server on purpose: nesting.
+                Err(Misfit::JsonNotJsonb) => arrived.cast.is_none() || nests_deep(text),
                 fit => fit.is_ok(),
             }
     });

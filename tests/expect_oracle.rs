@@ -13,7 +13,7 @@ use lite2pg::verify::expect::Expectation;
 use lite2pg::verify::form::{Form, Number};
 use proptest::prelude::*;
 use std::cell::RefCell;
-use support::cells::{any_real, clock, date, decimal, json, moment, number_at_the_limits, on_many};
+use support::cells::{any_real, clock, date, decimal, json, json_alike, moment, number_at_the_limits, on_many};
 
 /// The server's answers to a list of texts: an SQL expression over `s`, NULL where it refuses.
 struct Oracle {
@@ -132,6 +132,13 @@ fn jsonb_is_printed_as_the_server_prints_it() {
     let oracle = Oracle::asking("s::jsonb", "UTC");
     let rule = Conversion::Jsonb { scalars: true };
     check(&rule, &oracle, json(), 60, true, |printed, form| form.jsonb(printed.as_bytes()));
+}
+
+#[test]
+fn jsonb_with_the_keys_of_documents_before_is_printed_as_the_server_prints_it() {
+    let oracle = Oracle::asking("s::jsonb", "UTC");
+    let rule = Conversion::Jsonb { scalars: false };
+    check(&rule, &oracle, json_alike(), 60, true, |printed, form| form.jsonb(printed.as_bytes()));
 }
 
 #[test]

@@ -8,6 +8,8 @@ mod support;
 
 #[path = "rollback/inverses.rs"]
 mod inverses;
+#[path = "rollback/losses.rs"]
+mod losses;
 #[path = "rollback/pipelines.rs"]
 mod pipelines;
 

@@ -11,7 +11,7 @@ use super::telling::Telling;
 use crate::durable::{self, Side};
 use crate::error::{Error, Kind, Result};
 use crate::model::event::Silent;
-use crate::postgres::EmbeddedOptions;
+use crate::postgres::{Embedded, EmbeddedOptions};
 use crate::report::rehearsal;
 use crate::run::{self, Job, Options, RehearseOptions};
 use clap::Args;
@@ -28,7 +28,8 @@ const JOB: &str = "LITE2PG_JOB";
 #[command(
     after_long_help = "The whole drill, with a private copy of the source: the migration; the way back with nothing \
     changed, to the byte; the way back with writes of every kind, which SQLite itself makes in a copy, and with tables \
-    emptied; the restored file migrated again; kills at durable steps, there and back. Nothing of it stays. The exit code \
+    emptied; the restored file migrated again; kills at durable steps, there and back. Nothing of it stays. What only the \
+    source has of its cells, and PostgreSQL alone would give otherwise, is listed. The exit code \
     is 0 only if every step passed.
 
     A throw-away server is used, whatever DATABASE_URL and a pipeline's `target` say. On a given --target everything \
@@ -85,7 +86,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let report = arguments.report.as_deref().map(Output::open).transpose()?;
     let teller = arguments.telling.teller();
     let embedded = EmbeddedOptions::durable();
-    let server = Server::of(arguments.target.as_deref().unwrap_or("embedded"), &embedded, &teller)?;
+    let server = Server::of(arguments.target.as_deref().unwrap_or(Embedded::WORD), &embedded, &teller)?;
     let options = RehearseOptions {
         migration,
         pipeline: arguments.pipeline.as_ref().map(|path| path.display().to_string()),

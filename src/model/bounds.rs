@@ -92,6 +92,26 @@ pub const PG_NAME_BYTES_MAX: usize = 63;
 /// JSON nested deeper stays text: the server parses by recursion and stops at its `max_stack_depth`.
 pub const JSON_DEPTH_MAX: usize = 512;
 
+/// Skeletons of JSON documents that are kept for a table: a table has few columns of JSON, and a column few kinds of
+/// documents. Each is tried, so that more would cost those that go by none.
+pub const JSON_SKELETONS_MAX: usize = 4;
+
+/// Bytes of a skeleton: beyond them, values outweigh keys.
+pub const JSON_SKELETON_BYTES_MAX: usize = 4096;
+
+/// Values of a skeleton.
+pub const JSON_SKELETON_VALUES_MAX: usize = 256;
+
+/// What it costs to learn a skeleton, in the credit that a document earns which goes by none. It takes about as long as
+/// reading two documents, and saves more than half of one.
+pub const JSON_SKELETON_COST: u32 = 256;
+
+/// What a document earns that goes by a skeleton.
+pub const JSON_SKELETON_HIT: u32 = 32;
+
+/// The most credit, and what is there at first: as many skeletons as are kept.
+pub const JSON_SKELETON_CREDIT_MAX: u32 = 1024;
+
 /// Digits before and after the decimal point that PostgreSQL's numeric takes (docs, "Numeric Types").
 pub const NUMERIC_INTEGER_DIGITS_MAX: usize = 131_072;
 /// Digits after the decimal point.

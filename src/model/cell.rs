@@ -85,7 +85,7 @@ impl From<Cell<'_>> for Owned {
 }
 
 /// The five storage classes of <https://sqlite.org/datatype3.html>, in that page's sort order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Class {
     /// NULL

@@ -16,6 +16,7 @@ pub mod digest;
 pub mod event;
 pub mod figures;
 pub mod inspection;
+pub mod loss;
 pub mod name;
 pub mod pg_type;
 pub mod plan;

@@ -1,6 +1,7 @@
 //! What a rehearsal found: a migration, its way back and everything between, each step with its word.
 
 use super::cell::Owned;
+use super::loss::Loss;
 use super::plan::Remark;
 use serde::Serialize;
 
@@ -31,6 +32,8 @@ pub struct Rehearsal {
     pub steps: Vec<Step>,
     /// How long the application stands still, there and back. None where the migration itself did not pass.
     pub downtime: Option<Downtime>,
+    /// What of the source PostgreSQL alone does not tell, as far as the way back with nothing changed was made.
+    pub losses: Vec<Loss>,
     /// What a person should know of the migration.
     pub remarks: Vec<Remark>,
     /// Time it took.

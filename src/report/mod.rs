@@ -8,6 +8,7 @@ pub mod faces;
 pub mod init;
 pub mod inspection;
 pub mod layout;
+mod losses;
 pub mod message;
 pub mod metrics;
 pub mod page;

@@ -1,10 +1,11 @@
 //! The result of a rehearsal: steps and figures for a terminal, JSON for programs, Markdown for a meeting.
 
 use super::layout::{clean, escaped, wrapped};
+use super::losses;
 use super::message;
 use crate::error::{Error, Kind};
 use crate::model::figures::{bytes, count, duration, plural};
-use crate::model::rehearsal::{Downtime, Outcome, Part, Rehearsal, Step};
+use crate::model::rehearsal::{Act, Downtime, Outcome, Part, Rehearsal, Step};
 use std::fmt::Write as _;
 
 /// Columns of the screen for a step's name.
@@ -28,6 +29,12 @@ pub fn text(rehearsal: &Rehearsal) -> String {
     out.push('\n');
     for remark in rehearsal.remarks.iter().filter(|r| r.level == crate::model::plan::Level::Warning) {
         let _ = writeln!(out, "{}", message::remark(remark));
+    }
+    if is_known(rehearsal) {
+        let _ = writeln!(out, "{}", wrapped("only here  ", &losses::sum(&rehearsal.losses), 11));
+        for line in losses::first_lines(&rehearsal.losses) {
+            let _ = writeln!(out, "{}", wrapped("           ", &line, 13));
+        }
     }
     if let Some(downtime) = &rehearsal.downtime {
         let _ = writeln!(out, "{}", wrapped("downtime   ", &self::downtime(downtime), 11));
@@ -78,6 +85,13 @@ pub fn markdown(rehearsal: &Rehearsal) -> String {
             let _ = writeln!(out, "- {}", plain(&line));
         }
     }
+    if is_known(rehearsal) {
+        let _ =
+            writeln!(out, "\n## What only the source has\n\n{}.\n", plain(&sentence(&losses::sum(&rehearsal.losses))));
+        for line in losses::lines(&rehearsal.losses) {
+            let _ = writeln!(out, "- {}", plain(&line));
+        }
+    }
     if !rehearsal.remarks.is_empty() {
         out.push_str("\n## What to know of the migration\n\n");
     }
@@ -98,6 +112,11 @@ pub fn error(rehearsal: &Rehearsal) -> Option<Error> {
     let error = Error::new(Kind::Failed, format!("the rehearsal failed: {}", first.act.words()));
     let error = first.why.iter().take(3).fold(error, |error, line| error.fact(line.clone()));
     Some(error.state("source and target are as they were; everything that was made for the rehearsal is gone"))
+}
+
+// Whether the step came as far as to find out what only the source has.
+fn is_known(rehearsal: &Rehearsal) -> bool {
+    rehearsal.steps.iter().any(|step| step.act == Act::BackUntouched && step.outcome == Outcome::Passed)
 }
 
 fn word(step: &Step, sample: Option<Part>) -> String {
@@ -184,7 +203,6 @@ fn plain(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::rehearsal::Act;
 
     fn rehearsal(outcome: Outcome, sample: Option<Part>) -> Rehearsal {
         let step = Step {
@@ -208,6 +226,7 @@ mod tests {
             sample,
             steps: vec![step],
             downtime: Some(Downtime { there_ms: 1200, back_ms: None, measured: sample.is_none() }),
+            losses: Vec::new(),
             remarks: Vec::new(),
             ms: 1300,
         }

@@ -1,6 +1,7 @@
 //! The result of a way back: a table for people, JSON for programs.
 
 use super::layout::{clean, cut, wrapped};
+use super::losses;
 use super::verification;
 use crate::error::{Error, Kind};
 use crate::model::figures::{count, duration, plural};
@@ -23,6 +24,13 @@ pub fn text(restored: &Restored) -> String {
         self::unfit(unfit, &mut out);
     }
     if !restored.unfit.is_empty() {
+        out.push('\n');
+    }
+    if let Some(losses) = &restored.losses {
+        let _ = writeln!(out, "{}", wrapped("only the source has: ", &losses::sum(losses), 2));
+        for line in losses::first_lines(losses) {
+            let _ = writeln!(out, "{}", wrapped("  ", &line, 4));
+        }
         out.push('\n');
     }
     for (table, last) in &restored.sequences {

@@ -4,7 +4,7 @@
 //! verifier reads in it what the target holds. A row that finds its place taken waits until the others have moved.
 
 use super::carry::Carried;
-use super::differ::Subject;
+use super::differ::{Subject, fields_of};
 use super::down::{Down, Ids};
 use super::export::Unfits;
 use super::habit::Habit;
@@ -14,7 +14,6 @@ use crate::model::cell::Owned;
 use crate::model::digest::SetDigest;
 use crate::model::restored::{Reason, TableRestored};
 use crate::model::source::RowKey;
-use crate::postgres::decode::Fields;
 use crate::sqlite::alike::is_same;
 use crate::sqlite::restore::{At, Objection, RowsOf, Writer};
 use crate::sqlite::stage::Stage;
@@ -123,7 +122,7 @@ enum Outcome {
 
 impl Work<'_> {
     fn change(&mut self, at: &At, row: &[u8], stage: &Stage) -> Result<()> {
-        let fields = self.fields(row)?;
+        let fields = fields_of(self.subject, row)?;
         let own = self.read(at)?;
         let raw = self.raw(at, &own)?;
         let (mut set, mut misfits) = (Puts::new(), Misfits::new());
@@ -237,7 +236,7 @@ impl Work<'_> {
     }
 
     fn come_back(&mut self, at: &At, row: &[u8], stored: &[usize], (was, own): (&[Owned], &[Owned])) -> Result<()> {
-        let fields = self.fields(row)?;
+        let fields = fields_of(self.subject, row)?;
         let rowid = match (at, &self.subject.base.row_key) {
             (At::Rowid(rowid), RowKey::Rowid { column: None, .. }) => Some(*rowid),
             _ => None,
@@ -288,7 +287,7 @@ impl Work<'_> {
     }
 
     fn insert(&mut self, row: &[u8]) -> Result<()> {
-        let fields = self.fields(row)?;
+        let fields = fields_of(self.subject, row)?;
         let (mut columns, mut cells, mut written, mut misfits) = (Vec::new(), Vec::new(), Vec::new(), Misfits::new());
         for (i, field) in fields.iter().enumerate().filter(|(i, _)| self.writable[*i]) {
             let Some(to) = self.subject.carried[i].to else { continue };
@@ -467,13 +466,6 @@ impl Work<'_> {
 
     fn differing(&mut self, cells: &[Owned], fields: &[Option<&[u8]>]) -> Result<Vec<usize>> {
         differing(&mut self.down, cells, fields, &mut self.here, &mut self.there)
-    }
-
-    fn fields<'r>(&self, row: &'r [u8]) -> Result<Vec<Option<&'r [u8]>>> {
-        let wrong = || Error::new(Kind::Bug, "a kept row does not have the fields that it was kept with");
-        let width = self.subject.compared.len();
-        let mut fields = Fields::of(row, u16::try_from(width).map_err(|_| wrong())?).ok_or_else(wrong)?;
-        (0..width).map(|_| fields.next().ok_or_else(wrong)).collect()
     }
 }
 

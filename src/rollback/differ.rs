@@ -13,7 +13,7 @@ use crate::model::range::Range;
 use crate::model::reshape::TableShape;
 use crate::model::source::{RowKey, Table};
 use crate::postgres::Transaction;
-use crate::postgres::decode::Rows;
+use crate::postgres::decode::{Fields, Rows};
 use crate::postgres::read::{Chunk, copy_out};
 use crate::sqlite::restore::At;
 use crate::sqlite::stage::{Hash, Stage};
@@ -49,7 +49,7 @@ pub struct Subject<'a> {
     pub compared: Vec<usize>,
     /// Rows that the migration set aside: the target never had them, and they stay.
     pub aside: Option<&'a HashSet<Place>>,
-    scan: TableScan,
+    pub(super) scan: TableScan,
 }
 
 impl<'a> Subject<'a> {
@@ -69,6 +69,16 @@ impl<'a> Subject<'a> {
             .state("nothing was restored; the source and earlier files are as they were")
             .hint(format!("`--leave '{}'` leaves the table as the source has it", table.name)));
         }
+        Self::to_read(plan, (table, base), shape, aside)
+    }
+
+    /// The same of a table that nothing is written to.
+    pub fn to_read(
+        plan: &'a TablePlan,
+        (table, base): (&'a Table, &'a Table),
+        shape: Option<&TableShape>,
+        aside: Option<&'a HashSet<Place>>,
+    ) -> Result<Self> {
         let position = |name: &str| {
             table.column_index(name).ok_or_else(|| {
                 Error::new(Kind::Blocked, format!("the source has no column `{}.{name}` any more", table.name))
@@ -87,13 +97,21 @@ impl<'a> Subject<'a> {
         Ok(Self { plan, table, base, carried, inverses: inverses(shape, base), key, scan, compared, aside })
     }
 
-    fn place(&self, key: i64, row: &RowRef<'_>) -> At {
+    pub(super) fn place(&self, key: i64, row: &RowRef<'_>) -> At {
         if !self.base.without_rowid {
             return At::Rowid(key);
         }
         let cells = (self.compared.len()..row.len()).map(|i| Owned::from(row.cell(i)));
         At::Key(cells.collect())
     }
+}
+
+/// The fields of a row of the target, as it was kept.
+pub(super) fn fields_of<'r>(subject: &Subject<'_>, row: &'r [u8]) -> Result<Vec<Option<&'r [u8]>>> {
+    let wrong = || Error::new(Kind::Bug, "a kept row does not have the fields that it was kept with");
+    let width = subject.compared.len();
+    let mut fields = Fields::of(row, u16::try_from(width).map_err(|_| wrong())?).ok_or_else(wrong)?;
+    (0..width).map(|_| fields.next().ok_or_else(wrong)).collect()
 }
 
 /// The rows of one side by their keys, added up.

@@ -104,6 +104,14 @@ impl<'a> Down<'a> {
         Ok(Err(self.columns[column].reason(bytes)?))
     }
 
+    /// Whether a cell, as the table's shape gives it, stands for this field by the column's rule, without anything in its
+    /// place.
+    pub fn says(&mut self, column: usize, cell: &Owned, field: Option<&[u8]>) -> Result<bool> {
+        self.wanted.clear();
+        self.finder.field(column, field, &mut self.wanted)?;
+        Ok(means(&mut self.law, &mut self.tried, column, cell.cell(), &self.wanted))
+    }
+
     /// The form of what SQLite's cells ask for.
     pub fn source_form(&mut self, cells: &[Owned], form: &mut Form) {
         form.clear();

@@ -4,6 +4,7 @@
 //! says which rows differ and whether a written cell means what the target holds: nothing stays that it would not
 //! read as the same value. Knows neither files nor what a person asked for.
 
+pub mod alone;
 pub mod apply;
 pub mod carry;
 pub mod clock;

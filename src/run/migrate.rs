@@ -3,6 +3,7 @@
 use super::bookkeeping;
 use super::casts::Asked;
 use super::clock::Clock;
+use super::existing::{Passage, Stuck};
 use super::prepare::{self, Preparation};
 use super::rows::{self, Planned};
 use super::start::{self, Start};
@@ -11,7 +12,6 @@ use super::{parents, pool_settings, rejects};
 use crate::error::{Error, Result};
 use crate::load::unfit::Unfit;
 use crate::model::event::{BackedUp, Event, Observer, Phase, Summary};
-use crate::model::policy::Policy;
 use crate::plan::{Draft, PlanOptions};
 use crate::postgres::control::{self, RunRecord};
 use crate::postgres::{Pool, Session, Target, catalog};
@@ -37,8 +37,9 @@ pub fn migrate(options: &Options, target: &Target, observer: &dyn Observer, stop
         }
     };
     let Begun { mut planned, run, resumed, backups } = begun;
-    let room = make_room(&mut control, options, (&run, resumed), &mut planned, observer)
-        .map_err(|e| e.or_state("no row was written by this start"))?;
+    let Room { replica_role, stuck, parents } =
+        make_room(&mut control, options, (&run, resumed), &mut planned, observer)
+            .map_err(|e| e.or_state("no row was written by this start"))?;
     let context = Context {
         options,
         observer,
@@ -48,15 +49,15 @@ pub fn migrate(options: &Options, target: &Target, observer: &dyn Observer, stop
         run: run.id,
         fingerprint: &run.fingerprint,
         target: &named,
-        replica_role: room.replica_role,
-        parents: room.parents,
+        replica_role,
+        parents,
     };
     let tables = planned.plan.tables.len();
     let there = if options.scope == Scope::SchemaOnly {
         context.phase(&mut clock, Phase::Create, tables, || create_all(&context, &planned.plan))?;
         "all tables"
     } else {
-        move_rows(&context, &mut opened, &mut planned, &mut clock)?;
+        move_rows(&context, &stuck, &mut opened, &mut planned, &mut clock)?;
         "all rows"
     };
     // The readers hold locks on the source; nothing below needs it.
@@ -125,6 +126,7 @@ fn begin(
 /// How rows come past what tables that are there have on them.
 struct Room {
     replica_role: bool,
+    stuck: Stuck,
     parents: HashMap<String, Vec<String>>,
 }
 
@@ -137,13 +139,9 @@ fn make_room(
     observer: &dyn Observer,
 ) -> Result<Room> {
     let mut parents = existing::parents(control, options, planned)?;
-    // Orphans can be set aside only where the server looks for them.
-    let sets_aside =
-        planned.plan.tables.iter().any(|t| parents.contains_key(&t.target) && t.on_refusal != Policy::Fail);
-    let may_be_quiet = !parents.is_empty() && !sets_aside && !options.fires_triggers;
-    let replica_role = may_be_quiet && existing::may_be_replica(control, &planned.plan)?;
-    let range_rows = options.settings.range_rows;
-    if !replica_role && existing::set_aside(control, run.id, &planned.plan, (&parents, range_rows), observer)? {
+    let passage = existing::open_keys(control, run.id, (options, &planned.plan), &parents, observer)?;
+    let Passage { as_replica: replica_role, stuck } = passage;
+    if stuck == Stuck::Aside {
         parents = existing::parents(control, options, planned)?;
     }
     // A run that goes on has dropped them, or holds rows by now.
@@ -155,11 +153,17 @@ fn make_room(
     }
     let found = existing::quiet_triggers(control, run.id, options, &planned.plan, replica_role, observer)?;
     planned.plan.remarks.extend(found);
-    Ok(Room { replica_role, parents })
+    Ok(Room { replica_role, stuck, parents })
 }
 
 // Everything that is read from the source: rows, the lists of those that were set aside, the maps of ids.
-fn move_rows(context: &Context<'_>, opened: &mut Opened, planned: &mut Planned, clock: &mut Clock<'_>) -> Result<()> {
+fn move_rows(
+    context: &Context<'_>,
+    stuck: &Stuck,
+    opened: &mut Opened,
+    planned: &mut Planned,
+    clock: &mut Clock<'_>,
+) -> Result<()> {
     let Context { options, control, run, .. } = *context;
     parents::hold(opened, &options.reshape, &planned.plan)
         .map_err(|e| e.or_state("no row was written by this start"))?;
@@ -168,7 +172,7 @@ fn move_rows(context: &Context<'_>, opened: &mut Opened, planned: &mut Planned, 
     let listed = control::rejects(control, run)
         .and_then(|found| rejects::list(&options.rejects, &planned.plan, &opened.catalog, &opened.readers[0], &found));
     copied.map_err(|e| {
-        let e = existing::still_aside(control, options).into_iter().fold(e, Error::fact);
+        let e = existing::still_aside(control, options).into_iter().fold(stuck.explain(e, control), Error::fact);
         e.or_state("finished ranges are on the target; half-done ones were rolled back")
     })?;
     ids::write_down(context, opened, planned)

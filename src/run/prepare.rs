@@ -4,7 +4,7 @@ use super::casts::Asked;
 use super::clock::Clock;
 use super::options::{Options, Scope};
 use super::rows::Planned;
-use super::{Opened, bookkeeping, checks, evidence, existing, note_left, probe, rejects, start, strict};
+use super::{Opened, bookkeeping, checks, evidence, existing, note_left, probe, rejects, rights, start, strict};
 use crate::error::Result;
 use crate::load::Conflict;
 use crate::load::unfit::Unfit;
@@ -44,6 +44,17 @@ impl Preparation<'_> {
     /// Plans a run on the target as it will find it, and leaves nothing behind. What a person's scripts make is there while
     /// the plan is made.
     pub fn plan(self, opened: &mut Opened, control: &mut Session, clock: &mut Clock<'_>) -> Result<Planned> {
+        self.plan_and(opened, control, clock, |_, _| Ok(())).map(|(planned, ())| planned)
+    }
+
+    /// The same, and what is found out on the target as it will be then.
+    pub fn plan_and<T>(
+        self,
+        opened: &mut Opened,
+        control: &mut Session,
+        clock: &mut Clock<'_>,
+        look: impl FnOnce(&Session, &Plan) -> Result<T>,
+    ) -> Result<(Planned, T)> {
         let scripts = &self.options.scripts;
         if scripts.ddl.is_some() || !scripts.before.is_empty() || !self.enums().is_empty() {
             let mut tx = control.transaction()?;
@@ -62,16 +73,18 @@ impl Preparation<'_> {
             }
             let tables = made.into_iter().filter(|object| object.kind == "table").map(|object| object.name).collect();
             let planned = self.asked(planned, opened, (&mut tx, &tables), clock)?;
+            let found = look(&tx, &planned.plan)?;
             tx.rollback()?;
-            return Ok(planned);
+            return Ok((planned, found));
         }
         // No transaction is open while rows are looked at.
         let planned = self.planned(opened, control, clock)?;
         let mut session = control.another()?;
         let mut tx = session.transaction()?;
         let planned = self.asked(planned, opened, (&mut tx, &HashSet::new()), clock)?;
+        let found = look(&tx, &planned.plan)?;
         tx.rollback()?;
-        Ok(planned)
+        Ok((planned, found))
     }
 
     // Enums of tables that lite2pg does not make are the target's.
@@ -120,6 +133,7 @@ impl Preparation<'_> {
     ) -> Result<Planned> {
         clock.phase(Phase::Create, planned.plan.tables.len(), || probe::probe(tx, &mut planned.plan))?;
         rejects::fallbacks(tx, &mut planned.plan)?;
+        rights::check(tx, self.options, &planned.plan, start::Use::Load)?;
         let asked = Asked {
             plan: &planned.plan,
             catalog: &opened.catalog,

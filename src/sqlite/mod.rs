@@ -29,6 +29,7 @@ pub mod restore;
 mod scan;
 mod snapshot;
 pub mod stage;
+pub mod storing;
 mod words;
 
 pub use baseline::Copied;

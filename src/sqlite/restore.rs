@@ -6,6 +6,7 @@
 use super::connection;
 use super::derive;
 use super::refused;
+use super::snapshot::Reader;
 use super::words::words;
 use crate::durable;
 use crate::error::{Error, Kind, Result};
@@ -108,6 +109,14 @@ impl Writer {
             return Err(Error::new(Kind::Failed, "the copy's -wal could not be taken over").state(AS_IT_WAS));
         }
         self.conn.close().map_err(|(_, e)| failed(e, "the copy cannot be closed"))
+    }
+}
+
+impl Reader {
+    /// The rows of a table one by one, which is read in the shape of `shaped`; what writes is refused here.
+    #[must_use]
+    pub fn rows_of<'a>(&'a self, table: &'a Table, shaped: &'a Table) -> RowsOf<'a> {
+        RowsOf::new(&self.conn, table, shaped)
     }
 }
 

@@ -10,7 +10,7 @@ use crate::error::{Error, Kind, Result};
 use crate::files;
 use crate::model::bounds::{STAGE_CACHE_BYTES, STAGE_STATEMENTS};
 use crate::model::cell::Owned;
-use rusqlite::{Connection, Params, Row, params};
+use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 use std::path::Path;
 use std::time::Duration;
 
@@ -88,6 +88,25 @@ impl Stage {
     /// Keeps a row of the target that the source has nothing like.
     pub fn put_target(&self, t: usize, key: &Hash, bytes: &[u8]) -> Result<()> {
         self.execute(&format!("INSERT INTO target_{t} (k, row) VALUES (?1, ?2)"), params![key, bytes]).map(drop)
+    }
+
+    /// All rows of the target are kept, each by a hash of its own; they are sorted now, all at once.
+    pub fn sort_target(&self, t: usize) -> Result<()> {
+        self.batch(&format!("CREATE INDEX target_alike_{t} ON target_{t} (k)"))
+    }
+
+    /// Takes the bytes of a row of the target with this hash out; none where there is none (any more).
+    pub fn take_target(&self, t: usize, hash: &Hash) -> Result<Option<Vec<u8>>> {
+        let sql = format!(
+            "DELETE FROM target_{t} WHERE n = (SELECT n FROM target_{t} WHERE k = ?1 ORDER BY n LIMIT 1) RETURNING row"
+        );
+        let take = || self.conn.prepare_cached(&sql)?.query_row([&hash[..]], |row| row.get(0)).optional();
+        take().map_err(failed)
+    }
+
+    /// Forgets a table.
+    pub fn forget(&self, t: usize) -> Result<()> {
+        self.batch(&format!("DROP TABLE source_{t}; DROP TABLE target_{t}"))
     }
 
     /// Finds out which rows are one row on both sides, once all of a table are kept: the first row of a key on one

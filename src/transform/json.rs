@@ -6,16 +6,49 @@
 //! limit depends on its memory or settings, this one is narrower: what is taken here, the server takes too.
 
 use super::keys::Keys;
+use super::skeleton::Skeletons;
 use super::text::is_utf8;
 use crate::model::bounds::{JSON_DEPTH_MAX, NUMERIC_FRACTION_DIGITS_MAX, NUMERIC_INTEGER_DIGITS_MAX};
 use crate::model::cell::Cell;
 use crate::model::conversion::{Fit, Misfit, Rewrite};
 use crate::postgres::encode;
 
-pub(super) fn write_jsonb(cell: Cell<'_>, scalars: bool, keys: &mut Keys, out: &mut Vec<u8>) -> Result<Fit, Misfit> {
+/// What is kept from document to document of a column.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Memory {
+    keys: Keys,
+    skeletons: Skeletons,
+}
+
+impl Memory {
+    // Reads a text to its end; `keys` then know whether it holds one twice.
+    #[inline]
+    fn read(&mut self, text: &[u8]) -> Result<Found, Misfit> {
+        let Self { keys, skeletons } = self;
+        keys.clear();
+        if !is_utf8(text) {
+            return Err(Misfit::NotJson);
+        }
+        if let Some(found) = skeletons.read(text, keys) {
+            return Ok(found);
+        }
+        keys.clear();
+        let found = read_utf8(text, keys)?;
+        if found.is_jsonb && text.trim_ascii_start().starts_with(b"{") && !keys.has_duplicates() {
+            skeletons.meet(text);
+        }
+        Ok(found)
+    }
+}
+
+pub(super) fn write_jsonb(
+    cell: Cell<'_>,
+    scalars: bool,
+    memory: &mut Memory,
+    out: &mut Vec<u8>,
+) -> Result<Fit, Misfit> {
     let Cell::Text(text) = cell else { return Err(Misfit::Class) };
-    keys.clear();
-    let found = read(text, keys)?;
+    let found = memory.read(text)?;
     if found.is_scalar && !scalars {
         return Err(Misfit::JsonScalar);
     }
@@ -23,7 +56,7 @@ pub(super) fn write_jsonb(cell: Cell<'_>, scalars: bool, keys: &mut Keys, out: &
         return Err(Misfit::JsonNotJsonb);
     }
     encode::jsonb(text, out);
-    Ok(Fit::Rewritten(if keys.has_duplicates() { Rewrite::JsonDuplicateKeys } else { Rewrite::JsonNormalised }))
+    Ok(Fit::Rewritten(if memory.keys.has_duplicates() { Rewrite::JsonDuplicateKeys } else { Rewrite::JsonNormalised }))
 }
 
 pub(super) fn write_json(cell: Cell<'_>, out: &mut Vec<u8>) -> Result<Fit, Misfit> {
@@ -49,8 +82,16 @@ pub(super) fn read(text: &[u8], keys: &mut impl Watch) -> Result<Found, Misfit> 
     if !is_utf8(text) {
         return Err(Misfit::NotJson);
     }
-    let mut reader = Reader { text, at: 0, is_jsonb: fits_jsonb(text), containers: Containers::default() };
-    let is_scalar = reader.document(keys)?;
+    read_utf8(text, keys)
+}
+
+fn read_utf8(text: &[u8], keys: &mut impl Watch) -> Result<Found, Misfit> {
+    let mut reader = Reader::new(text);
+    let is_scalar = !matches!(reader.skip_blanks(), Some(b'{' | b'['));
+    reader.value(0, keys)?;
+    if reader.skip_blanks().is_some() {
+        return Err(Misfit::NotJson);
+    }
     Ok(Found { is_scalar, is_jsonb: reader.is_jsonb })
 }
 
@@ -76,7 +117,7 @@ impl Watch for NoKeys {
 // jsonb counts sizes in 28 bits (`JENTRY_OFFLENMASK`), and the server gathers an object's pairs and an array's
 // elements in one allocation below 1 GB that doubles (2^23 pairs, 2^24 elements). A text up to this size meets
 // none of it: `[1,1,…]` grows most, from 2 bytes to 12 for an element.
-const JSONB_TEXT_SURE: usize = 32 << 20;
+pub(super) const JSONB_TEXT_SURE: usize = 32 << 20;
 pub(super) const JSONB_SIZE_MAX: usize = 0x0fff_ffff;
 const JSONB_PAIRS_MAX: usize = 1 << 23;
 // A header, an entry, the alignment and a numeric's own head: the most that a value adds to its text.
@@ -109,8 +150,12 @@ impl Containers {
         Ok(())
     }
 
-    fn top(&self) -> Option<Container> {
-        let last = self.depth.checked_sub(1)?;
+    // The innermost one above a depth.
+    fn above(&self, depth: usize) -> Option<Container> {
+        if self.depth == depth {
+            return None;
+        }
+        let last = self.depth - 1;
         let is_object = self.is_object[last / 64] >> (last % 64) & 1 == 1;
         Some(if is_object { Container::Object } else { Container::Array })
     }
@@ -121,18 +166,31 @@ enum Container {
     Object,
 }
 
-struct Reader<'a> {
+/// Reads a text that is UTF-8.
+pub(super) struct Reader<'a> {
     text: &'a [u8],
-    at: usize,
-    is_jsonb: bool,
+    pub(super) at: usize,
+    pub(super) is_jsonb: bool,
     containers: Containers,
 }
 
+impl<'a> Reader<'a> {
+    pub(super) fn new(text: &'a [u8]) -> Self {
+        Self { text, at: 0, is_jsonb: fits_jsonb(text), containers: Containers::default() }
+    }
+}
+
 impl Reader<'_> {
-    // Returns whether the document is a scalar. One loop with one place for each thing to read: what is called from
+    // Goes on behind these bytes, if they are what comes.
+    #[inline]
+    pub(super) fn bytes(&mut self, bytes: &[u8]) -> Option<()> {
+        self.text[self.at..].starts_with(bytes).then(|| self.at += bytes.len())
+    }
+
+    // Reads a value that so many objects are around. One loop with one place for each thing to read: what is called from
     // one place is inlined, and the position stays in a register.
-    fn document(&mut self, keys: &mut impl Watch) -> Result<bool, Misfit> {
-        let is_scalar = !matches!(self.skip_blanks(), Some(b'{' | b'['));
+    pub(super) fn value(&mut self, depth: usize, keys: &mut impl Watch) -> Result<(), Misfit> {
+        self.containers.depth = depth;
         let mut is_member = false;
         'values: loop {
             if is_member {
@@ -168,10 +226,8 @@ impl Reader<'_> {
             }
             // A value has ended. A closing bracket ends the container around it, which is a value too.
             loop {
+                let Some(container) = self.containers.above(depth) else { return Ok(()) };
                 let next = self.skip_blanks();
-                let Some(container) = self.containers.top() else {
-                    return if next.is_none() { Ok(is_scalar) } else { Err(Misfit::NotJson) };
-                };
                 self.at += 1;
                 match (next, container) {
                     (Some(b','), container) => {
@@ -188,7 +244,7 @@ impl Reader<'_> {
     }
 
     #[inline]
-    fn key(&mut self, keys: &mut impl Watch) -> Result<(), Misfit> {
+    pub(super) fn key(&mut self, keys: &mut impl Watch) -> Result<(), Misfit> {
         if self.skip_blanks() != Some(b'"') {
             return Err(Misfit::NotJson);
         }
@@ -208,7 +264,7 @@ impl Reader<'_> {
     }
 
     #[inline]
-    fn skip_blanks(&mut self) -> Option<u8> {
+    pub(super) fn skip_blanks(&mut self) -> Option<u8> {
         loop {
             match self.peek() {
                 Some(b' ' | b'\t' | b'\n' | b'\r') => self.at += 1,

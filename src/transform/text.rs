@@ -45,7 +45,7 @@ pub(super) fn write_bytes(cell: Cell<'_>, all_classes: bool, out: &mut Vec<u8>) 
 /// (<https://www.postgresql.org/docs/15/datatype-character.html>).
 #[inline]
 pub(super) fn is_clean(text: &[u8]) -> bool {
-    is_plain(text) || (memchr(0, text).is_none() && std::str::from_utf8(text).is_ok())
+    is_plain(text) || (memchr(0, text).is_none() && simdutf8::basic::from_utf8(text).is_ok())
 }
 
 // ASCII without NUL, which most texts are: in one pass, a block of bytes in a few vector instructions.
@@ -61,7 +61,7 @@ fn is_plain(text: &[u8]) -> bool {
 /// Whether the bytes are UTF-8. Most texts are ASCII, which is told several times as fast.
 #[inline]
 pub(super) fn is_utf8(text: &[u8]) -> bool {
-    text.is_ascii() || std::str::from_utf8(text).is_ok()
+    text.is_ascii() || simdutf8::basic::from_utf8(text).is_ok()
 }
 
 // A stand-in can be three times as long as what it stands for, so that its size is known only afterwards.

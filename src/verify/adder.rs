@@ -12,8 +12,13 @@ use blake3::platform::Platform;
 /// Rows that are hashed at once: the widest that BLAKE3's code goes.
 const ROWS: usize = 16;
 
-/// Blocks of the longest form that is hashed so. A longer one has more than one chunk, and is hashed by itself.
-const BLOCKS_MAX: usize = 16;
+/// Blocks of one of BLAKE3's chunks.
+const CHUNK_BLOCKS: usize = 16;
+const CHUNK_BYTES: usize = CHUNK_BLOCKS * BLOCK_BYTES;
+
+/// Blocks of the longest form that is hashed so: two chunks and the node above them. A longer one has more to do side by side
+/// by itself.
+const BLOCKS_MAX: usize = 2 * CHUNK_BLOCKS;
 
 // The chaining value that a hash without a key begins with, and the domain flags of a chunk's first and last block:
 // section 2 of the BLAKE3 specification.
@@ -21,6 +26,7 @@ const IV: [u32; 8] =
     [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
 const CHUNK_START: u8 = 1;
 const CHUNK_END: u8 = 2;
+const PARENT: u8 = 4;
 const ROOT: u8 = 8;
 
 /// Adds rows up.
@@ -71,44 +77,86 @@ impl Adder {
         self.set
     }
 
+    // Hashes the forms of so many blocks that wait.
     fn hash(&mut self, blocks: usize) {
-        match blocks {
-            1 => self.hash_forms::<64>(),
-            2 => self.hash_forms::<128>(),
-            3 => self.hash_forms::<192>(),
-            4 => self.hash_forms::<256>(),
-            5 => self.hash_forms::<320>(),
-            6 => self.hash_forms::<384>(),
-            7 => self.hash_forms::<448>(),
-            8 => self.hash_forms::<512>(),
-            9 => self.hash_forms::<576>(),
-            10 => self.hash_forms::<640>(),
-            11 => self.hash_forms::<704>(),
-            12 => self.hash_forms::<768>(),
-            13 => self.hash_forms::<832>(),
-            14 => self.hash_forms::<896>(),
-            15 => self.hash_forms::<960>(),
-            _ => self.hash_forms::<1024>(),
-        }
-    }
-
-    fn hash_forms<const BYTES: usize>(&mut self) {
-        let waiting = &mut self.waiting[BYTES / BLOCK_BYTES - 1];
+        let waiting = &mut self.waiting[blocks - 1];
         let rows = std::mem::take(&mut waiting.rows);
         if rows == 0 {
             return;
         }
-        let mut inputs = [&[0; BYTES]; ROWS];
-        for (input, form) in inputs.iter_mut().zip(&waiting.forms[..rows]) {
-            *input = form.first_chunk().expect("forms wait by their length");
-        }
-        let mut out = [0; ROWS * 32];
-        let out = &mut out[..rows * 32];
-        let end = CHUNK_END | ROOT;
-        self.platform.hash_many(&inputs[..rows], &IV, 0, IncrementCounter::No, 0, CHUNK_START, end, out);
-        for digest in out.as_chunks::<32>().0 {
+        let forms = &waiting.forms[..rows];
+        let side = Side { platform: self.platform, forms };
+        let digests = if blocks <= CHUNK_BLOCKS {
+            side.chunks(0, 0, blocks, ROOT)
+        } else {
+            let left = side.chunks(0, 0, CHUNK_BLOCKS, 0);
+            let right = side.chunks(CHUNK_BYTES, 1, blocks - CHUNK_BLOCKS, 0);
+            side.parents(&left, &right)
+        };
+        for digest in &digests[..rows] {
             self.set.add(&RowDigest(*digest));
         }
+    }
+}
+
+/// Forms of one length, for the hashing of the same part of each.
+struct Side<'a> {
+    platform: Platform,
+    forms: &'a [Vec<u8>],
+}
+
+impl Side<'_> {
+    /// The chaining values of the chunks that begin at a byte, of so many blocks.
+    fn chunks(&self, from: usize, counter: u64, blocks: usize, root: u8) -> [[u8; 32]; ROWS] {
+        match blocks {
+            1 => self.chunks_of::<64>(from, counter, root),
+            2 => self.chunks_of::<128>(from, counter, root),
+            3 => self.chunks_of::<192>(from, counter, root),
+            4 => self.chunks_of::<256>(from, counter, root),
+            5 => self.chunks_of::<320>(from, counter, root),
+            6 => self.chunks_of::<384>(from, counter, root),
+            7 => self.chunks_of::<448>(from, counter, root),
+            8 => self.chunks_of::<512>(from, counter, root),
+            9 => self.chunks_of::<576>(from, counter, root),
+            10 => self.chunks_of::<640>(from, counter, root),
+            11 => self.chunks_of::<704>(from, counter, root),
+            12 => self.chunks_of::<768>(from, counter, root),
+            13 => self.chunks_of::<832>(from, counter, root),
+            14 => self.chunks_of::<896>(from, counter, root),
+            15 => self.chunks_of::<960>(from, counter, root),
+            _ => self.chunks_of::<CHUNK_BYTES>(from, counter, root),
+        }
+    }
+
+    fn chunks_of<const BYTES: usize>(&self, from: usize, counter: u64, root: u8) -> [[u8; 32]; ROWS] {
+        let mut inputs = [&[0; BYTES]; ROWS];
+        for (input, form) in inputs.iter_mut().zip(self.forms) {
+            *input = form[from..].first_chunk().expect("forms wait by their length");
+        }
+        self.many(&inputs, counter, (0, CHUNK_START, CHUNK_END | root))
+    }
+
+    /// The roots of trees of two chunks each.
+    fn parents(&self, left: &[[u8; 32]; ROWS], right: &[[u8; 32]; ROWS]) -> [[u8; 32]; ROWS] {
+        let mut nodes = [[0; BLOCK_BYTES]; ROWS];
+        for (node, pair) in nodes.iter_mut().zip(left.iter().zip(right)) {
+            node[..32].copy_from_slice(pair.0);
+            node[32..].copy_from_slice(pair.1);
+        }
+        self.many(&nodes.each_ref(), 0, (PARENT | ROOT, 0, 0))
+    }
+
+    // As many as there are forms; the flags are those of every block, of the first one and of the last one.
+    fn many<const BYTES: usize>(
+        &self,
+        inputs: &[&[u8; BYTES]; ROWS],
+        counter: u64,
+        (all, first, last): (u8, u8, u8),
+    ) -> [[u8; 32]; ROWS] {
+        let mut out = [[0; 32]; ROWS];
+        let (inputs, values) = (&inputs[..self.forms.len()], out[..self.forms.len()].as_flattened_mut());
+        self.platform.hash_many(inputs, &IV, counter, IncrementCounter::No, all, first, last, values);
+        out
     }
 }
 
@@ -134,7 +182,7 @@ mod tests {
         let mut adder = Adder::default();
         let mut alone = SetDigest::default();
         // Lengths around every number of blocks, each a different number of times.
-        for (n, bytes) in (9..2200).chain([64, 64, 128, 1024, 1025]).enumerate() {
+        for (n, bytes) in (9..2200).chain([64, 64, 128, 1024, 1025, 2048, 2049]).enumerate() {
             for copy in 0..n % 19 {
                 let mut form = form(bytes, copy as u64);
                 assert_eq!(form.bytes().len(), bytes);
@@ -149,7 +197,7 @@ mod tests {
 
     #[test]
     fn the_digest_of_a_row_is_the_plain_blake3_of_its_padded_form() {
-        for bytes in [9, 63, 64, 65, 1024, 1025, 5000] {
+        for bytes in [9, 63, 64, 65, 1024, 1025, 2048, 2049, 5000] {
             let form = form(bytes, 7);
             let mut padded = form.bytes().to_vec();
             padded.resize(bytes.next_multiple_of(64), 0);

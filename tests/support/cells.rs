@@ -3,6 +3,7 @@
 use super::oracle::Held;
 use proptest::collection::vec;
 use proptest::prelude::*;
+use proptest::sample::select;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -74,6 +75,7 @@ pub fn any_text() -> impl Strategy<Value = Vec<u8>> {
         2 => clock(),
         5 => moment(),
         4 => json(),
+        3 => literal(),
         1 => any::<String>(),
         1 => "[a-c \\x00é€😀]{0,6}",
     ];
@@ -140,6 +142,21 @@ pub fn moment() -> impl Strategy<Value = String> {
     ]
 }
 
+/// An array as PostgreSQL spells it, most of them right.
+pub fn literal() -> impl Strategy<Value = String> {
+    let value = prop_oneof![
+        4 => "[a-c ]{1,3}",
+        2 => " ?\"([a-c ,{}]|\\\\[\"\\\\ab])*\" ?",
+        2 => "[nN][uU][lL][lL]|\\\\null| ?\\\\ ",
+        3 => word(),
+        3 => " ?[+-]?[0-9]{1,10} ?",
+        2 => uuid(),
+        1 => "[{},\"\\\\a \n\x0b]{0,4}",
+    ];
+    (prop::collection::vec(value, 0..4), " {0,2}")
+        .prop_map(|(values, blank)| format!("{blank}{{{}}}{blank}", values.join(",")))
+}
+
 /// JSON, most of it right; blanks, escapes, equal keys.
 pub fn json() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![4 => number(), 4 => string(), 1 => "true|false|null"];
@@ -153,6 +170,26 @@ pub fn json() -> impl Strategy<Value = String> {
         ]
     });
     (blank(), document, blank()).prop_map(|(a, document, b)| a + &document + &b)
+}
+
+/// Objects with the keys of one of a few, and any values: as the documents of a column are.
+pub fn json_alike() -> impl Strategy<Value = String> {
+    let known = [
+        r#"{"kind":$,"at":$,"args":{"path":$,"limit":$},"labels":$}"#,
+        r#"{"kind":$,"at":$,"args":{"path":$,"limit":$}}"#,
+        r#"{ "b" : $, "a":$ , "b":$}"#,
+        r#"{"a":{"a":{"a":$},"":$},"\u0061":$,"b":{}}"#,
+        r#"{"longer than eight":$,"longer than nine.":$,"longer than eigh":$,"x":{"z":$,"é":$,"\n":$}}"#,
+        r#" {"0":$,"12":$,"\"7":$,"/":$,"\/":$}"#,
+    ];
+    let value = prop_oneof![8 => json(), 4 => number(), 4 => string(), 1 => Just("{}".to_owned())];
+    (select(known.to_vec()), vec(value, 7)).prop_map(|(known, values)| {
+        let mut values = values.iter();
+        known
+            .chars()
+            .map(|c| if c == '$' { values.next().cloned().unwrap_or_default() } else { c.to_string() })
+            .collect()
+    })
 }
 
 fn blank() -> impl Strategy<Value = String> {

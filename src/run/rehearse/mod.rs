@@ -78,10 +78,11 @@ pub fn rehearse(
         base: &base,
         grounds: &grounds,
         steps: Vec::new(),
+        losses: Vec::new(),
         restored: None,
     };
     let ended = drill.all();
-    let steps = std::mem::take(&mut drill.steps);
+    let (steps, losses) = (std::mem::take(&mut drill.steps), std::mem::take(&mut drill.losses));
     // On every way out; what a kill leaves is found by the next rehearsal, by its mark.
     let cleared = grounds.clear(&admin, had);
     let (summary, back_ms) = ended?;
@@ -107,6 +108,7 @@ pub fn rehearse(
             back_ms: back_ms.map(scale),
             measured: sample.is_none(),
         }),
+        losses,
         remarks: summary.map(|s| s.remarks).unwrap_or_default(),
         steps,
         ms: clock.ms(),

@@ -6,12 +6,13 @@ use super::super::rollback::{RollbackOptions, rollback};
 use super::super::{Opened, Options, migrate, open, rejects, verify};
 use super::hook;
 use super::judge::Judge;
-use super::writes::{Done, Sides};
+use super::writes::{Aside, Done, Sides};
 use super::{Grounds, RehearseOptions, cannot_read, of};
 use crate::error::{Error, Kind, Result};
 use crate::files::{Workplace, content};
 use crate::model::event::{Event, Observer, Progress, Summary};
 use crate::model::figures::plural;
+use crate::model::loss::Loss;
 use crate::model::plan::{Level, Plan, TablePlan};
 use crate::model::rehearsal::{Act, Outcome, Part, Step};
 use crate::model::reshape::TableShape;
@@ -21,7 +22,6 @@ use crate::model::verdict::{Outcome as Word, TableVerdict, Verification};
 use crate::postgres::drill::{self, Ground};
 use crate::postgres::{Pool, Session, control};
 use crate::sqlite::{self, alike};
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -79,6 +79,8 @@ pub struct Drill<'a> {
     pub grounds: &'a Grounds,
     /// The steps so far.
     pub steps: Vec<Step>,
+    /// What of the source PostgreSQL alone does not tell.
+    pub losses: Vec<Loss>,
     /// The file that came back with the writes.
     pub restored: Option<PathBuf>,
 }
@@ -178,12 +180,24 @@ impl Drill<'_> {
 
     // Brings a ground's state back into a file of this name; the file, and how long it took.
     pub(super) fn back(&self, source: &Path, ground: &Ground, name: &str, told: &mut Told) -> Result<(PathBuf, u64)> {
+        let (to, restored) = self.restored(source, ground, (name, false), told)?;
+        Ok((to, restored.ms))
+    }
+
+    fn restored(
+        &self,
+        source: &Path,
+        ground: &Ground,
+        (name, losses): (&str, bool),
+        told: &mut Told,
+    ) -> Result<(PathBuf, Restored)> {
         let to = self.place.path().join(name);
         let options = RollbackOptions {
             schema: ground.schema.clone(),
             jobs: self.options.migration.jobs,
             force: true,
             leave: self.options.migration.leave.clone(),
+            losses,
             ..RollbackOptions::new(source, &to)
         };
         let restored = rollback(&options, &ground.target, &self.muffled(), self.stop)?;
@@ -198,12 +212,13 @@ impl Drill<'_> {
             sum(|t| t.inserted),
             sum(|t| t.deleted)
         ));
-        Ok((to, restored.ms))
+        Ok((to, restored))
     }
 
     fn untouched(&mut self, told: &mut Told) -> Result<()> {
-        let (to, _) = self.back(self.base, &self.grounds.main, "untouched.db", told)?;
+        let (to, restored) = self.restored(self.base, &self.grounds.main, ("untouched.db", true), told)?;
         self.must_be_the_same(&to, self.base, told)?;
+        self.losses = restored.losses.unwrap_or_default();
         forget(&to);
         Ok(())
     }
@@ -231,7 +246,13 @@ impl Drill<'_> {
         Ok(())
     }
 
-    fn sides<'s>(&self, plan: &'s Plan, shaped: &'s Opened, base: &'s Catalog, pool: &'s Pool) -> Sides<'s>
+    fn sides<'s>(
+        &self,
+        plan: &'s Plan,
+        (shaped, base): (&'s Opened, &'s Catalog),
+        pool: &'s Pool,
+        aside: &'s Aside,
+    ) -> Sides<'s>
     where
         Self: 's,
     {
@@ -241,6 +262,7 @@ impl Drill<'_> {
             base,
             reader: &shaped.readers[0],
             pool,
+            aside,
             reshape: &self.options.migration.reshape,
         }
     }
@@ -278,11 +300,12 @@ impl Drill<'_> {
         let mirror = self.place.path().join(format!("mirror-of-{name}"));
         let pool = ground.pool()?;
         let run = run_of(&pool, ground)?;
+        let aside = rejects::places(&pool.session()?, run.id)?;
         let done = {
             let shaped = open(&Options { jobs: 1, ..self.options_of(source, ground) })?;
             shaped.readers[0].copy_to(&mirror)?;
             let base = shaped.readers[0].catalog()?;
-            self.sides(&run.plan, &shaped, &base, &pool).write(&mirror, &self.look())?
+            self.sides(&run.plan, (&shaped, &base), &pool, &aside).write(&mirror, &self.look())?
         };
         let w = done.writes;
         told.tell(format!(
@@ -402,23 +425,36 @@ impl Drill<'_> {
         let run = run_of(&pool, ground)?;
         // What PostgreSQL holds now is what came back before: SQLite empties a copy of that.
         let mirror = self.place.path().join("mirror-emptied.db");
-        let aside: HashSet<String> = rejects::places(&pool.session()?, run.id)?.into_keys().collect();
-        let names = {
+        let aside = rejects::places(&pool.session()?, run.id)?;
+        let emptied = {
             let shaped = open(&Options { jobs: 1, ..self.options_of(&before, ground) })?;
             shaped.readers[0].copy_to(&mirror)?;
             let base = shaped.readers[0].catalog()?;
-            self.sides(&run.plan, &shaped, &base, &pool).empty(&mirror, &aside)?
+            self.sides(&run.plan, (&shaped, &base), &pool, &aside).empty(&mirror)?
         };
-        if names.is_empty() {
+        if emptied.tables.is_empty() {
             told.tell("no table could be emptied on both sides alike");
             return Ok(());
         }
-        told.tell(format!("emptied: {}", names.join(", ")));
+        told.tell(format!("emptied: {}", emptied.tables.join(", ")));
+        if emptied.aside > 0 {
+            told.tell(format!("set aside, and still in SQLite: {}", plural(emptied.aside, "row")));
+        }
         self.mirror_agrees(&mirror, ground, told)?;
         let (to, _) = self.back(self.base, ground, "emptied.db", told)?;
         if !self.compared(&to, ground)?.is_equal() {
             told.wrong.push("the restored file is not what PostgreSQL holds".to_owned());
         }
+        // What stays of these tables is what SQLite's own copy has of them, to the byte.
+        let mut wrong = Vec::new();
+        alike::compare(&to, &mirror, &self.look(), &mut |unlike| {
+            let is_emptied = unlike.table().is_some_and(|table| emptied.sources.contains(table));
+            if is_emptied && wrong.len() < 10 {
+                wrong.push(unlike.words());
+            }
+            Ok(())
+        })?;
+        told.wrong.extend(wrong);
         for path in [&mirror, &to] {
             forget(path);
         }

@@ -4,6 +4,7 @@
 //! without the last step.
 
 mod ground;
+mod losses;
 mod made;
 mod place;
 mod prove;
@@ -57,6 +58,8 @@ pub struct RollbackOptions {
     pub dry_run: bool,
     /// Tables and columns that stay as the source has them, and those of the target that are left behind.
     pub leave: Vec<String>,
+    /// Find out what only the source has, which takes one more reading of both sides.
+    pub losses: bool,
     /// A folder for what SQLite cannot hold; without one, such a way back is refused.
     pub export: Option<PathBuf>,
     /// Whether writers of the target are stopped meanwhile.
@@ -88,6 +91,7 @@ impl RollbackOptions {
             force: false,
             dry_run: false,
             leave: Vec::new(),
+            losses: false,
             export: None,
             fence: Fence::No,
             reshape: None,
@@ -276,6 +280,7 @@ impl Way<'_> {
         let differing = clock
             .phase(Phase::Verify, tables, || self.differing(&proof, &moment, &opened, &base, &both_ways, &stage))?;
         remarks.extend(self.strangers(&tx, &moment, plan, &ground, &mut unfits)?);
+        let losses = if self.options.losses { Some(self.losses(&moment, &opened, &base, &ground)?) } else { None };
         let ahead = sequences_ahead(&tx, plan, &base, &opened.readers[0])?;
         let catalog = opened.catalog.clone();
         let sides = Both { shaped: &catalog, base: &base, reshape: self.reshape };
@@ -360,6 +365,7 @@ impl Way<'_> {
             file: (ending == Ending::Published).then(|| self.options.to.display().to_string()),
             tables: counts(plan, &before, applied),
             unfit,
+            losses,
             sequences: ahead.iter().map(|(t, last)| (plan.tables[*t].source.clone(), *last)).collect(),
             remarks,
             verification,
@@ -506,9 +512,13 @@ pub struct Both<'a> {
 
 impl<'a> Both<'a> {
     fn subject(&self, plan: &'a TablePlan, aside: Option<&'a HashSet<Placed>>) -> Result<differ::Subject<'a>> {
+        differ::Subject::new(plan, self.tables(plan), self.reshape.table(&plan.source), aside)
+    }
+
+    // A table that goes back, as it is read and as it is written to.
+    fn tables(&self, plan: &TablePlan) -> (&'a Table, &'a Table) {
         let known = "the ground was looked at with these catalogs, and tables without a way back are left out";
-        let tables = self.shaped.table(&plan.source).zip(self.base.table(&plan.source)).expect(known);
-        differ::Subject::new(plan, tables, self.reshape.table(&plan.source), aside)
+        self.shaped.table(&plan.source).zip(self.base.table(&plan.source)).expect(known)
     }
 }
 

@@ -25,6 +25,7 @@ pub struct Workshop {
 
 const COPY: &str = "copy.db";
 const STAGE: &str = "stage.db";
+const LOSSES: &str = "losses.db";
 const LOCK: &str = "lock";
 
 /// What is said of a way back that changed nothing.
@@ -139,10 +140,15 @@ impl Workshop {
         self.folder.join(STAGE)
     }
 
+    /// The scratch file of rows that are alike.
+    pub fn losses(&self) -> PathBuf {
+        self.folder.join(LOSSES)
+    }
+
     // Deletes our files, and no others.
     fn sweep(&self) -> io::Result<usize> {
         let mut gone = 0;
-        for name in [COPY, STAGE] {
+        for name in [COPY, STAGE, LOSSES] {
             for suffix in ["", "-wal", "-shm", "-journal"] {
                 match fs::remove_file(beside(&self.folder.join(name), suffix)) {
                     Ok(()) => gone += 1,

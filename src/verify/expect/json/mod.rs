@@ -5,15 +5,17 @@
 
 mod number;
 mod object;
+mod skeleton;
 mod string;
 
 use super::text::is_utf8;
 use crate::model::bounds::JSON_DEPTH_MAX;
 use object::Member;
+use skeleton::Skeletons;
 
-/// Prints documents one after another in the same memory.
+/// Prints a document, in the memory of those before.
 #[derive(Debug, Default)]
-pub(super) struct Printer {
+struct Printer {
     /// What was printed so far.
     out: Vec<u8>,
     /// The members, so far, of the objects that are open: an outer object's before an inner's.
@@ -24,18 +26,41 @@ pub(super) struct Printer {
     ordered: Vec<u8>,
 }
 
-impl Printer {
+/// Prints documents of columns, and learns from each how the next may look.
+#[derive(Debug, Default)]
+pub(super) struct Documents {
+    printer: Printer,
+    skeletons: Skeletons,
+}
+
+impl Documents {
     /// The text that PostgreSQL prints for the document as `jsonb`; `None` for what `jsonb` cannot hold.
     pub(super) fn print(&mut self, text: &[u8], scalars: bool) -> Option<&[u8]> {
-        self.walk(text, Kept::Value, scalars)?;
-        Some(&self.out)
+        let Self { printer, skeletons } = self;
+        is_utf8(text).then_some(())?;
+        if skeletons.print(text, printer) {
+            return Some(&printer.ordered);
+        }
+        printer.walk(text, Kept::Value, scalars)?;
+        if skeletons.are_worth_learning() {
+            skeletons.learn(text, printer);
+            printer.walk(text, Kept::Value, scalars)?;
+        }
+        Some(&printer.out)
     }
 
-    fn walk(&mut self, text: &[u8], kept: Kept, scalars: bool) -> Option<()> {
+    /// The text itself, if it is JSON as the type `json` takes it.
+    pub(super) fn check<'a>(&mut self, text: &'a [u8]) -> Option<&'a [u8]> {
         is_utf8(text).then_some(())?;
-        self.out.clear();
-        self.members.clear();
-        self.keys.clear();
+        self.printer.walk(text, Kept::Text, true)?;
+        Some(text)
+    }
+}
+
+impl Printer {
+    /// Reads a text that is UTF-8 and prints it; `None` where it is no document that is kept.
+    fn walk(&mut self, text: &[u8], kept: Kept, scalars: bool) -> Option<()> {
+        self.clear();
         let mut document = Document { text, at: 0, kept, printer: self };
         let first = document.after_blanks();
         if !scalars && !matches!(first, Some(b'{' | b'[')) {
@@ -44,12 +69,12 @@ impl Printer {
         document.value(0)?;
         document.after_blanks().is_none().then_some(())
     }
-}
 
-/// The text itself, if it is JSON as the type `json` takes it.
-pub(super) fn check<'a>(text: &'a [u8], printer: &mut Printer) -> Option<&'a [u8]> {
-    printer.walk(text, Kept::Text, true)?;
-    Some(text)
+    fn clear(&mut self) {
+        self.out.clear();
+        self.members.clear();
+        self.keys.clear();
+    }
 }
 
 /// What the target's type keeps of a document, and so what it looks at.
