@@ -531,13 +531,79 @@ fn lists_in_text_become_arrays_and_what_is_no_list_follows_the_policy() {
         "2 {} {} {} 3 {}"
     );
     other.run(&["verify"], &other.file(text), &["--quiet"]).exits(0);
-    let told = other.migrate("[[table]]\nfrom = \"t\"\n[table.columns]\ntags = { split = \",\", type = \"text\" }\nparts = { split = \"\" }\nids = { type = \"date[]\" }\n");
+    let told = other.migrate("[[table]]\nfrom = \"t\"\n[table.columns]\ntags = { split = \",\", type = \"text\" }\nparts = { split = \"\" }\nids = { type = \"cidr[]\" }\n");
     let told = told.exits(2).stderr;
     for words in
-        ["what is split is an array", "what stands between values is some text", "`date[]` is no type", "3 mistakes"]
+        ["what is split is an array", "what stands between values is some text", "`cidr[]` is no type", "3 mistakes"]
     {
         assert!(told.contains(words), "`{words}` is not in\n{told}");
     }
+}
+
+const SPELLED: &str = r#"
+    CREATE TABLE t (id INTEGER PRIMARY KEY, tags TEXT, ints TEXT, prices TEXT, parts TEXT, days TEXT, docs TEXT);
+    INSERT INTO t VALUES
+        (1, '{a,"b \"c\"",NULL,"null"}', '{1,+2,NULL}', '[1.50, "2", null, 12345678901234567890.1]', '1.50;2', '["2024-01-05"]', '[{"a":1},2]'),
+        (2, '["x"]', '[7]', '{0.1,NaN}', '', '{2024-01-05,2024-02-29}', '{"{\"b\":2}"}'),
+        (3, '{{a},{b}}', '{1', '1.5', '1.505', '{2024-02-30}', '[');"#;
+
+#[test]
+fn arrays_come_from_lists_in_json_from_separators_and_from_postgres_s_own_spelling_and_go_back_so() {
+    let text = r#"
+        [[table]]
+        from = "t"
+        on_error = "POLICY"
+        [table.columns]
+        tags = { type = "text[]" }
+        ints = { type = "integer[]" }
+        prices = { type = "numeric[]" }
+        parts = { type = "numeric(6,2)[]", split = ";" }
+        days = { type = "date[]" }
+        docs = { type = "jsonb[]" }"#;
+    let stage = Stage::new(SPELLED);
+    stage.migrate(&text.replace("POLICY", "fail")).exits(3).says(&["nothing was written", "hint:"]);
+    let text = text.replace("POLICY", "null");
+    let plan = stage.run(&["plan"], &stage.file(&text), &["--quiet", "--sql"]).exits(0).stdout;
+    assert!(plan.contains("\"prices\" numeric[]") && plan.contains("values between `;`,"), "{plan}");
+    stage.migrate(&text).exits(0);
+    assert_eq!(
+        stage.there(
+            "SELECT string_agg(concat_ws(' ', tags, ints, prices, parts, days, docs), ' | ' ORDER BY id) FROM t"
+        ),
+        "{a,\"b \\\"c\\\"\",NULL,\"null\"} {1,2,NULL} {1.50,2,NULL,12345678901234567890.1} {1.50,2.00} {2024-01-05} \
+         {\"{\\\"a\\\": 1}\",2} | {x} {7} {0.1,NaN} {} {2024-01-05,2024-02-29} {\"{\\\"b\\\": 2}\"} | "
+    );
+    assert_eq!(stage.there("SELECT count(*) FROM lite2pg.original"), "6");
+    assert_eq!(
+        stage.there("SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attname = 'parts'"),
+        "numeric(6,2)[]"
+    );
+    stage.run(&["verify"], &stage.file(&text), &["--quiet"]).exits(0);
+    for change in
+        ["tags[4] = NULL", "ints = '{1,2}'", "prices[1] = 1.51", "parts = '{1.5}'", "days = NULL", "docs[2] = '3'"]
+    {
+        stage.seen.batch(&format!("UPDATE t SET {change} WHERE id = 1")).unwrap();
+        stage.run(&["verify"], &stage.file(&text), &["--quiet"]).exits(5);
+        stage.run(&["verify"], &stage.file(&text), &["--quiet", "--repair"]).exits(0);
+    }
+    // Those of which lite2pg writes the binary form go back in the spelling that the cell had.
+    let short = "[[table]]\nfrom = \"t\"\nwhere = \"id < 3\"\n[table.columns]\ntags = { type = \"text[]\" }\nints = { type = \"integer[]\" }\n";
+    let back = Stage::new(SPELLED);
+    back.migrate(short).exits(0);
+    back.seen.batch("UPDATE t SET tags = ARRAY['', 'null', NULL, 'a,b', 'c\"\\', 'd'], ints = '{5,NULL}' WHERE id = 1; UPDATE t SET tags = '{y,z}' WHERE id = 2").unwrap();
+    let file = back.file(short);
+    let to = file.with_file_name("back.db");
+    back.run(&["rollback"], &file, &["--quiet", "--to", to.to_str().unwrap()]).exits(0);
+    let db = rusqlite::Connection::open(&to).unwrap();
+    let said: String =
+        db.query_row("SELECT group_concat(tags || ints, ' ') FROM t WHERE id < 3", [], |row| row.get(0)).unwrap();
+    assert_eq!(said, r#"{"","null",NULL,"a,b","c\"\\",d}{5,NULL} ["y","z"][7]"#);
+    // Tables that are there take them so too.
+    let there = Stage::new(SPELLED);
+    there.seen.batch("CREATE TABLE t (id int PRIMARY KEY, tags varchar(4)[], ints int[], prices numeric(3,1)[], parts text, days date[], docs json[])").unwrap();
+    there.migrate("[[table]]\nfrom = \"t\"\non_error = \"null\"\n").exits(0);
+    assert_eq!(there.there("SELECT concat_ws(' ', tags, ints, prices) FROM t WHERE id = 2"), "{x} {7} {0.1,NaN}");
+    assert_eq!(there.there("SELECT concat_ws(' ', tags, ints, prices) FROM t WHERE id = 1"), "{1,2,NULL}");
 }
 
 #[test]

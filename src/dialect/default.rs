@@ -90,10 +90,8 @@ fn of_value(
             _ => None,
         },
         PgType::Json | PgType::Jsonb => json(value, pg_type),
-        // Only tables that are there have such columns, and their defaults are their own.
-        PgType::Cast(_) => None,
-        PgType::Array(_) => match value {
-            Value::Text(t) if t.trim() == "[]" => Some("'{}'".to_owned()),
+        PgType::Array(_) | PgType::Cast(_) => match value {
+            Value::Text(t) if matches!(t.trim(), "[]" | "{}") && pg_type.is_array() => Some("'{}'".to_owned()),
             _ => None,
         },
         PgType::Date | PgType::Time | PgType::Timestamp | PgType::TimestampTz => time(value, pg_type, conversion),

@@ -220,8 +220,10 @@ pub fn for_stated_type(pg_type: &PgType, labels: Option<&[String]>, options: &Ty
         PgType::Bytea => vec![BYTES, ANY_BYTES],
         PgType::Uuid => UUIDS.into_iter().chain([UuidSpelling::Any]).map(Conversion::Uuid).collect(),
         PgType::Array(element) => vec![Conversion::Array { element: *element, split: None }],
-        PgType::Cast(CastType { habit: CastHabit::Interval, .. }) => vec![Conversion::Cast { numbers: false }],
-        PgType::Cast(_) => [false, true].map(|numbers| Conversion::Cast { numbers }).into(),
+        PgType::Cast(CastType { habit: CastHabit::Interval, .. }) => {
+            vec![Conversion::Cast { numbers: false, split: None }]
+        }
+        PgType::Cast(_) => [false, true].map(|numbers| Conversion::Cast { numbers, split: None }).into(),
         PgType::Json => vec![Conversion::Json],
         PgType::Jsonb => vec![Conversion::Jsonb { scalars: true }],
         PgType::Date => vec![Conversion::Date],

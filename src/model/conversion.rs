@@ -67,8 +67,8 @@ pub enum Conversion {
         /// The labels.
         labels: Vec<String>,
     },
-    /// TEXT holding a JSON list of such values and nulls; or, where a separator is stated, values between separators: an empty
-    /// TEXT has none.
+    /// TEXT holding a JSON list of such values and nulls, or the array as PostgreSQL spells it, `{a,b}`; or, where a separator
+    /// is stated, values between separators: an empty TEXT has none.
     Array {
         /// What the values are.
         element: Element,
@@ -86,6 +86,9 @@ pub enum Conversion {
     Cast {
         /// Whether INTEGER and REAL are written out, as by [`Conversion::Text`].
         numbers: bool,
+        /// What stands between values, where the type is an array and the text its values alone: an empty TEXT has none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        split: Option<String>,
     },
     /// ISO 8601 `YYYY-MM-DD`, years 0001–9999.
     Date,

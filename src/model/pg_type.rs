@@ -84,6 +84,14 @@ pub enum CastHabit {
     Rounds,
 }
 
+impl CastHabit {
+    /// Whether the values are arrays.
+    #[must_use]
+    pub const fn is_array(self) -> bool {
+        matches!(self, Self::List | Self::Documents)
+    }
+}
+
 /// What an array's elements are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -153,8 +161,7 @@ impl PgType {
     pub fn parse(text: &str) -> Option<Self> {
         let lower = text.trim().to_ascii_lowercase();
         if let Some(element) = lower.strip_suffix("[]") {
-            let element = Self::parse(element)?.to_string();
-            return Element::ALL.into_iter().find(|known| known.word() == element).map(Self::Array);
+            return Self::array_of(&Self::parse(element)?);
         }
         let (name, inside) = match lower.split_once('(') {
             Some((name, rest)) => (name.trim(), Some(rest.strip_suffix(')')?)),
@@ -192,6 +199,40 @@ impl PgType {
             ("timestamptz" | "timestamp with time zone", []) => Self::TimestampTz,
             _ => return None,
         })
+    }
+
+    // An array of such values; PostgreSQL casts those of which lite2pg writes no binary form.
+    fn array_of(element: &Self) -> Option<Self> {
+        let word = element.to_string();
+        if let Some(known) = Element::ALL.into_iter().find(|known| known.word() == word) {
+            return Some(Self::Array(known));
+        }
+        // As `format_type` of the server spells both, so that a type which is stated and one which is there are the same.
+        let (word, bare, is_limited) = match element {
+            Self::Numeric(limit) => (word, "numeric".to_owned(), limit.is_some()),
+            Self::Varchar(n) => (format!("character varying({n})"), "character varying".to_owned(), true),
+            Self::Char(n) => (format!("character({n})"), "bpchar".to_owned(), true),
+            Self::Time => ("time without time zone".to_owned(), "time without time zone".to_owned(), false),
+            Self::Timestamp => {
+                ("timestamp without time zone".to_owned(), "timestamp without time zone".to_owned(), false)
+            }
+            Self::TimestampTz => ("timestamp with time zone".to_owned(), "timestamp with time zone".to_owned(), false),
+            Self::Array(_) | Self::TextLike(_) | Self::Cast(_) => return None,
+            _ => (word.clone(), word, false),
+        };
+        let habit = if matches!(element, Self::Json | Self::Jsonb) { CastHabit::Documents } else { CastHabit::List };
+        let (name, bare) = (format!("{word}[]"), format!("{bare}[]"));
+        Some(Self::Cast(CastType { name, bare, habit, is_limited }))
+    }
+
+    /// Whether values of this type are arrays.
+    #[must_use]
+    pub const fn is_array(&self) -> bool {
+        match self {
+            Self::Array(_) => true,
+            Self::Cast(cast) => cast.habit.is_array(),
+            _ => false,
+        }
     }
 
     /// Whether values of this type are numbers to PostgreSQL's operators.

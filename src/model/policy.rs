@@ -85,8 +85,8 @@ pub enum Reading {
     },
     /// Values between separators, as an array.
     Split {
-        /// What the values are.
-        element: Element,
+        /// What the values are; none where PostgreSQL casts them.
+        element: Option<Element>,
         /// The separator.
         by: String,
     },

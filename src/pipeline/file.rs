@@ -229,7 +229,7 @@ pub struct Column {
     pub v4: Option<String>,
     /// The same with uuids of version 7, which begin with the time of the run.
     pub v7: Option<String>,
-    /// What stands between the values of an array's text; unless stated, the text is a JSON list.
+    /// What stands between the values of an array's text; unless stated, the text is a list in JSON or PostgreSQL's own `{a,b}`.
     pub split: Option<String>,
     /// An expression in SQLite's own SQL over the source's columns.
     pub sql: Option<String>,

@@ -51,9 +51,10 @@ impl Checker<'_> {
         let element = match stated {
             None => {
                 self.found.rules.types.push((name.to_owned(), PgType::Array(Element::Text)));
-                Some(Element::Text)
+                Some(Some(Element::Text))
             }
-            Some(Some(PgType::Array(element))) => Some(element),
+            Some(Some(PgType::Array(element))) => Some(Some(element)),
+            Some(Some(PgType::Cast(cast))) if cast.habit.is_array() => Some(None),
             Some(_) => None,
         };
         match element {

@@ -130,7 +130,7 @@ fn takes_more(conversion: &Conversion) -> bool {
     match conversion {
         Conversion::Whole { .. } => true,
         Conversion::Numeric { text, .. } => *text,
-        Conversion::Text { numbers, .. } | Conversion::Cast { numbers } => *numbers,
+        Conversion::Text { numbers, .. } | Conversion::Cast { numbers, .. } => *numbers,
         Conversion::Bytea { all_classes } => *all_classes,
         Conversion::Uuid(spelling) => *spelling == UuidSpelling::Any,
         Conversion::Moment { form: MomentForm::Text { .. }, naive, .. } => *naive != Naive::Refuse,

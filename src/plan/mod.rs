@@ -171,7 +171,7 @@ impl Draft {
         };
         let reading =
             self.rules.reading_of(at, &self.groups).map(|reading| rules::conversion(reading, self.options.draw));
-        if let Some(reading) = reading.filter(|reading| arrives == Some(&reading.pg_type())) {
+        if let Some(reading) = reading.filter(|reading| arrives.is_some_and(|there| rules::suits(reading, there))) {
             return Some(vec![Trial::new(reading, false)]);
         }
         if let Some(matched) = &self.matched[at.0] {
@@ -497,8 +497,9 @@ fn check_rules(catalog: &Catalog, rules: &rules::Matched, matched: &[Option<Matc
     let name = |(t, c): groups::ColumnId| format!("{}.{}", catalog.tables[t].name, catalog.tables[t].columns[c].name);
     let there = |at: groups::ColumnId| matched[at.0].as_ref().map(|m| m.columns[at.1].as_ref().map(|c| &c.pg_type));
     for (at, reading) in rules.read() {
-        let wanted = rules::conversion(reading, Draw::default()).pg_type();
-        if let Some(Ok(found)) = there(at).filter(|found| found.is_ok_and(|found| *found != wanted)) {
+        let reading = rules::conversion(reading, Draw::default());
+        if let Some(Ok(found)) = there(at).filter(|found| found.is_ok_and(|found| !rules::suits(&reading, found))) {
+            let wanted = rules.type_of(at, groups).map_or_else(|| reading.pg_type(), Clone::clone);
             return Err(Error::new(
                 Kind::Usage,
                 format!("`{}` becomes {wanted}, and the target's is {found}", name(at)),

@@ -136,7 +136,19 @@ pub fn conversion(reading: &Reading, draw: Draw) -> Conversion {
             namespace: Uuid::new_v5(&draw.seed, map.as_bytes()),
             version: if *timed { IdVersion::V7 { millis: draw.millis } } else { IdVersion::V4 },
         },
-        Reading::Split { element, by } => Conversion::Array { element: *element, split: Some(by.clone()) },
+        Reading::Split { element: Some(element), by } => {
+            Conversion::Array { element: *element, split: Some(by.clone()) }
+        }
+        Reading::Split { element: None, by } => Conversion::Cast { numbers: false, split: Some(by.clone()) },
+    }
+}
+
+/// Whether a column of this type can be read so.
+#[must_use]
+pub fn suits(reading: &Conversion, pg_type: &PgType) -> bool {
+    match (reading, pg_type) {
+        (Conversion::Cast { .. }, PgType::Cast(cast)) => cast.habit.is_array(),
+        _ => reading.pg_type() == *pg_type,
     }
 }
 
@@ -147,6 +159,7 @@ pub fn words(conversion: &Conversion) -> String {
         Conversion::Id { map, version, .. } => {
             format!("; what is no uuid becomes one of version {}, map `{map}`", version.number())
         }
+        Conversion::Cast { split: Some(by), .. } => format!("; values between `{by}`, cast by PostgreSQL"),
         Conversion::Cast { .. } => "; cast by PostgreSQL".to_owned(),
         Conversion::Array { split: Some(by), .. } => format!("; values between `{by}`"),
         _ => String::new(),

@@ -101,7 +101,7 @@ pub fn rights(session: &Session, schema: &str) -> Result<Rights> {
 
 /// What the role may do with a table that is there.
 #[derive(Debug, Clone)]
-#[expect(clippy::struct_excessive_bools, reason = "seven answers of the server, each on its own")]
+#[expect(clippy::struct_excessive_bools, reason = "eight answers of the server, each on its own")]
 pub struct TableRights {
     /// The table.
     pub name: String,
@@ -119,6 +119,8 @@ pub struct TableRights {
     pub truncate: bool,
     /// Row security decides which rows the role sees and writes.
     pub is_filtered: bool,
+    /// It does so for the owner too, and the role is one.
+    pub is_forced: bool,
     /// Sequences of its columns that may not be read.
     pub hidden_sequences: Vec<String>,
     /// Sequences of its columns that may not be set.
@@ -143,7 +145,8 @@ pub fn table_rights(session: &Session, schema: &str, names: &[String]) -> Result
         "SELECT c.relname::text, has_schema_privilege(n.oid, 'USAGE'), \
                       has_any_column_privilege(c.oid, 'SELECT'), has_any_column_privilege(c.oid, 'INSERT'), \
                       has_any_column_privilege(c.oid, 'UPDATE'), has_table_privilege(c.oid, 'DELETE'), \
-                      has_table_privilege(c.oid, 'TRUNCATE'), row_security_active(c.oid), {hidden}, {fixed} \
+                      has_table_privilege(c.oid, 'TRUNCATE'), row_security_active(c.oid), \
+                      c.relforcerowsecurity AND pg_has_role(c.relowner, 'USAGE'), {hidden}, {fixed} \
                FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
                WHERE n.nspname = $1 AND c.relname = ANY ($2) AND c.relkind IN ('r', 'p') ORDER BY c.relname"
     );
@@ -159,10 +162,63 @@ pub fn table_rights(session: &Session, schema: &str, names: &[String]) -> Result
             delete: row.get(5),
             truncate: row.get(6),
             is_filtered: row.get(7),
-            hidden_sequences: row.get(8),
-            fixed_sequences: row.get(9),
+            is_forced: row.get(8),
+            hidden_sequences: row.get(9),
+            fixed_sequences: row.get(10),
         })
         .collect())
+}
+
+/// A column on which the role lacks a right.
+#[derive(Debug, Clone)]
+pub struct ColumnLack {
+    /// Its table.
+    pub table: String,
+    /// Its name.
+    pub column: String,
+    /// It may not be read.
+    pub select: bool,
+    /// It may not be filled.
+    pub insert: bool,
+    /// It may not be changed.
+    pub update: bool,
+}
+
+/// The columns of these tables on which the role lacks a right.
+pub fn column_lacks(session: &Session, schema: &str, names: &[String]) -> Result<Vec<ColumnLack>> {
+    let sql = "SELECT * FROM (SELECT c.relname::text, a.attname::text, \
+                 NOT has_column_privilege(c.oid, a.attnum, 'SELECT') AS s, NOT has_column_privilege(c.oid, a.attnum, 'INSERT') AS i, \
+                 NOT has_column_privilege(c.oid, a.attnum, 'UPDATE') AS u, a.attnum \
+               FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid \
+               WHERE n.nspname = $1 AND c.relname = ANY ($2) AND a.attnum > 0 AND NOT a.attisdropped) x \
+               WHERE s OR i OR u ORDER BY relname, attnum";
+    let rows = session.query(sql, &[&schema, &names])?;
+    let lack = |row: &tokio_postgres::Row| ColumnLack {
+        table: row.get(0),
+        column: row.get(1),
+        select: row.get(2),
+        insert: row.get(3),
+        update: row.get(4),
+    };
+    Ok(rows.iter().map(lack).collect())
+}
+
+/// A relation of a schema that has a name which rows might go to, and is no table.
+#[derive(Debug, Clone)]
+pub struct NoTable {
+    /// Its name.
+    pub name: String,
+    /// What it is, with its article.
+    pub kind: String,
+}
+
+/// Those relations of a schema among `names` that people query like tables and that nothing is loaded into.
+pub fn no_tables(session: &Session, schema: &str, names: &[String]) -> Result<Vec<NoTable>> {
+    let sql = "SELECT relname::text, CASE relkind WHEN 'v' THEN 'a view' WHEN 'm' THEN 'a materialized view' ELSE 'a foreign table' END \
+               FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+               WHERE nspname = $1 AND relname = ANY ($2) AND relkind IN ('v', 'm', 'f') ORDER BY 1";
+    let rows = session.query(sql, &[&schema, &names])?;
+    Ok(rows.iter().map(|row| NoTable { name: row.get(0), kind: row.get(1) }).collect())
 }
 
 /// Creates a schema where it is missing.
@@ -366,8 +422,10 @@ fn primary_key(session: &Session, table: i64) -> Result<Vec<String>> {
 }
 
 fn parents(session: &Session, table: i64) -> Result<Vec<String>> {
+    // A partition may have keys of its own.
     let sql = "SELECT DISTINCT p.relname::text FROM pg_constraint c JOIN pg_class p ON p.oid = c.confrelid \
-               WHERE c.conrelid = $1::int8::oid AND c.contype = 'f'";
+               WHERE c.contype = 'f' AND (c.conrelid = $1::int8::oid OR c.conrelid IN \
+                 (SELECT relid FROM pg_partition_tree($1::int8::oid)))";
     Ok(session.query(sql, &[&table])?.iter().map(|row| row.get(0)).collect())
 }
 
@@ -377,6 +435,28 @@ pub fn references(session: &Session, schema: &str) -> Result<Vec<(String, String
                JOIN pg_class r ON r.oid = c.conrelid JOIN pg_class p ON p.oid = c.confrelid \
                JOIN pg_namespace n ON n.oid = p.relnamespace WHERE n.nspname = $1 AND c.contype = 'f'";
     Ok(session.query(sql, &[&schema])?.iter().map(|row| (row.get(0), row.get(1))).collect())
+}
+
+/// Whether the role sees all rows of the tables that foreign keys of these tables point at: it can then tell which rows have
+/// no parent.
+pub fn sees_parents(session: &Session, schema: &str, names: &[String]) -> Result<bool> {
+    let sql = "SELECT count(*) = 0 FROM pg_constraint c JOIN pg_class r ON r.oid = c.conrelid \
+               JOIN pg_namespace n ON n.oid = r.relnamespace JOIN pg_class p ON p.oid = c.confrelid \
+               WHERE c.contype = 'f' AND n.nspname = $1 AND r.relname = ANY ($2) \
+                 AND NOT (has_schema_privilege(p.relnamespace, 'USAGE') AND has_table_privilege(p.oid, 'SELECT') \
+                          AND NOT row_security_active(p.oid))";
+    Ok(session.query_one(sql, &[&schema, &names])?.get(0))
+}
+
+/// Whether the role may make each foreign key of these tables one that holds for new rows only: it owns them, none is
+/// partitioned (before PostgreSQL 18), and it may refer to their parents.
+pub fn may_invalidate(session: &Session, schema: &str, names: &[String]) -> Result<bool> {
+    let sql = "SELECT count(*) = 0 FROM pg_constraint c JOIN pg_class r ON r.oid = c.conrelid \
+               JOIN pg_namespace n ON n.oid = r.relnamespace \
+               WHERE c.contype = 'f' AND n.nspname = $1 AND r.relname = ANY ($2) \
+                 AND NOT (pg_has_role(r.relowner, 'USAGE') AND has_table_privilege(c.confrelid, 'REFERENCES') \
+                          AND (r.relkind = 'r' OR current_setting('server_version_num')::int4 >= 180000))";
+    Ok(session.query_one(sql, &[&schema, &names])?.get(0))
 }
 
 /// Those of these tables of which a policy may hide rows from this role.

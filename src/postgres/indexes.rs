@@ -24,7 +24,8 @@ pub struct Index {
 ///
 /// Those that are unique stay, because what must not be there twice is told by them, and so do those of constraints. What
 /// a definition does not say (a comment, a tablespace, a target of statistics, CLUSTER, the identity of replicas) would be
-/// lost. An index of a partitioned table, or of a partition's parent, stays too, and one that is not valid.
+/// lost. An index of a partitioned table, or of a partition's parent, stays too, and one that is not valid; and all of
+/// them where the role may not create anything in the schema, be the table its own: it could not build them again.
 pub fn droppable(tx: &Transaction<'_>, schema: &str, tables: &[String]) -> Result<Vec<Index>> {
     // Names that the search path finds are printed without their schema; nothing is found on this one.
     let before = tx.savepoint("lite2pg_indexes")?;
@@ -32,7 +33,7 @@ pub fn droppable(tx: &Transaction<'_>, schema: &str, tables: &[String]) -> Resul
     let sql = "SELECT t.relname::text, c.relname::text, pg_get_indexdef(c.oid) \
                FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_class t ON t.oid = i.indrelid \
                JOIN pg_namespace n ON n.oid = t.relnamespace \
-               WHERE n.nspname = $1 AND t.relname = ANY ($2) AND t.relkind = 'r' AND NOT i.indisunique \
+               WHERE n.nspname = $1 AND has_schema_privilege(n.oid, 'CREATE') AND t.relname = ANY ($2) AND t.relkind = 'r' AND NOT i.indisunique \
                  AND NOT i.indisexclusion AND i.indisvalid AND NOT i.indisclustered AND NOT i.indisreplident \
                  AND c.reltablespace = 0 \
                  AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = c.oid) \
@@ -49,7 +50,8 @@ pub fn droppable(tx: &Transaction<'_>, schema: &str, tables: &[String]) -> Resul
     Ok(rows.iter().map(|row| Index { table: row.get(0), name: row.get(1), definition: row.get(2) }).collect())
 }
 
-/// Drops indexes, after writing them down.
+/// Drops indexes, after writing them down. One that could not be built again, on a function that the role may not call
+/// say, is an error here, while it is still there.
 pub fn set_aside(tx: &Transaction<'_>, run: Uuid, schema: &str, indexes: &[Index]) -> Result<()> {
     for index in indexes {
         tx.execute(
@@ -58,6 +60,10 @@ pub fn set_aside(tx: &Transaction<'_>, run: Uuid, schema: &str, indexes: &[Index
             &[&run.to_string(), &index.table, &index.name, &index.definition],
         )?;
         tx.batch(&format!("DROP INDEX {}", qualified(schema, &index.name)))?;
+        // Its table holds no rows yet.
+        let before = tx.savepoint("lite2pg_back")?;
+        tx.batch(&index.definition)?;
+        before.back()?;
     }
     Ok(())
 }

@@ -90,7 +90,10 @@ fn begin<'a>(session: &'a mut Session, moment: &Moment, sample: &Sample<'_>) -> 
 
 fn question(sample: &Sample<'_>) -> String {
     let column = |i: usize| format!("t.{}", quoted(&sample.columns[i].target));
-    let mut list = vec!["count(*) FILTER (WHERE t.tableoid IS NULL)".to_owned()];
+    // The columns of the key are NULL where no row was found, and nowhere else. A system column would do too, but to read
+    // one takes more than rights on the columns that are compared.
+    let found = column(sample.key[0]);
+    let mut list = vec![format!("count(*) FILTER (WHERE {found} IS NULL)")];
     for (i, plan) in sample.columns.iter().enumerate() {
         let Some((there, here)) = readings(&column(i), &format!("substr(r.c{i}, 2)"), &format!("r.c{i}"), plan) else {
             list.push("0::int8".to_owned());
@@ -98,7 +101,7 @@ fn question(sample: &Sample<'_>) -> String {
         };
         // CASE looks at the letter before anything is cast.
         list.push(format!(
-            "count(*) FILTER (WHERE t.tableoid IS NOT NULL AND CASE left(r.c{i}, 1) WHEN 's' THEN false \
+            "count(*) FILTER (WHERE {found} IS NOT NULL AND CASE left(r.c{i}, 1) WHEN 's' THEN false \
              WHEN 'n' THEN {} IS NOT NULL ELSE {there} IS DISTINCT FROM {here} END)",
             column(i)
         ));
@@ -152,7 +155,7 @@ fn readings(there: &str, raw: &str, cell: &str, column: &ColumnPlan) -> Option<(
         Conversion::Text { .. } | Conversion::Label { .. } | Conversion::Json => {
             (format!("{there}::text COLLATE \"C\""), format!("{raw} COLLATE \"C\""))
         }
-        Conversion::Cast { .. } => {
+        Conversion::Cast { split: None, .. } => {
             let cast = column.cast()?;
             (format!("{there}::text COLLATE \"C\""), format!("({}) COLLATE \"C\"", cast::printed_of(raw, cast)))
         }
@@ -160,8 +163,9 @@ fn readings(there: &str, raw: &str, cell: &str, column: &ColumnPlan) -> Option<(
             there,
             format!("CASE left({cell}, 1) WHEN 'b' THEN decode({raw}, 'hex') ELSE convert_to({raw}, 'UTF8') END"),
         ),
-        // The core of PostgreSQL makes no uuid of version 5, and no cast reads an array's text where that is a list in JSON.
-        Conversion::Id { .. } | Conversion::Array { .. } => return None,
+        // The core of PostgreSQL makes no uuid of version 5, and no cast reads an array's text where that is a list in JSON, or
+        // values between separators.
+        Conversion::Id { .. } | Conversion::Array { .. } | Conversion::Cast { .. } => return None,
         Conversion::Uuid(_) => (there, format!("{raw}::uuid")),
         Conversion::Jsonb { .. } => (format!("{there}::text"), format!("{raw}::jsonb::text")),
         Conversion::Date => (there, format!("{raw}::date")),

@@ -13,12 +13,14 @@ use uuid::Uuid;
 /// A trigger that an application made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trigger {
-    /// Its table.
+    /// Its table, or the partition of one.
     pub table: String,
     /// Its name.
     pub name: String,
     /// `pg_trigger.tgenabled`: O, A or R.
     pub enabled: String,
+    /// The schema of a partition that stands in another than its table: such a trigger is let be.
+    pub elsewhere: Option<String>,
 }
 
 /// What is done to rows, as bits of `pg_trigger.tgtype` (`src/include/catalog/pg_trigger.h`).
@@ -34,21 +36,31 @@ impl Events {
     pub const ALL: Self = Self(4 | 8 | 16);
 }
 
-/// Triggers of these tables that would fire for these events. `as_replica` says that they are loaded under
-/// `session_replication_role = replica`, where only those fire that were made for it.
+/// Triggers of these tables and of their partitions that would fire for these events. `as_replica` says that they are loaded
+/// under `session_replication_role = replica`, where only those fire that were made for it.
+///
+/// Those that partitions have from their table are named with them: a partition's may be switched off by itself. PostgreSQL 12
+/// counts them among its own.
 pub fn firing(
     session: &Session,
     (schema, tables): (&str, &[String]),
     Events(events): Events,
     as_replica: bool,
 ) -> Result<Vec<Trigger>> {
-    let sql = "SELECT c.relname::text, t.tgname::text, t.tgenabled::text \
-               FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace \
-               WHERE n.nspname = $1 AND c.relname = ANY ($2) AND NOT t.tgisinternal \
+    let sql = "SELECT c.relname::text, t.tgname::text, t.tgenabled::text, nullif(n.nspname, $1)::text \
+               FROM pg_class r JOIN pg_namespace s ON s.oid = r.relnamespace \
+               CROSS JOIN LATERAL (SELECT r.oid AS part UNION SELECT relid FROM pg_partition_tree(r.oid)) p \
+               JOIN pg_class c ON c.oid = p.part JOIN pg_namespace n ON n.oid = c.relnamespace \
+               JOIN pg_trigger t ON t.tgrelid = c.oid \
+               WHERE s.nspname = $1 AND r.relname = ANY ($2) \
+                 AND (NOT t.tgisinternal OR c.relispartition AND t.tgconstraint = 0) \
                  AND t.tgenabled = ANY (CASE WHEN $3 THEN '{A,R}' ELSE '{A,O}' END::\"char\"[]) \
                  AND (t.tgtype & $4) <> 0 ORDER BY 1, 2";
     let rows = session.query(sql, &[&schema, &tables, &as_replica, &events])?;
-    Ok(rows.iter().map(|row| Trigger { table: row.get(0), name: row.get(1), enabled: row.get(2) }).collect())
+    Ok(rows
+        .iter()
+        .map(|row| Trigger { table: row.get(0), name: row.get(1), enabled: row.get(2), elsewhere: row.get(3) })
+        .collect())
 }
 
 /// Triggers of these tables that fire for other sessions, and not under `session_replication_role = replica`.
@@ -90,7 +102,10 @@ pub fn kept(session: &Session, schema: &str) -> Result<Vec<Trigger>> {
     let sql = "SELECT DISTINCT t.table_name, t.name, t.enabled FROM lite2pg.trigger t JOIN lite2pg.run r ON r.id = t.run \
                WHERE r.target_schema = $1 ORDER BY 1, 2";
     let rows = session.query(sql, &[&schema])?;
-    Ok(rows.iter().map(|row| Trigger { table: row.get(0), name: row.get(1), enabled: row.get(2) }).collect())
+    Ok(rows
+        .iter()
+        .map(|row| Trigger { table: row.get(0), name: row.get(1), enabled: row.get(2), elsewhere: None })
+        .collect())
 }
 
 /// Switches a trigger on again as it was, where it is still there, and forgets it.
@@ -116,6 +131,7 @@ fn enable(trigger: &Trigger) -> &'static str {
     }
 }
 
+// Of this table alone: partitions are named themselves.
 fn alter(schema: &str, trigger: &Trigger, how: &str) -> String {
-    format!("ALTER TABLE {} {how} {}", qualified(schema, &trigger.table), quoted(&trigger.name))
+    format!("ALTER TABLE ONLY {} {how} {}", qualified(schema, &trigger.table), quoted(&trigger.name))
 }

@@ -110,7 +110,13 @@ pub fn leaving(way: WayBack, plan: &TablePlan, leave: &[String]) -> WayBack {
             None => format!("`{column}`: what only PostgreSQL has of it is left behind, as `leave` says"),
         }
     });
-    let notes: Vec<String> = way.notes.into_iter().chain(notes).collect();
+    let left: Vec<String> = leave.iter().filter_map(of).collect();
+    let is_left = |c: &ColumnPlan| left.iter().any(|name| [&c.source, &c.target].contains(&name));
+    let cast = plan.columns.iter().filter(|c| c.cast().is_some() && !is_left(c)).map(|column| {
+        let (name, pg_type) = (&column.source, &column.pg_type);
+        format!("`{name}`: {pg_type} is cast by PostgreSQL, which has no way back: `rollback` asks to `leave` it")
+    });
+    let notes: Vec<String> = way.notes.into_iter().chain(cast).chain(notes).collect();
     let extent = if notes.is_empty() || way.extent == Extent::OneWay { way.extent } else { Extent::Partly };
     WayBack { extent, notes, ..way }
 }

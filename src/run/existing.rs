@@ -7,6 +7,7 @@ use crate::error::{Error, Kind, Result};
 use crate::load::Conflict;
 use crate::model::bounds::INDEXES_ASIDE_ROWS;
 use crate::model::event::{Event, Observer};
+use crate::model::name::quoted;
 use crate::model::plan::{Plan, Remark, TablePlan};
 use crate::model::policy::Policy;
 use crate::postgres::indexes::{self, Index};
@@ -25,33 +26,115 @@ pub fn parents(session: &Session, options: &Options, planned: &Planned) -> Resul
     Ok(tables.into_iter().filter(|t| !t.parents.is_empty()).map(|t| (t.name, t.parents)).collect())
 }
 
-/// Drops, for the time of the load, keys that no order of loading satisfies: a table's onto itself over several
-/// ranges, and cycles of tables. True where some were set aside.
-pub fn set_aside(
+/// What became of the keys that no order of loading satisfies: a table's onto itself over several ranges, and those of
+/// cycles of tables.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stuck {
+    /// There are none.
+    None,
+    /// They are dropped until the rows are there.
+    Aside,
+    /// They stay, and may refuse rows that are right.
+    InForce {
+        /// Their tables.
+        tables: Vec<String>,
+        /// Why they were not dropped.
+        why: String,
+    },
+}
+
+/// How foreign keys that are there let rows pass.
+pub struct Passage {
+    /// Lanes load without triggers and foreign keys being asked.
+    pub as_replica: bool,
+    /// What became of keys that no order satisfies.
+    pub stuck: Stuck,
+}
+
+/// Opens the way past foreign keys, by the first of these that serves: lanes that do not ask them, where those that turn
+/// out to be broken can be marked so; parents before children; keys of cycles dropped; lanes that do not ask, whatever
+/// becomes of the marks; keys in force, in the hope that the rows come in an order that they take.
+pub fn open_keys(
+    control: &mut Session,
+    run: Uuid,
+    (options, plan): (&Options, &Plan),
+    parents: &HashMap<String, Vec<String>>,
+    observer: &dyn Observer,
+) -> Result<Passage> {
+    // Orphans can be set aside only where the server looks for them.
+    let sets_aside = plan.tables.iter().any(|t| parents.contains_key(&t.target) && t.on_refusal != Policy::Fail);
+    let may_be_quiet = !parents.is_empty() && !sets_aside && !options.fires_triggers && may_be_replica(control, plan)?;
+    let children: Vec<String> = parents.keys().cloned().collect();
+    if may_be_quiet && catalog::may_invalidate(control, &plan.schema, &children)? {
+        return Ok(Passage { as_replica: true, stuck: Stuck::None });
+    }
+    let stuck = set_aside(control, run, plan, (parents, options.settings.range_rows), observer)?;
+    match &stuck {
+        Stuck::InForce { .. } if may_be_quiet => return Ok(Passage { as_replica: true, stuck: Stuck::None }),
+        Stuck::InForce { tables, why } => {
+            let text = format!("foreign keys stay in force while rows are copied: {why}");
+            observer.event(&Event::Remark(Remark::note(tables.join(", "), text)));
+        }
+        Stuck::None | Stuck::Aside => {}
+    }
+    Ok(Passage { as_replica: false, stuck })
+}
+
+// Drops such keys for the time of the load.
+fn set_aside(
     control: &mut Session,
     run: Uuid,
     plan: &Plan,
     (parents, range_rows): (&HashMap<String, Vec<String>>, Option<u64>),
     observer: &dyn Observer,
-) -> Result<bool> {
-    let stuck = rows::without_order(plan, parents, range_rows);
-    if stuck.is_empty() {
-        return Ok(false);
+) -> Result<Stuck> {
+    let tables = rows::without_order(plan, parents, range_rows);
+    if tables.is_empty() {
+        return Ok(Stuck::None);
     }
     let tx = control.transaction()?;
-    match aside::set_aside(&tx, run, &plan.schema, &stuck) {
+    match aside::set_aside(&tx, run, &plan.schema, &tables) {
         Ok(()) => tx.commit()?,
         // Not the tables' owner, say. The rows may still come in an order that the server takes.
         Err(error) if error.kind() == Kind::Failed => {
-            let text = format!("foreign keys stay in force while rows are copied: {}", error.message());
-            observer.event(&Event::Remark(Remark::note(stuck.join(", "), text)));
-            return Ok(false);
+            return Ok(Stuck::InForce { why: reason(&error), tables });
         }
         Err(error) => return Err(error),
     }
-    let text = format!("foreign keys among {} are set aside until the rows are there", stuck.join(", "));
+    let text = format!("foreign keys among {} are set aside until the rows are there", tables.join(", "));
     observer.event(&Event::Info { text });
-    Ok(true)
+    Ok(Stuck::Aside)
+}
+
+// What the server said, below what we say of it.
+fn reason(error: &Error) -> String {
+    let mut deepest: &(dyn std::error::Error + 'static) = error;
+    while let Some(cause) = deepest.source().filter(|cause| cause.is::<Error>()) {
+        deepest = cause;
+    }
+    deepest.downcast_ref::<Error>().map_or_else(|| error.message().to_owned(), |e| e.message().to_owned())
+}
+
+impl Stuck {
+    /// Says of a row that a foreign key refused, where the key might be wrong and not the row.
+    pub fn explain(&self, error: Error, session: &Session) -> Error {
+        const FOREIGN_KEY_VIOLATION: &str = "23503";
+        let Self::InForce { tables, why } = self else { return error };
+        if error.sqlstate() != Some(FOREIGN_KEY_VIOLATION) {
+            return error;
+        }
+        let Ok(info) = session.server_info() else { return error };
+        let user = quoted(&info.user);
+        let grant = if info.version_num >= 150_000 {
+            format!(", or have a superuser GRANT SET ON PARAMETER session_replication_role TO {user}")
+        } else {
+            ", or as a superuser".to_owned()
+        };
+        error
+            .fact(format!("{} refer to each other in a circle, so that no order of loading suits", tables.join(", ")))
+            .fact(format!("their foreign keys could not be set aside meanwhile: {why}"))
+            .hint(format!("load as the role that owns all of these tables{grant}; then run the same command again"))
+    }
 }
 
 /// Switches off the triggers that would fire for rows that are loaded, until the rows are there; a word on each table of
@@ -72,15 +155,15 @@ pub fn quiet_triggers(
     let events = if updates { Events::INSERT_OR_UPDATE } else { Events::INSERT };
     let mut quiet = if replica_role { triggers::silent(control, (&plan.schema, &tables), events)? } else { Vec::new() };
     let firing = triggers::firing(control, (&plan.schema, &tables), events, replica_role)?;
-    let mut loud = Vec::new();
+    let (mut loud, firing): (Vec<_>, Vec<_>) = firing.into_iter().partition(|trigger| trigger.elsewhere.is_some());
     if options.fires_triggers {
-        loud = firing;
+        loud.extend(firing);
     } else if !firing.is_empty() {
         let tx = control.transaction()?;
         match triggers::set_aside(&tx, run, &plan.schema, &firing) {
             Ok(()) => tx.commit().map(|()| quiet.extend(firing))?,
             // Not the tables' owner.
-            Err(error) if error.kind() == Kind::Failed => loud = firing,
+            Err(error) if error.kind() == Kind::Failed => loud.extend(firing),
             Err(error) => return Err(error),
         }
     }
@@ -96,7 +179,8 @@ fn told(quiet: Vec<Trigger>, loud: Vec<Trigger>) -> Vec<Remark> {
     let words = |triggers: Vec<Trigger>, what: &str| {
         let mut names: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for trigger in triggers {
-            names.entry(trigger.table).or_default().push(format!("`{}`", trigger.name));
+            let table = trigger.elsewhere.map_or(trigger.table.clone(), |schema| format!("{schema}.{}", trigger.table));
+            names.entry(table).or_default().push(format!("`{}`", trigger.name));
         }
         let word = |n: usize| if n == 1 { "trigger" } else { "triggers" };
         let of = |(table, names): (String, Vec<String>)| {
@@ -128,19 +212,22 @@ impl<'a> Quiet<'a> {
         fires: bool,
     ) -> Result<Self> {
         let firing = triggers::firing(tx, (schema, tables), events, false)?;
+        let (mut loud, firing): (Vec<_>, Vec<_>) = firing.into_iter().partition(|trigger| trigger.elsewhere.is_some());
         if fires || firing.is_empty() {
-            return Ok(Self { schema, off: Vec::new(), remarks: told(Vec::new(), firing) });
+            loud.extend(firing);
+            return Ok(Self { schema, off: Vec::new(), remarks: told(Vec::new(), loud) });
         }
         let before = tx.savepoint("lite2pg_quiet")?;
         match triggers::hush(tx, schema, &firing) {
             Ok(()) => {
                 before.keep()?;
-                Ok(Self { schema, off: firing.clone(), remarks: told(firing, Vec::new()) })
+                Ok(Self { schema, off: firing.clone(), remarks: told(firing, loud) })
             }
             // Not the tables' owner.
             Err(error) if error.kind() == Kind::Failed => {
                 before.back()?;
-                Ok(Self { schema, off: Vec::new(), remarks: told(Vec::new(), firing) })
+                loud.extend(firing);
+                Ok(Self { schema, off: Vec::new(), remarks: told(Vec::new(), loud) })
             }
             Err(error) => Err(error),
         }
@@ -235,21 +322,38 @@ pub fn still_aside(control: &Session, options: &Options) -> Option<String> {
     (!words.is_empty()).then(|| format!("{} {text}", words.join(" and ")))
 }
 
-/// Whether the role may switch foreign keys and triggers off for its session. Superusers may, and since PostgreSQL 15 those it was granted to.
-pub fn may_be_replica(session: &Session) -> bool {
+// Whether the role may load without foreign keys and triggers being asked, and sees afterwards what came past them.
+// Superusers may, and since PostgreSQL 15 those it was granted to.
+fn may_be_replica(session: &Session, plan: &Plan) -> Result<bool> {
+    let names: Vec<String> = plan.tables.iter().filter(|t| t.existing).map(|t| t.target.clone()).collect();
+    if !catalog::sees_parents(session, &plan.schema, &names)? {
+        return Ok(false);
+    }
     let allowed = session.batch("SET session_replication_role = replica").is_ok();
-    allowed && session.batch("RESET session_replication_role").is_ok()
+    Ok(allowed && session.batch("RESET session_replication_role").is_ok())
 }
 
-/// Rows that were loaded with foreign keys switched off are looked at afterwards.
+/// Rows that were loaded with foreign keys switched off are looked at afterwards. A key that they break holds for new rows
+/// only from then on, so that nobody takes it for more.
 pub fn unchecked_keys(context: &Context<'_>, plan: &Plan) -> Result<Vec<Remark>> {
     let mut remarks = Vec::new();
-    if context.replica_role {
-        for table in plan.tables.iter().filter(|t| t.existing) {
-            for (key, orphans) in catalog::orphans(context.control, &plan.schema, &table.target)? {
-                let text = format!("foreign key `{key}`: {orphans} rows have no parent");
-                remarks.push(Remark::warning(&table.source, text));
-            }
+    if !context.replica_role {
+        return Ok(remarks);
+    }
+    for table in plan.tables.iter().filter(|t| t.existing) {
+        for (key, orphans) in catalog::orphans(context.control, &plan.schema, &table.target)? {
+            let rows = if orphans == 1 { "1 row has".to_owned() } else { format!("{orphans} rows have") };
+            let mut session = context.session()?;
+            let tx = session.transaction()?;
+            let holds = match aside::invalidate(&tx, &plan.schema, &table.target, &key) {
+                Ok(()) => tx.commit().map(|()| "holds for new rows only")?,
+                // Not the table's owner, or a partitioned one.
+                Err(error) if error.kind() == Kind::Failed => "is taken for valid by the server, and is not",
+                Err(error) => return Err(error),
+            };
+            let sql = ddl::validate(&plan.schema, &table.target, &key);
+            let text = format!("foreign key `{key}` {holds}: {rows} no parent");
+            remarks.push(Remark::warning(&table.source, text).with_sql(format!("-- after mending the rows\n{sql};")));
         }
     }
     Ok(remarks)

@@ -31,6 +31,7 @@ mod rehearse;
 mod rejects;
 mod repair;
 mod retry;
+mod rights;
 mod rollback;
 mod rows;
 mod sampled;
@@ -60,7 +61,6 @@ use crate::model::check::{Answer, Race};
 use crate::model::event::{Event, Observer, Phase, Summary};
 use crate::model::name::exclude;
 use crate::model::plan::{Draw, Plan, Remark, TablePlan};
-use crate::model::policy::Policy;
 use crate::model::restored::{Unreturned, WayBack};
 use crate::model::source::Catalog;
 use crate::model::verdict::Level;
@@ -76,6 +76,7 @@ use casts::Asked;
 use chores::Chores;
 use clock::Clock;
 use comparison::{compare, is_compared, is_shared, one_word, rows_of};
+use existing::{Passage, Stuck};
 use prepare::{Preparation, plan_rows};
 use rows::Planned;
 use start::Start;
@@ -195,15 +196,9 @@ pub fn migrate(options: &Options, target: &Target, observer: &dyn Observer, stop
     };
     let no_row = |e: Error| e.or_state("no row was written by this start");
     let mut parents = existing::parents(&control, options, &planned).map_err(no_row)?;
-    // Orphans can be set aside only where the server looks for them.
-    let sets_aside =
-        planned.plan.tables.iter().any(|t| parents.contains_key(&t.target) && t.on_refusal != Policy::Fail);
-    let may_be_quiet = !parents.is_empty() && !sets_aside && !options.fires_triggers;
-    let replica_role = may_be_quiet && existing::may_be_replica(&control);
-    if !replica_role
-        && existing::set_aside(&mut control, run.id, &planned.plan, (&parents, options.settings.range_rows), observer)
-            .map_err(no_row)?
-    {
+    let passage = existing::open_keys(&mut control, run.id, (options, &planned.plan), &parents, observer);
+    let Passage { as_replica: replica_role, stuck } = passage.map_err(no_row)?;
+    if stuck == Stuck::Aside {
         parents = existing::parents(&control, options, &planned).map_err(no_row)?;
     }
     // A run that goes on has dropped them, or holds rows by now.
@@ -240,7 +235,7 @@ pub fn migrate(options: &Options, target: &Target, observer: &dyn Observer, stop
             rejects::list(&options.rejects, &planned.plan, &opened.catalog, &opened.readers[0], &found)
         });
         copied.map_err(|e| {
-            let e = existing::still_aside(&control, options).into_iter().fold(e, Error::fact);
+            let e = existing::still_aside(&control, options).into_iter().fold(stuck.explain(e, &control), Error::fact);
             e.or_state("finished ranges are on the target; half-done ones were rolled back")
         })?;
         ids::write_down(&context, &opened, &planned)

@@ -4,7 +4,7 @@ use super::casts::Asked;
 use super::clock::Clock;
 use super::options::{Options, Scope};
 use super::rows::Planned;
-use super::{Opened, bookkeeping, checks, evidence, existing, note_left, probe, rejects, start, strict};
+use super::{Opened, bookkeeping, checks, evidence, existing, note_left, probe, rejects, rights, start, strict};
 use crate::error::Result;
 use crate::load::Conflict;
 use crate::load::unfit::Unfit;
@@ -130,6 +130,7 @@ impl Preparation<'_> {
     ) -> Result<Planned> {
         clock.phase(Phase::Create, planned.plan.tables.len(), || probe::probe(tx, &mut planned.plan))?;
         rejects::fallbacks(tx, &mut planned.plan)?;
+        rights::check(tx, self.options, &planned.plan, start::Use::Load)?;
         let asked = Asked {
             plan: &planned.plan,
             catalog: &opened.catalog,

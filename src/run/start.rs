@@ -5,7 +5,7 @@ use super::proof::Known;
 use crate::error::{Error, Kind, Result};
 use crate::load::Conflict;
 use crate::model::bounds::DEAD_CLIENT_PATIENCE;
-use crate::model::name::{Spelling, qualified, quoted};
+use crate::model::name::{Spelling, exclude, qualified, quoted};
 use crate::model::plan::{Plan, TablePlan};
 use crate::model::source::{Catalog, Table};
 use crate::plan::existing;
@@ -238,17 +238,27 @@ pub fn check_table_rights(session: &Session, options: &Options, names: &[String]
         return Err(error.state("nothing was written").hint(grants.join("; ")));
     }
     if let Some(table) = all.iter().find(|t| t.is_filtered) {
+        let relation = qualified(&options.schema, &table.name);
+        let way = if table.is_forced {
+            format!("ALTER TABLE {relation} NO FORCE ROW LEVEL SECURITY meanwhile")
+        } else {
+            "run as the table's owner".to_owned()
+        };
         return Err(Error::new(Kind::Blocked, format!("row security hides rows of `{}` from role {user}", table.name))
             .fact("what cannot be seen can be neither counted nor compared")
             .state("nothing was written")
-            .hint(format!("run as the table's owner, or ALTER ROLE {user} BYPASSRLS")));
+            .hint(format!("{way}, or ALTER ROLE {user} BYPASSRLS")));
     }
     Ok(())
 }
 
 /// The tables of the target that the run would load into; refuses those that hold rows, unless told.
 pub fn existing_tables(session: &Session, options: &Options, catalog: &Catalog) -> Result<Vec<ExistingTable>> {
-    let names = namesakes(session, options, catalog, options.scope == super::Scope::DataOnly)?;
+    let data_only = options.scope == super::Scope::DataOnly;
+    let names = namesakes(session, options, catalog, data_only)?;
+    if data_only {
+        check_kinds(session, options, catalog, &names)?;
+    }
     if options.scope != super::Scope::SchemaOnly {
         check_table_rights(session, options, &names, Use::Load)?;
     }
@@ -256,15 +266,43 @@ pub fn existing_tables(session: &Session, options: &Options, catalog: &Catalog) 
     let full: Vec<String> = tables.iter().filter(|t| t.has_rows).map(|t| format!("`{}`", t.name)).collect();
     let told = options.truncate || options.conflict.is_some();
     if !full.is_empty() && !told && options.scope != super::Scope::SchemaOnly {
-        return Err(Error::new(Kind::Blocked, format!("the target holds rows already in schema `{}`", options.schema))
-            .fact(format!("in {}", full.join(", ")))
-            .state("nothing was written")
-            .hint(
-                "`--truncate` empties them first, `--on-conflict skip|update|fail` adds to them, `--schema NAME` goes \
-                 elsewhere, `--restart` drops what an earlier lite2pg created",
-            ));
+        return Err(full_tables(session, options, &full)?);
     }
     Ok(tables)
+}
+
+fn full_tables(session: &Session, options: &Options, full: &[String]) -> Result<Error> {
+    let error = Error::new(Kind::Blocked, format!("the target holds rows already in schema `{}`", options.schema))
+        .fact(format!("in {}", full.join(", ")))
+        .state("nothing was written");
+    let ways = "`--truncate` empties them first, `--on-conflict skip|update|fail` adds to them, `--schema NAME` goes \
+                elsewhere, `--restart` drops what an earlier lite2pg created";
+    let earlier = if control::exists(session)? { control::latest(session, &options.schema)? } else { None };
+    let is_ours = |run: &RunRecord| run.state == State::Done && run.source == options.source.display().to_string();
+    Ok(if earlier.is_some_and(|run| is_ours(&run)) {
+        error
+            .fact("an earlier run moved this source there; it has changed since, or other options are asked for")
+            .hint(format!("`lite2pg verify … --repair` moves only what changed since; {ways}"))
+    } else {
+        error.hint(ways)
+    })
+}
+
+// Rows go into tables. What only looks like one is named as what it is.
+fn check_kinds(session: &Session, options: &Options, catalog: &Catalog, tables: &[String]) -> Result<()> {
+    let name = |t: &Table| t.to.clone().unwrap_or_else(|| options.spelling.apply(&t.name)).to_lowercase();
+    let wanted: HashSet<String> = catalog.tables.iter().map(name).collect();
+    let mut there = catalog::relations(session, &options.schema)?;
+    let has_table = |name: &String| tables.iter().any(|t| t.to_lowercase() == name.to_lowercase());
+    there.retain(|name| wanted.contains(&name.to_lowercase()) && !has_table(name));
+    let found = catalog::no_tables(session, &options.schema, &there)?;
+    let Some(first) = found.first() else { return Ok(()) };
+    let error = Error::new(Kind::Blocked, "`--data-only` needs every table on the target");
+    let error =
+        found.iter().fold(error, |e, r| e.fact(format!("`{}` is {}: nothing is loaded into it", r.name, r.kind)));
+    let left = exclude(&first.name);
+    let hint = format!("name a table with a pipeline's `to`; `{left}` leaves the rows out");
+    Err(error.state("nothing was written").hint(hint))
 }
 
 /// Names of the schema's tables that tables of the source mean: by their names, case aside, or `by_snake` in another

@@ -4,7 +4,7 @@ use super::clock::Clock;
 use super::crew::Hands;
 use super::options::reshape_of;
 use super::proof::{self, Held, Known, Proof, Subject};
-use super::{Opened, bookkeeping, evidence, hashed, open, rejects, repair, start};
+use super::{Opened, bookkeeping, evidence, hashed, open, rejects, repair, rights, start};
 use crate::error::{Error, Kind, Result};
 use crate::model::conversion::Conversion;
 use crate::model::event::{Event, Observer, Phase};
@@ -58,6 +58,7 @@ pub fn verify(
         None => of_tables(options, &mut opened, &control, observer, stop, &mut clock)?,
     };
     super::parents::hold(&opened, &options.reshape, &plan)?;
+    rights::check(&control, options, &plan, uses)?;
     let session = || pool.lone_session();
     let hands = Hands { number: options.jobs, stop, session: &session };
     let rejected = id.map_or_else(|| Ok(HashMap::new()), |id| rejects::places(&control, id))?;

@@ -1,6 +1,6 @@
-//! Arrays: JSON lists, and values between separators.
+//! Arrays: JSON lists, PostgreSQL's own `{a,b}`, and values between separators.
 
-use super::uuid;
+use super::{literal, uuid};
 use crate::model::cell::Cell;
 use crate::model::conversion::{Fit, Misfit, Rewrite, UuidSpelling};
 use crate::model::pg_type::Element;
@@ -15,6 +15,8 @@ pub(super) fn write(cell: Cell<'_>, element: Element, split: Option<&str>, out: 
     let mut array = encode::array::begin(element, out);
     let written = match split {
         Some(by) => between(text, by, element, &mut array, out),
+        // No list in JSON begins so.
+        None if text.trim_start().starts_with('{') => spelled(text, element, &mut array, out),
         None => listed(text, element, &mut array, out),
     };
     if written.is_none() {
@@ -27,6 +29,32 @@ pub(super) fn write(cell: Cell<'_>, element: Element, split: Option<&str>, out: 
         out.truncate(start);
         return Err(Misfit::TooLong);
     }
+    Ok(Fit::Rewritten(Rewrite::ListAsArray))
+}
+
+/// Values between separators as the array's text in PostgreSQL's own spelling, which it casts itself.
+pub(super) fn write_spelled(cell: Cell<'_>, by: &str, out: &mut Vec<u8>) -> Result<Fit, Misfit> {
+    let Cell::Text(bytes) = cell else { return Err(Misfit::Class) };
+    let text = std::str::from_utf8(bytes).ok().filter(|_| memchr::memchr(0, bytes).is_none());
+    let text = text.ok_or(Misfit::NotList)?;
+    let start = out.len();
+    encode::length(0, out);
+    out.push(b'{');
+    for (i, part) in text.split(by).filter(|_| !text.is_empty()).enumerate() {
+        out.extend_from_slice(if i == 0 { b"\"" } else { b",\"" });
+        for byte in part.bytes() {
+            out.extend(matches!(byte, b'"' | b'\\').then_some(b'\\'));
+            out.push(byte);
+        }
+        out.push(b'"');
+    }
+    out.push(b'}');
+    let length = out.len() - start - 4;
+    if length > encode::FIELD_BYTES_MAX {
+        out.truncate(start);
+        return Err(Misfit::TooLong);
+    }
+    out[start..start + 4].copy_from_slice(&(length as u32).to_be_bytes());
     Ok(Fit::Rewritten(Rewrite::ListAsArray))
 }
 
@@ -50,6 +78,36 @@ fn between(text: &str, by: &str, element: Element, array: &mut Array, out: &mut 
         array.counted(false);
     }
     Some(())
+}
+
+// As the type's own input function reads an element (`boolin`, `pg_strtoint32`, `uuid_in`): blanks count in text only.
+fn spelled(text: &str, element: Element, array: &mut Array, out: &mut Vec<u8>) -> Option<()> {
+    literal::elements(text, |value| {
+        match (value, element) {
+            (None, _) => encode::null(out),
+            (Some(value), Element::Text) => text_element(value, out)?,
+            (Some(value), Element::Uuid) => encode::uuid(uuid::parse(value.as_bytes(), UuidSpelling::Any)?, out),
+            (Some(value), Element::Bool) => encode::boolean(truth(value.trim_matches(BLANKS))?, out),
+            (Some(value), Element::Int4 | Element::Int8) => {
+                integer(value.trim_matches(BLANKS).parse().ok()?, element, out)?;
+            }
+        }
+        array.counted(value.is_none());
+        Some(())
+    })
+}
+
+// What `isspace` takes for a blank in the C locale.
+const BLANKS: [char; 6] = [' ', '\t', '\n', '\r', '\u{b}', '\u{c}'];
+
+// A word of which as much is there as tells it from the other.
+fn truth(word: &str) -> Option<bool> {
+    let begins = |whole: &str, least: usize| {
+        word.len() >= least && whole.get(..word.len()).is_some_and(|head| head.eq_ignore_ascii_case(word))
+    };
+    let is = |(whole, least)| begins(whole, least);
+    let yes = [("true", 1), ("yes", 1), ("on", 2), ("1", 1)].into_iter().any(is);
+    (yes || [("false", 1), ("no", 1), ("off", 2), ("0", 1)].into_iter().any(is)).then_some(yes)
 }
 
 fn text_element(text: &str, out: &mut Vec<u8>) -> Option<()> {
@@ -167,7 +225,21 @@ mod tests {
 
     #[test]
     fn what_is_no_list_of_such_values_misfits() {
-        let wrong = ["", "a", "{}", "[1]", "[true]", "[[]]", "[\"a\"", "[\"a\"] x", "null", "[\"a\",]", "[,]"];
+        let wrong = [
+            "",
+            "a",
+            "{a",
+            "{{a}}",
+            "[0:0]={a}",
+            "[1]",
+            "[true]",
+            "[[]]",
+            "[\"a\"",
+            "[\"a\"] x",
+            "null",
+            "[\"a\",]",
+            "[,]",
+        ];
         for text in wrong.into_iter().chain(["[\"\\u0000\"]", "[\"\\ud800\"]", "[\"a\" \"b\"]"]) {
             check(&texts(None), Cell::Text(text.as_bytes()), Err(Misfit::NotList));
         }

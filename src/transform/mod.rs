@@ -11,6 +11,7 @@ mod id;
 mod json;
 mod keys;
 mod label;
+mod literal;
 pub mod moment;
 mod number;
 mod skeleton;
@@ -43,6 +44,7 @@ enum Rule {
     Numeric { limit: decimal::Limit, text: bool },
     Text { numbers: bool, chars_max: Option<u32> },
     Cast { numbers: bool },
+    SplitCast(String),
     Bytea { all_classes: bool },
     Uuid(UuidSpelling),
     Id(id::Maker),
@@ -73,7 +75,8 @@ impl Compiled {
             Conversion::Float4 => Rule::Float4,
             Conversion::Numeric { limit, text } => Rule::Numeric { limit: decimal::Limit::new(*limit), text: *text },
             Conversion::Text { numbers, chars_max } => Rule::Text { numbers: *numbers, chars_max: *chars_max },
-            Conversion::Cast { numbers } => Rule::Cast { numbers: *numbers },
+            Conversion::Cast { numbers, split: None } => Rule::Cast { numbers: *numbers },
+            Conversion::Cast { split: Some(by), .. } => Rule::SplitCast(by.clone()),
             Conversion::Bytea { all_classes } => Rule::Bytea { all_classes: *all_classes },
             Conversion::Uuid(spelling) => Rule::Uuid(*spelling),
             Conversion::Id { namespace, version, .. } => Rule::Id(id::Maker::new(*namespace, *version)),
@@ -129,6 +132,7 @@ impl Compiled {
             Rule::Numeric { limit, text } => decimal::write(cell, *limit, *text, out),
             Rule::Text { numbers, chars_max } => text::write(cell, *numbers, *chars_max, out),
             Rule::Cast { numbers } => text::write(cell, *numbers, None, out),
+            Rule::SplitCast(by) => array::write_spelled(cell, by, out),
             Rule::Bytea { all_classes } => text::write_bytes(cell, *all_classes, out),
             Rule::Uuid(spelling) => uuid::write(cell, *spelling, out),
             Rule::Id(maker) => maker.write(cell, out),
@@ -184,7 +188,8 @@ pub(crate) mod tests {
             Conversion::Numeric { limit: Some((12, 2)), text: true },
             Conversion::Numeric { limit: None, text: true },
             Conversion::Text { numbers: true, chars_max: Some(3) },
-            Conversion::Cast { numbers: true },
+            Conversion::Cast { numbers: true, split: None },
+            Conversion::Cast { numbers: false, split: Some(",".to_owned()) },
             Conversion::Bytea { all_classes: true },
             Conversion::Uuid(UuidSpelling::Hyphens),
             Conversion::Uuid(UuidSpelling::Any),

@@ -126,7 +126,7 @@ fn takes_integers(rule: &Conversion) -> bool {
         | Conversion::Float4
         | Conversion::Numeric { .. }
         | Conversion::Text { numbers: true, .. }
-        | Conversion::Cast { numbers: true }
+        | Conversion::Cast { numbers: true, .. }
         | Conversion::Bytea { all_classes: true } => true,
         Conversion::Moment { form, .. } => matches!(form, MomentForm::Epoch(_)),
         _ => false,

@@ -75,6 +75,7 @@ pub fn any_text() -> impl Strategy<Value = Vec<u8>> {
         2 => clock(),
         5 => moment(),
         4 => json(),
+        3 => literal(),
         1 => any::<String>(),
         1 => "[a-c \\x00é€😀]{0,6}",
     ];
@@ -139,6 +140,21 @@ pub fn moment() -> impl Strategy<Value = String> {
         8 => (date(), joint, clock(), offset).prop_map(|(date, joint, clock, offset)| date + joint + &clock + &offset),
         1 => date(),
     ]
+}
+
+/// An array as PostgreSQL spells it, most of them right.
+pub fn literal() -> impl Strategy<Value = String> {
+    let value = prop_oneof![
+        4 => "[a-c ]{1,3}",
+        2 => " ?\"([a-c ,{}]|\\\\[\"\\\\ab])*\" ?",
+        2 => "[nN][uU][lL][lL]|\\\\null| ?\\\\ ",
+        3 => word(),
+        3 => " ?[+-]?[0-9]{1,10} ?",
+        2 => uuid(),
+        1 => "[{},\"\\\\a \n\x0b]{0,4}",
+    ];
+    (prop::collection::vec(value, 0..4), " {0,2}")
+        .prop_map(|(values, blank)| format!("{blank}{{{}}}{blank}", values.join(",")))
 }
 
 /// JSON, most of it right; blanks, escapes, equal keys.

@@ -18,6 +18,7 @@ pub(super) fn read(text: &[u8], element: Element, split: Option<&str>, list: &mu
                 rest = more;
             }
         }
+        None if text.trim_start().starts_with('{') => literal(text, element, list)?,
         None => json(text, element, list)?,
     }
     Some(())
@@ -128,4 +129,124 @@ fn unquoted(text: &str) -> Option<(String, &str)> {
         }
     }
     None
+}
+
+// Where a reader of `{a,b}` stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum At {
+    // Before a value; an empty list may end here where nothing was read yet.
+    Value { is_first: bool },
+    // In a value without quotes.
+    Bare,
+    // Between quotes.
+    Quoted,
+    // Behind a closing quote.
+    Behind,
+    // Behind the closing brace.
+    End,
+}
+
+// A blank to PostgreSQL's reader of arrays.
+const fn is_blank(c: char) -> bool {
+    c.is_ascii_whitespace() || c == '\u{b}'
+}
+
+// A list as PostgreSQL writes it, letter by letter, of one dimension.
+fn literal(text: &str, element: Element, list: &mut Form) -> Option<()> {
+    let mut at = At::Value { is_first: true };
+    let mut value = String::new();
+    // How much of a value without quotes is no blank at its end, and whether a backslash makes it no NULL.
+    let (mut solid, mut is_escaped) = (0, false);
+    let mut chars = text.trim_start_matches(is_blank).strip_prefix('{')?.chars();
+    while let Some(c) = chars.next() {
+        at = match (at, c) {
+            (At::Quoted, '"') => {
+                own(&value, element, list)?;
+                At::Behind
+            }
+            (At::Quoted, '\\') => {
+                value.push(chars.next()?);
+                At::Quoted
+            }
+            (At::Quoted, c) => {
+                value.push(c);
+                At::Quoted
+            }
+            (At::Value { is_first: true }, '}') => At::End,
+            (At::Value { .. }, '"') => {
+                value.clear();
+                At::Quoted
+            }
+            (At::Value { .. } | At::Behind | At::End, c) if is_blank(c) => at,
+            (At::Bare | At::Behind, ',' | '}') => {
+                if at == At::Bare {
+                    value.truncate(solid);
+                    if !is_escaped && value.eq_ignore_ascii_case("null") {
+                        list.null();
+                    } else {
+                        own(&value, element, list)?;
+                    }
+                }
+                if c == '}' { At::End } else { At::Value { is_first: false } }
+            }
+            (At::Behind | At::End, _) | (At::Value { .. } | At::Bare, '{' | '"') | (At::Value { .. }, ',' | '}') => {
+                return None;
+            }
+            (At::Value { .. } | At::Bare, c) => {
+                if at != At::Bare {
+                    (solid, is_escaped) = (0, false);
+                    value.clear();
+                }
+                is_escaped |= c == '\\';
+                value.push(if c == '\\' { chars.next()? } else { c });
+                if c == '\\' || !is_blank(c) {
+                    solid = value.len();
+                }
+                At::Bare
+            }
+        };
+    }
+    (at == At::End).then_some(())
+}
+
+/// The array of these values as PostgreSQL spells it, each in quotes.
+pub(super) fn spelled<'a>(text: &[u8], by: &str, out: &'a mut Vec<u8>) -> Option<&'a [u8]> {
+    let mut rest = std::str::from_utf8(text).ok().filter(|text| !text.contains('\0'))?;
+    out.clear();
+    out.push(b'{');
+    let mut is_over = rest.is_empty();
+    while !is_over {
+        let end = rest.find(by).unwrap_or(rest.len());
+        out.push(b'"');
+        for c in rest[..end].bytes() {
+            if matches!(c, b'"' | b'\\') {
+                out.push(b'\\');
+            }
+            out.push(c);
+        }
+        out.push(b'"');
+        is_over = end == rest.len();
+        if !is_over {
+            out.push(b',');
+            rest = &rest[end + by.len()..];
+        }
+    }
+    out.push(b'}');
+    Some(out)
+}
+
+// A value as the type itself reads it.
+fn own(text: &str, element: Element, list: &mut Form) -> Option<()> {
+    let word = text.trim_matches(is_blank);
+    match element {
+        Element::Bool => list.bool(match word.to_ascii_lowercase().as_str() {
+            "t" | "tr" | "tru" | "true" | "y" | "ye" | "yes" | "on" | "1" => true,
+            "f" | "fa" | "fal" | "fals" | "false" | "n" | "no" | "of" | "off" | "0" => false,
+            _ => return None,
+        }),
+        Element::Int4 => list.int(word.parse::<i32>().ok()?.into()),
+        Element::Int8 => list.int(word.parse().ok()?),
+        Element::Text | Element::Uuid => string(text, element, list)?,
+    }
+    Some(())
 }

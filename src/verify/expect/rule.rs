@@ -21,6 +21,7 @@ pub(super) enum Rule {
     Numeric { limit: Option<(u16, u16)>, text: bool },
     Text(Texts),
     Cast(Texts),
+    SplitCast(String),
     Bytea { all_classes: bool },
     Uuid(UuidSpelling),
     Id(id::Ids),
@@ -57,7 +58,8 @@ impl Rule {
             Conversion::Float4 => Self::Float4,
             Conversion::Numeric { limit, text } => Self::Numeric { limit: *limit, text: *text },
             Conversion::Text { numbers, chars_max } => Self::Text(Texts::of(column, *numbers, *chars_max)),
-            Conversion::Cast { numbers } => Self::Cast(Texts::of(column, *numbers, None)),
+            Conversion::Cast { numbers, split: None } => Self::Cast(Texts::of(column, *numbers, None)),
+            Conversion::Cast { split: Some(by), .. } => Self::SplitCast(by.clone()),
             Conversion::Bytea { all_classes } => Self::Bytea { all_classes: *all_classes },
             Conversion::Uuid(spelling) => Self::Uuid(*spelling),
             Conversion::Id { namespace, version, .. } => Self::Id(id::Ids::of(*namespace, *version)),
@@ -75,7 +77,11 @@ impl Rule {
 
     /// The text that PostgreSQL is to cast, where that is this column's rule and the rule takes the cell.
     pub(super) fn text_to_cast<'a>(&self, cell: Cell<'a>, scratch: &'a mut Scratch) -> Option<&'a [u8]> {
-        if let Self::Cast(texts) = self { texts.read(cell, &mut scratch.bytes) } else { None }
+        match (self, cell) {
+            (Self::Cast(texts), cell) => texts.read(cell, &mut scratch.bytes),
+            (Self::SplitCast(by), Cell::Text(text)) => list::spelled(text, by, &mut scratch.bytes),
+            _ => None,
+        }
     }
 
     /// Appends the value and gives `Some`, or appends nothing where the rule does not take the cell.
