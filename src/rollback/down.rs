@@ -170,18 +170,7 @@ impl Column {
         Ok(match &self.conversion {
             Conversion::Bool => self.boolean(decode::bool(field)?, own, class),
             Conversion::Int { .. } => vec![Owned::Integer(decode::int(field)?)],
-            Conversion::Whole { .. } => {
-                let n = decode::int(field)?;
-                // A text that is no number broke the rule: it says nothing of how numbers are written.
-                let is_number = |text: &Vec<u8>| text.trim_ascii().iter().any(u8::is_ascii_digit);
-                let class = class.filter(|_| !matches!(own, Some(Owned::Text(text)) if !is_number(text)));
-                let preferred = match class {
-                    Some(Class::Text) => Some(text(n.to_string())),
-                    Some(Class::Real) => Some(Owned::Real(n as f64)),
-                    _ => None,
-                };
-                preferred.into_iter().chain([Owned::Integer(n)]).collect()
-            }
+            Conversion::Whole { .. } => whole(decode::int(field)?, own, class),
             Conversion::Float8 | Conversion::Float4 => number::double(decode::float(field)?, class),
             Conversion::Numeric { .. } => {
                 let mut room = Vec::new();
@@ -224,26 +213,26 @@ impl Column {
             }
             Conversion::Moment { form, spelled, .. } => {
                 let micros = i64::from_be_bytes(decode::fixed(field)?);
-                if matches!(micros, i64::MIN | i64::MAX) {
-                    return Ok(Vec::new());
-                }
                 match form {
+                    _ if matches!(micros, i64::MIN | i64::MAX) => Vec::new(),
                     MomentForm::Epoch(unit) => number::epoch(micros, *unit, class),
                     MomentForm::JulianDay => number::julian(micros, class),
-                    MomentForm::Text { .. } => {
-                        let spelled = spelled.as_deref().and_then(|s| Shape::of_moment(s.as_bytes()));
-                        let mut shapes: Vec<Shape> = spelled.into_iter().collect();
-                        shapes.extend(self.shapes(own, Shape::of_moment));
-                        // Where a clock shows the moment twice, only one that names its zone can say which.
-                        let more: Vec<Shape> =
-                            shapes.iter().flat_map(|s| [s.with_time(), s.with_time().in_utc()]).collect();
-                        shapes.extend(more);
-                        shapes.extend([Shape::SQLITE, Shape::RFC]);
-                        shapes.into_iter().filter_map(|s| s.moment(micros, &self.local).map(text)).collect()
-                    }
+                    MomentForm::Text { .. } => self.moment(micros, spelled.as_deref(), own),
                 }
             }
         })
+    }
+
+    fn moment(&self, micros: i64, spelled: Option<&str>, own: Option<&Owned>) -> Vec<Owned> {
+        let spelled = spelled.and_then(|s| Shape::of_moment(s.as_bytes()));
+        let mut shapes: Vec<Shape> = spelled.into_iter().collect();
+        shapes.extend(self.shapes(own, Shape::of_moment));
+        // Where a clock shows the moment twice, only one that names its zone can say which.
+        let more: Vec<Shape> = shapes.iter().flat_map(|s| [s.with_time(), s.with_time().in_utc()]).collect();
+        shapes.extend(more);
+        shapes.extend([Shape::SQLITE, Shape::RFC]);
+        let said = shapes.into_iter().filter_map(|shape| shape.moment(micros, &self.local));
+        said.map(|text| Owned::Text(text.into_bytes())).collect()
     }
 
     fn boolean(&self, truth: bool, own: Option<&Owned>, class: Option<Class>) -> Vec<Owned> {
@@ -305,6 +294,19 @@ impl Column {
             _ => Reason::NoCell,
         })
     }
+}
+
+// A whole number in the class of the others.
+fn whole(n: i64, own: Option<&Owned>, class: Option<Class>) -> Vec<Owned> {
+    // A text that is no number broke the rule: it says nothing of how numbers are written.
+    let is_number = |text: &Vec<u8>| text.trim_ascii().iter().any(u8::is_ascii_digit);
+    let class = class.filter(|_| !matches!(own, Some(Owned::Text(text)) if !is_number(text)));
+    let preferred = match class {
+        Some(Class::Text) => Some(Owned::Text(n.to_string().into_bytes())),
+        Some(Class::Real) => Some(Owned::Real(n as f64)),
+        _ => None,
+    };
+    preferred.into_iter().chain([Owned::Integer(n)]).collect()
 }
 
 fn bytes(field: &[u8], class: Option<Class>) -> Vec<Owned> {

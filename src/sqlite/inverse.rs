@@ -157,75 +157,25 @@ impl Beside<'_> {
         columns: &[String],
         comes_and_goes: bool,
     ) -> Result<std::result::Result<Carried, String>> {
-        let is_key =
-            |c: &&String| table.key_columns().iter().any(|&i| table.columns[i].name.eq_ignore_ascii_case(c.as_str()));
-        let (key, others): (Vec<&String>, Vec<&String>) = columns.iter().partition(is_key);
-        let (key, others): (Vec<String>, Vec<String>) =
-            (key.into_iter().map(|c| quoted(c)).collect(), others.into_iter().map(|c| quoted(c)).collect());
-        let same =
-            |a: &str, b: &str| key.iter().map(|k| format!("{a}.{k} IS {b}.{k}")).collect::<Vec<_>>().join(" AND ");
-        let (name, was_rows, is_rows) = (quoted(&table.name), quoted(was), quoted(is));
+        let both = Both::of(table, (was, is), columns);
         for place in [was, is] {
             let (index, place) = (quoted(&format!("{place} by key")), quoted(place));
-            self.run(&format!("CREATE INDEX temp.{index} ON {place} ({})", key.join(", ")))?;
+            self.run(&format!("CREATE INDEX temp.{index} ON {place} ({})", both.key.join(", ")))?;
         }
-        let twice = format!("SELECT 1 FROM temp.{is_rows} GROUP BY {} HAVING count(*) > 1", key.join(", "));
-        if self.has(&twice)? {
+        if self.has(&both.twice())? {
             return Ok(Err(format!("its `inverse` gives two rows of one key of `{}`", table.name)));
         }
-        let (here, there) = (same("t", "i"), same("w", "i"));
+        if !comes_and_goes && self.has(&both.lone())? {
+            return Ok(Err(format!("its `inverse` gives rows that `{}` does not have", table.name)));
+        }
         let mut carried = Carried::default();
-        let mut statements: Vec<(String, &mut u64)> = Vec::new();
-        if comes_and_goes {
-            let gone = format!(
-                "DELETE FROM main.{name} AS t WHERE EXISTS (SELECT 1 FROM temp.{was_rows} AS i WHERE {here}) \
-                 AND NOT EXISTS (SELECT 1 FROM temp.{is_rows} AS i WHERE {here})"
-            );
-            statements.push((gone, &mut carried.deleted));
-        } else {
-            let lone = format!(
-                "SELECT 1 FROM temp.{is_rows} AS i WHERE NOT EXISTS (SELECT 1 FROM main.{name} AS t WHERE {here})"
-            );
-            if self.has(&lone)? {
-                return Ok(Err(format!("its `inverse` gives rows that `{}` does not have", table.name)));
-            }
-        }
-        if !others.is_empty() {
-            // What it gave before as well, to the class of the value, is not written.
-            let new = |n: usize, c: &String| {
-                format!(
-                    "i.{c} AS \"new {n}\", coalesce(w.\"there\" AND w.{c} IS i.{c} AND typeof(w.{c}) = typeof(i.{c}), 0) \
-                     AS \"same {n}\""
-                )
-            };
-            let set = |n: usize, c: &String| format!("{c} = iif(d.\"same {n}\", t.{c}, d.\"new {n}\")");
-            let new: Vec<String> = others.iter().enumerate().map(|(n, c)| new(n, c)).collect();
-            let set: Vec<String> = others.iter().enumerate().map(|(n, c)| set(n, c)).collect();
-            let all: Vec<String> = (0..others.len()).map(|n| format!("d.\"same {n}\"")).collect();
-            let keys: Vec<String> = key.iter().map(|k| format!("i.{k} AS {k}")).collect();
-            let changed = format!(
-                "UPDATE OR ABORT main.{name} AS t SET {} FROM (SELECT {}, {} FROM temp.{is_rows} AS i LEFT JOIN \
-                 (SELECT *, 1 AS \"there\" FROM temp.{was_rows}) AS w ON {there}) AS d WHERE {} AND NOT ({})",
-                set.join(", "),
-                keys.join(", "),
-                new.join(", "),
-                same("t", "d"),
-                all.join(" AND ")
-            );
-            statements.push((changed, &mut carried.updated));
-        }
-        if comes_and_goes {
-            let list = key.iter().chain(&others).cloned().collect::<Vec<_>>();
-            let from: Vec<String> = list.iter().map(|c| format!("i.{c}")).collect();
-            let new = format!(
-                "INSERT OR ABORT INTO main.{name} ({}) SELECT {} FROM temp.{is_rows} AS i \
-                 WHERE NOT EXISTS (SELECT 1 FROM main.{name} AS t WHERE {here})",
-                list.join(", "),
-                from.join(", ")
-            );
-            statements.push((new, &mut carried.inserted));
-        }
+        let statements = [
+            (comes_and_goes.then(|| both.gone()), &mut carried.deleted),
+            ((!both.others.is_empty()).then(|| both.changed()), &mut carried.updated),
+            (comes_and_goes.then(|| both.new_ones()), &mut carried.inserted),
+        ];
         for (sql, count) in statements {
+            let Some(sql) = sql else { continue };
             match self.conn.execute(&sql, []) {
                 Ok(rows) => *count = rows as u64,
                 Err(e) => {
@@ -261,6 +211,89 @@ impl Beside<'_> {
         self.conn
             .query_row(&exists, [], |row| row.get(0))
             .map_err(|e| failed(e, "what an `inverse` gives cannot be looked at"))
+    }
+}
+
+// What a SELECT gave and what it gives by now, beside the table that it is of. All names are quoted.
+struct Both {
+    table: String,
+    was: String,
+    is: String,
+    key: Vec<String>,
+    others: Vec<String>,
+}
+
+impl Both {
+    fn of(table: &Table, (was, is): (&str, &str), columns: &[String]) -> Self {
+        let is_key =
+            |c: &&String| table.key_columns().iter().any(|&i| table.columns[i].name.eq_ignore_ascii_case(c.as_str()));
+        let (key, others): (Vec<&String>, Vec<&String>) = columns.iter().partition(is_key);
+        let all = |names: Vec<&String>| names.into_iter().map(|c| quoted(c)).collect();
+        Self { table: quoted(&table.name), was: quoted(was), is: quoted(is), key: all(key), others: all(others) }
+    }
+
+    fn same(&self, a: &str, b: &str) -> String {
+        self.key.iter().map(|k| format!("{a}.{k} IS {b}.{k}")).collect::<Vec<_>>().join(" AND ")
+    }
+
+    // Keys that it gives more than once.
+    fn twice(&self) -> String {
+        format!("SELECT 1 FROM temp.{} GROUP BY {} HAVING count(*) > 1", self.is, self.key.join(", "))
+    }
+
+    // Rows that the table does not have.
+    fn lone(&self) -> String {
+        let Self { table, is, .. } = self;
+        let here = self.same("t", "i");
+        format!("SELECT 1 FROM temp.{is} AS i WHERE NOT EXISTS (SELECT 1 FROM main.{table} AS t WHERE {here})")
+    }
+
+    fn gone(&self) -> String {
+        let Self { table, was, is, .. } = self;
+        let here = self.same("t", "i");
+        format!(
+            "DELETE FROM main.{table} AS t WHERE EXISTS (SELECT 1 FROM temp.{was} AS i WHERE {here}) \
+             AND NOT EXISTS (SELECT 1 FROM temp.{is} AS i WHERE {here})"
+        )
+    }
+
+    // What it gave before as well, to the class of the value, is not written.
+    fn changed(&self) -> String {
+        let Self { table, was, is, .. } = self;
+        let new = |(n, c): (usize, &String)| {
+            format!(
+                "i.{c} AS \"new {n}\", coalesce(w.\"there\" AND w.{c} IS i.{c} AND typeof(w.{c}) = typeof(i.{c}), 0) \
+                 AS \"same {n}\""
+            )
+        };
+        let set = |(n, c): (usize, &String)| format!("{c} = iif(d.\"same {n}\", t.{c}, d.\"new {n}\")");
+        let new: Vec<String> = self.others.iter().enumerate().map(new).collect();
+        let set: Vec<String> = self.others.iter().enumerate().map(set).collect();
+        let all: Vec<String> = (0..self.others.len()).map(|n| format!("d.\"same {n}\"")).collect();
+        let keys: Vec<String> = self.key.iter().map(|k| format!("i.{k} AS {k}")).collect();
+        format!(
+            "UPDATE OR ABORT main.{table} AS t SET {} FROM (SELECT {}, {} FROM temp.{is} AS i LEFT JOIN \
+             (SELECT *, 1 AS \"there\" FROM temp.{was}) AS w ON {}) AS d WHERE {} AND NOT ({})",
+            set.join(", "),
+            keys.join(", "),
+            new.join(", "),
+            self.same("w", "i"),
+            self.same("t", "d"),
+            all.join(" AND ")
+        )
+    }
+
+    fn new_ones(&self) -> String {
+        let Self { table, is, .. } = self;
+        let list: Vec<String> = self.key.iter().chain(&self.others).cloned().collect();
+        let from: Vec<String> = list.iter().map(|c| format!("i.{c}")).collect();
+        format!(
+            "INSERT OR ABORT INTO main.{table} ({}) SELECT {} FROM temp.{is} AS i \
+             WHERE NOT EXISTS (SELECT 1 FROM main.{table} AS t WHERE {})",
+            list.join(", "),
+            from.join(", "),
+            self.same("t", "i")
+        )
     }
 }
 

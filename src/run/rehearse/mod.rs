@@ -4,6 +4,8 @@
 //! All of it happens with a private copy of the source. A step that does not hold is told with the others; only those
 //! that need it are not run.
 
+mod emptying;
+mod hand;
 mod hook;
 mod judge;
 mod kills;
