@@ -289,6 +289,29 @@ to = "levels"
 }
 
 #[test]
+fn tables_of_which_rows_were_set_aside_are_emptied_and_those_rows_stay_in_sqlite() {
+    // Every third row breaks the rule; those of the table without rowids are told by no number.
+    let stage = Stage::new(
+        "CREATE TABLE part (id INTEGER PRIMARY KEY, size TEXT);
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 30)
+             INSERT INTO part SELECT i, iif(i % 3, i, 'about ' || i) FROM n;
+         CREATE TABLE code (code TEXT PRIMARY KEY, size TEXT) WITHOUT ROWID;
+         INSERT INTO code SELECT 'c' || id, size FROM part;
+         CREATE TABLE loose (size TEXT, note TEXT);
+         INSERT INTO loose SELECT size, 'note ' || id FROM part;",
+    );
+    let types = ["part", "code", "loose"].map(|table| format!("{table}.size=int4"));
+    let types: Vec<&str> = types.iter().flat_map(|of| ["--type", of.as_str()]).collect();
+    let more = [&["--quick", "--json", "--on-error", "reject"], &types[..]].concat();
+    let result = json(&stage.run(&more).exits(0));
+    all_passed(&result, &["hook"]);
+    let emptied = told(step(&result, "back_emptied"));
+    for words in ["emptied: part, loose", "set aside, and still in SQLite: 20 rows", "0 updated, 0 inserted"] {
+        assert!(emptied.contains(words), "{words}: {emptied}");
+    }
+}
+
+#[test]
 fn generated_sources_are_rehearsed_quickly() {
     for (kind, scale) in [(generate::Source::Shop, 0.02), (generate::Source::Bench, 0.0002)] {
         let dir = TempDir::new().unwrap();

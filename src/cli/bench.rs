@@ -7,7 +7,7 @@ use super::sides::Given;
 use super::signals::stop_flag;
 use super::telling::Telling;
 use crate::error::{Error, Kind, Result};
-use crate::postgres::EmbeddedOptions;
+use crate::postgres::{Embedded, EmbeddedOptions};
 use crate::report::{bench, plot};
 use crate::run::{self, BenchOptions, Options};
 use clap::Args;
@@ -34,7 +34,7 @@ pub struct Arguments {
     #[arg(required_unless_present = "pipeline")]
     source: Option<PathBuf>,
     /// Where to: `embedded` for a throw-away server, or as for `migrate`
-    #[arg(default_value = "embedded")]
+    #[arg(default_value = Embedded::WORD)]
     target: String,
     /// A pipeline file: its source is measured, then all of it is run and its queries are timed; its target is left alone
     #[arg(long, short, value_name = "FILE", conflicts_with = "source")]
@@ -137,6 +137,6 @@ impl Arguments {
     }
 
     fn is_embedded(&self) -> bool {
-        self.target == "embedded"
+        self.target == Embedded::WORD
     }
 }

@@ -109,12 +109,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         let target = server.as_ref().map(|server| given.connecting(server.target()));
         let dry = run::dry_run(&options, target.as_ref(), &teller, &stop)?;
         teller.finish();
-        return output::result(&plan::text(
-            &dry.plan,
-            &dry.ways_back,
-            &dry.snapshot,
-            arguments.sql.then_some(dry.script.as_str()),
-        ));
+        return output::result(&plan::text(&dry, arguments.sql));
     }
     let server = server.ok_or_else(|| no_target("migrate"))?;
     let result = run::migrate(&options, &given.connecting(server.target()), &metrics, &stop);

@@ -8,7 +8,7 @@ use super::sides::Sides;
 use super::signals::stop_flag;
 use super::telling::Telling;
 use crate::error::{Error, Kind, Result};
-use crate::postgres::EmbeddedOptions;
+use crate::postgres::{Embedded, EmbeddedOptions};
 use crate::report::plan;
 use crate::run;
 use clap::Args;
@@ -42,7 +42,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let options = given.shape(arguments.ruling.apply(arguments.reading.options(&given.source)?)?)?;
     let stop = stop_flag()?;
     let teller = arguments.telling.teller();
-    let target = given.target.as_deref().filter(|text| !arguments.offline && *text != "embedded");
+    let target = given.target.as_deref().filter(|text| !arguments.offline && *text != Embedded::WORD);
     let server = target.map(|text| Server::of(text, &EmbeddedOptions::default(), &teller)).transpose()?;
     let target = server.as_ref().map(|server| given.connecting(server.target()));
     let dry = run::dry_run(&options, target.as_ref(), &teller, &stop)?;
@@ -53,12 +53,14 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         object["snapshot"] = dry.snapshot.into();
         object["ways_back"] = serde_json::to_value(&dry.ways_back)
             .map_err(|e| Error::new(Kind::Bug, "a way back cannot be written as JSON").cause(e))?;
+        object["unreturned"] = serde_json::to_value(&dry.unreturned)
+            .map_err(|e| Error::new(Kind::Bug, "what does not go back cannot be written as JSON").cause(e))?;
         if arguments.sql {
             object["sql"] = dry.script.into();
         }
         return output::result(&format!("{object:#}\n"));
     }
-    output::result(&plan::text(&dry.plan, &dry.ways_back, &dry.snapshot, arguments.sql.then_some(dry.script.as_str())))
+    output::result(&plan::text(&dry, arguments.sql))
 }
 
 impl Arguments {

@@ -11,7 +11,7 @@ use super::telling::Telling;
 use crate::durable::{self, Side};
 use crate::error::{Error, Kind, Result};
 use crate::model::event::Silent;
-use crate::postgres::EmbeddedOptions;
+use crate::postgres::{Embedded, EmbeddedOptions};
 use crate::report::rehearsal;
 use crate::run::{self, Job, Options, RehearseOptions};
 use clap::Args;
@@ -86,7 +86,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let report = arguments.report.as_deref().map(Output::open).transpose()?;
     let teller = arguments.telling.teller();
     let embedded = EmbeddedOptions::durable();
-    let server = Server::of(arguments.target.as_deref().unwrap_or("embedded"), &embedded, &teller)?;
+    let server = Server::of(arguments.target.as_deref().unwrap_or(Embedded::WORD), &embedded, &teller)?;
     let options = RehearseOptions {
         migration,
         pipeline: arguments.pipeline.as_ref().map(|path| path.display().to_string()),

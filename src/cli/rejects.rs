@@ -9,7 +9,6 @@ use super::sides::{Given, Sides};
 use super::signals::stop_flag;
 use super::telling::Telling;
 use crate::error::{Error, Kind, Result};
-use crate::postgres::EmbeddedOptions;
 use crate::report::{rejected, verification};
 use crate::run::{self, Options, Wanted};
 use clap::{Args, Subcommand};
@@ -61,11 +60,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let stop = stop_flag()?;
     let teller = of.telling.teller();
     let text = given.target.as_deref().ok_or_else(|| no_target("rejects"))?;
-    if text == "embedded" {
-        return Err(Error::new(Kind::Usage, "`embedded` starts an empty server: nothing was set aside there")
-            .hint("the database of the migration that set them aside"));
-    }
-    let server = Server::of(text, &EmbeddedOptions::default(), &teller)?;
+    let lacks = ("nothing was set aside there", "the database of the migration that set them aside");
+    let server = Server::that_holds(text, lacks, &teller)?;
     let result = run::set_aside(&options, &given.connecting(server.target()), wanted, &teller, &stop);
     teller.finish();
     let found = result?;

@@ -6,7 +6,6 @@ use super::sides::Given;
 use super::signals::stop_flag;
 use super::telling::Telling;
 use crate::error::{Error, Kind, Result};
-use crate::postgres::EmbeddedOptions;
 use crate::report::restored;
 use crate::run::{self, Fence, RollbackOptions};
 use clap::{Args, ValueEnum};
@@ -79,17 +78,14 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let teller = arguments.telling.teller();
     let given = arguments.given()?;
     let text = given.target.as_deref().ok_or_else(|| no_target("rollback"))?;
-    if text == "embedded" {
-        return Err(Error::new(Kind::Usage, "`embedded` starts an empty server: there is nothing to bring back")
-            .hint("the database that the source was migrated to; `lite2pg rehearse app.db` tries there and back on a server of its own"));
-    }
+    let hint = "the database that the source was migrated to; `lite2pg rehearse app.db` tries there and back on a server \
+                of its own";
+    let server = Server::that_holds(text, ("there is nothing to bring back", hint), &teller)?;
     if arguments.fence == Some(When::Lift) {
-        let server = Server::of(text, &EmbeddedOptions::default(), &teller)?;
         let lifted = run::lift_fence(&given.connecting(server.target()), &arguments.schema(&given))?;
         return output::result(&restored::lifted(&lifted, arguments.telling.json));
     }
     let options = arguments.options(&given)?;
-    let server = Server::of(text, &EmbeddedOptions::default(), &teller)?;
     let result = run::rollback(&options, &given.connecting(server.target()), &teller, &stop);
     teller.finish();
     let done = result?;

@@ -16,7 +16,7 @@ pub enum Server {
 impl Server {
     /// The server that the argument TARGET names; `embedded` is for the one that it starts itself.
     pub fn of(text: &str, embedded: &EmbeddedOptions, observer: &dyn Observer) -> Result<Self> {
-        if text == "embedded" {
+        if text == Embedded::WORD {
             return Ok(Self::Embedded(Box::new(Embedded::start(embedded)?)));
         }
         if embedded.keep {
@@ -24,7 +24,7 @@ impl Server {
                 .hint("leave `--keep` out, or name `embedded` in the place of the target"));
         }
         let target = Target::parse(text, &Environment::of_process()).map_err(|error| {
-            let is_near = strsim::osa_distance(&text.to_ascii_lowercase(), "embedded") <= 2;
+            let is_near = strsim::osa_distance(&text.to_ascii_lowercase(), Embedded::WORD) <= 2;
             if is_near { error.hint("did you mean `embedded`?") } else { error }
         })?;
         for remark in target.remarks() {
@@ -37,6 +37,15 @@ impl Server {
             observer.event(&Event::Remark(Remark::note("TARGET", what)));
         }
         Ok(Self::Given(Box::new(target)))
+    }
+
+    /// The server that TARGET names, for a verb that asks for what is there: one that starts empty has nothing.
+    pub fn that_holds(text: &str, (lacks, hint): (&str, &str), observer: &dyn Observer) -> Result<Self> {
+        if text == Embedded::WORD {
+            let what = format!("`{text}` starts an empty server: {lacks}");
+            return Err(Error::new(Kind::Usage, what).hint(hint));
+        }
+        Self::of(text, &EmbeddedOptions::default(), observer)
     }
 
     /// How to reach it.

@@ -3,9 +3,8 @@
 use super::output;
 use super::server::{Server, no_target};
 use super::signals::stop_flag;
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::model::event::Silent;
-use crate::postgres::EmbeddedOptions;
 use crate::report::status;
 use crate::run::Watch;
 use clap::Args;
@@ -44,10 +43,7 @@ pub struct Arguments {
 /// Runs the verb.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let text = arguments.target.as_deref().ok_or_else(|| no_target("status"))?;
-    if text == "embedded" {
-        return Err(Error::new(Kind::Usage, "`embedded` starts an empty server: no run is known there"));
-    }
-    let server = Server::of(text, &EmbeddedOptions::default(), &Silent)?;
+    let server = Server::that_holds(text, ("no run is known there", "the database that is migrated to"), &Silent)?;
     let stop = stop_flag()?;
     let watch = Watch::open(&server.target())?;
     // A screen that is redrawn is for a terminal; elsewhere each look follows the one before.

@@ -10,7 +10,6 @@ use super::telling::Telling;
 use crate::error::{Error, Kind, Result};
 use crate::model::name::as_glob;
 use crate::model::verdict::{Level, Sample, SampleSize};
-use crate::postgres::EmbeddedOptions;
 use crate::report::verification;
 use crate::run::{self, Options, Wish};
 use clap::{Args, ValueEnum};
@@ -77,11 +76,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let stop = stop_flag()?;
     let teller = arguments.telling.teller();
     let text = given.target.as_deref().ok_or_else(|| no_target("verify"))?;
-    if text == "embedded" {
-        return Err(Error::new(Kind::Usage, "`embedded` starts an empty server: there is nothing to compare with")
-            .hint("lite2pg migrate app.db embedded compares at its end"));
-    }
-    let server = Server::of(text, &EmbeddedOptions::default(), &teller)?;
+    let lacks = ("there is nothing to compare with", "lite2pg migrate app.db embedded compares at its end");
+    let server = Server::that_holds(text, lacks, &teller)?;
     let result = run::verify(&options, &given.connecting(server.target()), arguments.repair, &teller, &stop);
     teller.finish();
     let found = result?;

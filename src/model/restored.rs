@@ -92,6 +92,29 @@ pub struct WayBack {
     pub extent: Extent,
     /// What does not, or not as it came.
     pub notes: Vec<String>,
+    /// Whether somebody said that it is left.
+    #[serde(skip)]
+    pub is_left: bool,
+}
+
+/// Something of the target that is refused on a way back, once it holds what SQLite cannot take, unless it is left or
+/// exported.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Unreturned {
+    /// `TABLE` or `TABLE.COLUMN`, as `leave` takes it.
+    pub name: String,
+    /// Why.
+    pub why: Why,
+}
+
+/// Why something of the target does not go back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Why {
+    /// SQLite never had it.
+    OnlyThere,
+    /// The table has no way back.
+    OneWay,
 }
 
 /// How much of a table goes back.

@@ -103,6 +103,9 @@ struct Owner {
 }
 
 impl Embedded {
+    /// The word for such a server in the place of a target.
+    pub const WORD: &'static str = "embedded";
+
     /// Whether PostgreSQL's server programs are on this machine.
     #[must_use]
     pub fn can_start(options: &EmbeddedOptions) -> bool {

@@ -79,6 +79,12 @@ pub fn held(session: &Session, schema: &str, table: &str, columns: &[&Stranger])
     Ok(columns.into_iter().enumerate().map(held).collect())
 }
 
+/// The columns of a table whose default is a constant.
+pub fn constant(session: &Session, schema: &str, table: &str) -> Result<Vec<String>> {
+    let given = given(session, schema, table)?.into_iter();
+    Ok(given.filter(|given| given.constant.is_some()).map(|given| given.column).collect())
+}
+
 // Where a column's values come from that nobody gives.
 struct Given {
     column: String,

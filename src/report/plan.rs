@@ -3,8 +3,9 @@
 use super::layout::{SCREEN_COLUMNS, cell, clean, columns, wrapped};
 use super::message;
 use crate::model::figures::{bytes, count, plural};
-use crate::model::plan::{ColumnPlan, Plan, TablePlan};
-use crate::model::restored::{Extent, WayBack};
+use crate::model::plan::{ColumnPlan, TablePlan};
+use crate::model::restored::{Extent, WayBack, Why};
+use crate::run::DryRun;
 use std::fmt::Write as _;
 
 /// Columns of the screen for a column's name; a longer one is cut.
@@ -15,7 +16,8 @@ const TYPE_COLUMNS_MAX: usize = 28;
 
 /// The plan, table by table, then what a person should know. `sql` is the DDL script to append.
 #[must_use]
-pub fn text(plan: &Plan, ways_back: &[WayBack], snapshot: &str, sql: Option<&str>) -> String {
+pub fn text(dry: &DryRun, with_sql: bool) -> String {
+    let DryRun { plan, ways_back, snapshot, .. } = dry;
     let mut out = format!(
         "{} and {} into schema `{}`\n{}\n",
         plural(plan.tables.len() as u64, "table"),
@@ -45,16 +47,40 @@ pub fn text(plan: &Plan, ways_back: &[WayBack], snapshot: &str, sql: Option<&str
     if !ways_back.is_empty() {
         let _ = writeln!(out, "\n{}", wrapped("way back  ", &words, 10));
     }
+    if !dry.unreturned.is_empty() {
+        unreturned(dry, &mut out);
+    }
     if !plan.remarks.is_empty() {
         out.push('\n');
     }
     for remark in &plan.remarks {
         let _ = writeln!(out, "{}", message::remark(remark));
     }
-    if let Some(sql) = sql {
-        let _ = write!(out, "\n{sql}");
+    if with_sql {
+        let _ = write!(out, "\n{}", dry.script);
     }
     out
+}
+
+// What a way back will be refused for, and what to write so that it is not.
+fn unreturned(dry: &DryRun, out: &mut String) {
+    let of = |why: Why| {
+        let names = dry.unreturned.iter().filter(|of| of.why == why).map(|of| format!("`{}`", of.name));
+        names.collect::<Vec<_>>().join(", ")
+    };
+    for (names, what) in [
+        (of(Why::OnlyThere), "only PostgreSQL has it: a way back is refused where it holds anything"),
+        (of(Why::OneWay), "has no way back: refused where PostgreSQL changed anything in it"),
+    ] {
+        if !names.is_empty() {
+            let _ = writeln!(out, "{}", wrapped("          ", &format!("{names}: {what}"), 12));
+        }
+    }
+    let names = dry.leave.iter().chain(dry.unreturned.iter().map(|of| &of.name));
+    let list: Vec<String> = names.map(|name| serde_json::Value::from(name.as_str()).to_string()).collect();
+    let words = "to do without, in a pipeline (`--leave NAME` for each without one; `--export-unmappable DIR` keeps them in files):";
+    let _ = writeln!(out, "{}\n            [rollback]", wrapped("          ", words, 12));
+    let _ = writeln!(out, "{}", wrapped("            ", &format!("leave = [{}]", list.join(", ")), 14));
 }
 
 // How much of a table a rollback brings back, and what it does not.

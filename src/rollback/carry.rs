@@ -57,14 +57,19 @@ pub fn inverses(shape: Option<&TableShape>, base: &Table) -> Vec<(usize, String)
 /// How much of a table goes back. `base` is SQLite's table; a query has none.
 #[must_use]
 pub fn way_back(target: &str, shape: Option<&TableShape>, base: Option<&Table>) -> WayBack {
-    let not = |why: &str| WayBack { table: target.to_owned(), extent: Extent::OneWay, notes: vec![why.to_owned()] };
+    let not = |why: &str| WayBack {
+        table: target.to_owned(),
+        extent: Extent::OneWay,
+        notes: vec![why.to_owned()],
+        is_left: false,
+    };
     let Some(shape) = shape else {
-        return WayBack { table: target.to_owned(), extent: Extent::Whole, notes: Vec::new() };
+        return WayBack { table: target.to_owned(), extent: Extent::Whole, notes: Vec::new(), is_left: false };
     };
     if !shape.inverse.is_empty() {
         let into: Vec<String> = shape.inverse.iter().map(|inverse| format!("`{}`", inverse.table)).collect();
         let notes = vec![format!("goes back into {} by its `inverse`", into.join(", "))];
-        return WayBack { table: target.to_owned(), extent: Extent::Partly, notes };
+        return WayBack { table: target.to_owned(), extent: Extent::Partly, notes, is_left: false };
     }
     let (Origin::Table(_), Some(base)) = (&shape.origin, base) else {
         return not("made by a query: what PostgreSQL changes in it is exported, and not restored");
@@ -86,7 +91,7 @@ pub fn way_back(target: &str, shape: Option<&TableShape>, base: Option<&Table>) 
         notes.extend(column_notes(column, base, has_inverse));
     }
     let extent = if notes.is_empty() { Extent::Whole } else { Extent::Partly };
-    WayBack { table: target.to_owned(), extent, notes }
+    WayBack { table: target.to_owned(), extent, notes, is_left: false }
 }
 
 /// The same where tables and columns are left: `TABLE` or `TABLE.COLUMN`, by the names of either side.
@@ -95,7 +100,7 @@ pub fn leaving(way: WayBack, plan: &TablePlan, leave: &[String]) -> WayBack {
     let tables = [plan.source.as_str(), plan.target.as_str()];
     if leave.iter().any(|name| tables.contains(&name.as_str())) {
         let notes = vec!["stays as the source has it, as `leave` says".to_owned()];
-        return WayBack { extent: Extent::OneWay, notes, ..way };
+        return WayBack { extent: Extent::OneWay, notes, is_left: true, ..way };
     }
     let of =
         |name: &String| tables.iter().find_map(|table| name.strip_prefix(table)?.strip_prefix('.').map(str::to_owned));

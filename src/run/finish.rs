@@ -9,7 +9,8 @@ use super::{Context, crew};
 use crate::error::{Error, Kind, Result};
 use crate::model::bounds::MAINTENANCE_MB_TOTAL;
 use crate::model::event::{Event, Phase};
-use crate::model::plan::{CheckPlan, ForeignKeyPlan, IndexPlan, KeyPlan, Plan, Remark, TablePlan};
+use crate::model::pg_type::PgType;
+use crate::model::plan::{CheckPlan, ColumnPlan, ForeignKeyPlan, IndexPlan, KeyPlan, Plan, Remark, TablePlan};
 use crate::postgres::indexes::{self, Index};
 use crate::postgres::{Session, aside, catalog, control, ddl, is_answer, triggers};
 use std::collections::HashMap;
@@ -234,7 +235,7 @@ pub fn sequences(context: &Context<'_>, plan: &Plan) -> Result<Vec<Remark>> {
         }
         for owned in catalog::owned_sequences(session, &plan.schema, &table.target)? {
             let column = table.columns.iter().find(|c| c.target == owned.column);
-            let last = column.and_then(|c| c.identity.as_ref()).and_then(|i| i.last);
+            let last = column.filter(|c| c.identity.is_some()).and_then(|c| last(table, c));
             let state = catalog::advance_sequence(session, &plan.schema, &table.target, &owned, last)?;
             let object = format!("{}.{}", table.target, owned.column);
             if state.max == Some(state.end) {
@@ -247,6 +248,18 @@ pub fn sequences(context: &Context<'_>, plan: &Plan) -> Result<Vec<Remark>> {
         }
     }
     Ok(remarks)
+}
+
+// The last number that SQLite gave out, that of a row among those that were set aside: it is taken where the row still is.
+fn last(table: &TablePlan, column: &ColumnPlan) -> Option<i64> {
+    let end = match column.pg_type {
+        PgType::Int2 => i64::from(i16::MAX),
+        PgType::Int4 => i64::from(i32::MAX),
+        _ => i64::MAX,
+    };
+    // One that the column cannot hold is why its row was set aside.
+    let largest = table.key_bounds.map(|(_, max)| max).filter(|max| *max < end);
+    column.identity.as_ref().and_then(|identity| identity.last).max(largest)
 }
 
 /// Creates the views. The plan has them in an order that finds what they read.

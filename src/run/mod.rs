@@ -39,6 +39,7 @@ mod shape;
 mod start;
 mod status;
 mod strict;
+mod unreturned;
 mod verify;
 
 pub use bench::{BenchOptions, bench};
@@ -60,7 +61,7 @@ use crate::model::check::{Answer, Race};
 use crate::model::event::{Event, Observer, Phase, Summary};
 use crate::model::name::exclude;
 use crate::model::plan::{Draw, Plan, Remark, TablePlan};
-use crate::model::restored::WayBack;
+use crate::model::restored::{Unreturned, WayBack};
 use crate::model::source::Catalog;
 use crate::model::verdict::Level;
 use crate::plan::select::Selection;
@@ -141,6 +142,10 @@ pub struct DryRun {
     pub script: String,
     /// How much of each table goes back, in the plan's order.
     pub ways_back: Vec<WayBack>,
+    /// What a way back will ask about: to be left or exported.
+    pub unreturned: Vec<Unreturned>,
+    /// What is left already.
+    pub leave: Vec<String>,
 }
 
 /// The source, held still.
@@ -266,15 +271,16 @@ pub fn dry_run(
     let mut clock = Clock::new(observer);
     checks::look_at(&options.scripts)?;
     let mut opened = clock.phase(Phase::Open, 1, || open(options))?;
-    let planned = if let Some(target) = target {
+    let (planned, strangers) = if let Some(target) = target {
         let pool = Pool::connect(target, 2, &PoolSettings::default())?;
         let mut control = pool.session()?;
         start::check_server(&control)?;
         start::check_rights(&control, options)?;
-        Preparation { options, observer, stop, draw: Draw::default() }.plan(&mut opened, &mut control, &mut clock)?
+        let preparation = Preparation { options, observer, stop, draw: Draw::default() };
+        preparation.plan_and(&mut opened, &mut control, &mut clock, unreturned::only_there)?
     } else {
         let draft = Draft::new(opened.catalog.clone(), options.plan_options(), &[], &[])?;
-        plan_rows(draft, &mut opened, observer, stop, &mut clock)?
+        (plan_rows(draft, &mut opened, observer, stop, &mut clock)?, Vec::new())
     };
     let script = ddl::script(&planned.plan);
     let base = opened.readers[0].catalog()?;
@@ -282,8 +288,10 @@ pub fn dry_run(
         let way = way_back(&t.target, options.reshape.table(&t.source), base.table(&t.source));
         leaving(way, t, &options.leave)
     };
-    let ways_back = planned.plan.tables.iter().map(way).collect();
-    Ok(DryRun { plan: planned.plan, snapshot: opened.snapshot, script, ways_back })
+    let ways_back: Vec<WayBack> = planned.plan.tables.iter().map(way).collect();
+    let leave = options.leave.clone();
+    let unreturned = unreturned::unreturned(&ways_back, &strangers, &leave);
+    Ok(DryRun { plan: planned.plan, snapshot: opened.snapshot, script, ways_back, unreturned, leave })
 }
 
 fn open(options: &Options) -> Result<Opened> {

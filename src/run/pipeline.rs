@@ -8,12 +8,9 @@ use crate::model::check::{Parity, Question};
 use crate::model::name::Spelling;
 use crate::pipeline::file::{self, Identifiers, Script};
 use crate::pipeline::{Pipeline, check};
-use crate::postgres::Target;
+use crate::postgres::{Embedded, Target};
 use std::path::PathBuf;
 use std::time::Duration;
-
-/// The word for a server of our own in the place of a target.
-const EMBEDDED: &str = "embedded";
 
 impl Options {
     /// Adds what a pipeline asks. What these options state beyond [`Options::new`] counts more than the file.
@@ -119,7 +116,7 @@ impl Pipeline {
     /// The file's target, with what it says of connecting; completed from `PG*` variables and `~/.pgpass`, as by libpq. A
     /// file that names none, or `embedded`, is [`Kind::Usage`]: [`Embedded`](crate::Embedded) starts such a server.
     pub fn target(&self) -> Result<Target> {
-        let text = self.file.target.as_deref().filter(|text| *text != EMBEDDED).ok_or_else(|| {
+        let text = self.file.target.as_deref().filter(|text| *text != Embedded::WORD).ok_or_else(|| {
             Error::new(Kind::Usage, format!("`{}` names no server as its target", self.path.display()))
                 .hint("`target = \"postgres://user@host/database\"` in the file")
         })?;

@@ -43,6 +43,17 @@ impl Preparation<'_> {
     /// Plans a run on the target as it will find it, and leaves nothing behind. What a person's scripts make is there while
     /// the plan is made.
     pub fn plan(self, opened: &mut Opened, control: &mut Session, clock: &mut Clock<'_>) -> Result<Planned> {
+        self.plan_and(opened, control, clock, |_, _| Ok(())).map(|(planned, ())| planned)
+    }
+
+    /// The same, and what is found out on the target as it will be then.
+    pub fn plan_and<T>(
+        self,
+        opened: &mut Opened,
+        control: &mut Session,
+        clock: &mut Clock<'_>,
+        look: impl FnOnce(&Session, &Plan) -> Result<T>,
+    ) -> Result<(Planned, T)> {
         let scripts = &self.options.scripts;
         if scripts.ddl.is_some() || !scripts.before.is_empty() || !self.enums().is_empty() {
             let mut tx = control.transaction()?;
@@ -60,16 +71,18 @@ impl Preparation<'_> {
                 planned.plan.remarks.insert(0, Remark::note(&ddl.name, words));
             }
             let planned = self.asked(planned, opened, &mut tx, clock)?;
+            let found = look(&tx, &planned.plan)?;
             tx.rollback()?;
-            return Ok(planned);
+            return Ok((planned, found));
         }
         // No transaction is open while rows are looked at.
         let planned = self.planned(opened, control, clock)?;
         let mut session = control.another()?;
         let mut tx = session.transaction()?;
         let planned = self.asked(planned, opened, &mut tx, clock)?;
+        let found = look(&tx, &planned.plan)?;
         tx.rollback()?;
-        Ok(planned)
+        Ok((planned, found))
     }
 
     // Enums of tables that lite2pg does not make are the target's.

@@ -267,6 +267,15 @@ fn schema_unlike(a: &[Vec<Owned>], b: &[Vec<Owned>]) -> Vec<String> {
 }
 
 impl Unlike {
+    /// The table that it is about, where it is about one.
+    #[must_use]
+    pub fn table(&self) -> Option<&str> {
+        match self {
+            Self::File(_) => None,
+            Self::Row { table, .. } | Self::Cell { table, .. } => Some(table),
+        }
+    }
+
     /// What and where.
     #[must_use]
     pub fn words(&self) -> String {

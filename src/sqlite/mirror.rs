@@ -123,11 +123,25 @@ impl Mirror {
         self.attempt(&sql, &cells(at).collect::<Vec<_>>())
     }
 
-    /// Deletes all rows of a table, or those for which a condition holds.
-    pub fn empty(&self, table: &Table, only: Option<&str>) -> Result<()> {
+    /// Deletes all rows of a table, or those for which a condition holds, but for those of these rowids.
+    pub fn empty(&self, table: &Table, only: Option<&str>, kept: &[i64]) -> Result<()> {
         let name = quoted(&table.name);
-        let only = only.map_or_else(String::new, |only| format!(" WHERE ({only}\n)"));
-        self.run(&format!("DELETE FROM main.{name} AS {name}{only}"))
+        let only = only.map_or_else(String::new, |only| format!(" AND ({only}\n)"));
+        let but = match &table.row_key {
+            RowKey::Rowid { name: rowid, .. } if !kept.is_empty() => {
+                self.run("CREATE TEMP TABLE \"lite2pg kept\" (n INTEGER PRIMARY KEY)")?;
+                for n in kept {
+                    let put = |conn: &Connection| {
+                        conn.prepare_cached("INSERT INTO temp.\"lite2pg kept\" VALUES (?1)")?.execute([n])
+                    };
+                    put(&self.conn).map_err(|e| failed(e, "the copy of the source cannot be written"))?;
+                }
+                format!(" AND {name}.{} NOT IN (SELECT n FROM temp.\"lite2pg kept\")", quoted(rowid))
+            }
+            _ => String::new(),
+        };
+        self.run(&format!("DELETE FROM main.{name} AS {name} WHERE 1{only}{but}"))?;
+        self.run("DROP TABLE IF EXISTS temp.\"lite2pg kept\"")
     }
 
     /// Rows that were written since the file was opened, those included that foreign keys wrote.

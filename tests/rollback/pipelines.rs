@@ -365,3 +365,50 @@ fn arrays_go_back_as_the_lists_that_they_came_from() {
         stage.pg("UPDATE t SET parts = '{1}', tags = '{}' WHERE id = 1");
     }
 }
+
+#[test]
+fn the_plan_has_the_line_that_does_without_what_does_not_go_back() {
+    let (_dir, path) = source(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT); INSERT INTO t VALUES (1, 'a'), (2, 'b');
+         CREATE TABLE tag (t INTEGER, tag TEXT); INSERT INTO tag VALUES (1, 'x'), (1, 'y'), (2, 'x');",
+    );
+    let (file, target) = (path.with_file_name("pipeline.toml"), database());
+    let shapes = "[[before]]\nsql = \"CREATE TABLE audit (at timestamptz DEFAULT now()); INSERT INTO audit DEFAULT VALUES\"\n\
+        [[table]]\nfrom = \"tag\"\nskip = true\n\
+        [[table]]\nto = \"tags\"\nquery = \"SELECT tag, count(*) AS n FROM tag GROUP BY tag\"\nkey = [\"tag\"]\n";
+    let write =
+        |more: &str| fs::write(&file, format!("source = \"app.db\"\ntarget = '{}'\n{shapes}{more}", url(&target)));
+    write("").expect("a pipeline");
+    let seen = session(&target);
+    // Filled by itself with what is no constant, by one, by PostgreSQL's own sum, and by nobody.
+    let there = "CREATE TABLE t (id int PRIMARY KEY, v text, made timestamptz DEFAULT now(), kind int DEFAULT 1,
+        twice int GENERATED ALWAYS AS (id * 2) STORED, note text)";
+    seen.batch(there).expect("a table");
+    let run = |verb: &str, more: &[&str]| {
+        let mut command = program();
+        command.arg(verb).arg("-p").arg(&file).args(more);
+        ended(command.output().expect("the program starts"))
+    };
+    let listed = |ran: &Ran| -> Vec<String> {
+        let plan: serde_json::Value = serde_json::from_str(&ran.stdout).expect("JSON");
+        let of = |u: &serde_json::Value| format!("{} {}", u["name"], u["why"]).replace('"', "");
+        plan["unreturned"].as_array().expect("a list").iter().map(of).collect()
+    };
+    assert_eq!(listed(&run("plan", &["--json"]).exits(0)), ["audit only_there", "t.made only_there", "tags one_way"]);
+    assert_eq!(listed(&run("plan", &["--json", "--offline"]).exits(0)), ["tags one_way"]);
+    let told = run("plan", &[]).exits(0).stdout;
+    let line = "[rollback]\n            leave = [\"audit\", \"t.made\", \"tags\"]\n";
+    assert!(told.contains(line), "{told}");
+    run("migrate", &["--quiet"]).exits(0);
+    let to = path.with_file_name("restored.db");
+    let back = ["--to", to.to_str().expect("a path"), "--force"];
+    seen.batch("UPDATE tags SET n = 9").expect("changed");
+    let refused = run("rollback", &back).exits(3).stdout;
+    for name in ["`audit`", "`t.made`", "`tags`"] {
+        assert!(refused.contains(&format!("cannot go back: {name}, ")), "{name}: {refused}");
+    }
+    write(&line.replace("            ", "")).expect("a pipeline");
+    run("rollback", &back).exits(0);
+    same(&to, &path);
+    assert_eq!(listed(&run("plan", &["--json", "--offline"]).exits(0)), [""; 0], "all of it is left");
+}

@@ -23,6 +23,7 @@ use crate::model::source::{Catalog, ForeignKey, Table};
 use crate::plan::Draft;
 use crate::plan::groups::parent_columns;
 use crate::plan::select::Selection;
+use crate::postgres::Embedded;
 use crate::profile::Depth;
 use crate::sqlite::{Reader, Source};
 use std::path::Path;
@@ -269,7 +270,7 @@ fn next(options: &Options, by_hand: &[ByHand], can_try: bool) -> (String, String
     words.push(if can_try { "migrate" } else { "plan" }.to_owned());
     words.push(path_for_shell(&options.source));
     if can_try {
-        words.push("embedded".to_owned());
+        words.push(Embedded::WORD.to_owned());
     } else {
         words.push("--sql".to_owned());
     }

@@ -5,6 +5,7 @@ use crate::model::cell::Owned;
 use crate::model::conversion::{Conversion, UuidSpelling};
 use crate::model::pg_type::PgType;
 use crate::model::plan::{ColumnPlan, TablePlan};
+use crate::model::policy::{Place, Places};
 use crate::model::rehearsal::Made;
 use crate::model::reshape::{ColumnShape, TableShape, Value};
 use crate::model::source::{RowKey, Table};
@@ -72,8 +73,8 @@ impl<'a> Pair<'a> {
         of.is_none_or(|c| c.value == Value::Own && c.default.is_none())
     }
 
-    /// Some rows, spread over the table.
-    pub fn rows(&self, reader: &Reader) -> Result<Vec<Row>> {
+    /// Some rows, spread over the table, without those that were set aside: they are on one side only.
+    pub fn rows(&self, reader: &Reader, aside: Option<&Places>) -> Result<Vec<Row>> {
         let compared: Vec<&ColumnPlan> = self.plan.compared().collect();
         // What PostgreSQL makes of values that it casts is not known here.
         if compared.iter().any(|c| c.cast().is_some()) {
@@ -102,6 +103,9 @@ impl<'a> Pair<'a> {
             } else {
                 At::Rowid(key)
             };
+            if aside.is_some_and(|places| places.contains(&Place { key, nth: 0 })) {
+                return Ok(Flow::Continue);
+            }
             let found = address(digest.form(row), &asked);
             if let Some(found) = found
                 && row.bytes() <= BYTES_MAX

@@ -6,7 +6,7 @@ use super::super::rollback::{RollbackOptions, rollback};
 use super::super::{Opened, Options, migrate, open, rejects, verify};
 use super::hook;
 use super::judge::Judge;
-use super::writes::{Done, Sides};
+use super::writes::{Aside, Done, Sides};
 use super::{Grounds, RehearseOptions, cannot_read, of};
 use crate::error::{Error, Kind, Result};
 use crate::files::{Workplace, content};
@@ -22,7 +22,6 @@ use crate::model::verdict::{Outcome as Word, TableVerdict, Verification};
 use crate::postgres::drill::{self, Ground};
 use crate::postgres::{Pool, Session, control};
 use crate::sqlite::{self, alike};
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -247,7 +246,13 @@ impl Drill<'_> {
         Ok(())
     }
 
-    fn sides<'s>(&self, plan: &'s Plan, shaped: &'s Opened, base: &'s Catalog, pool: &'s Pool) -> Sides<'s>
+    fn sides<'s>(
+        &self,
+        plan: &'s Plan,
+        (shaped, base): (&'s Opened, &'s Catalog),
+        pool: &'s Pool,
+        aside: &'s Aside,
+    ) -> Sides<'s>
     where
         Self: 's,
     {
@@ -257,6 +262,7 @@ impl Drill<'_> {
             base,
             reader: &shaped.readers[0],
             pool,
+            aside,
             reshape: &self.options.migration.reshape,
         }
     }
@@ -294,11 +300,12 @@ impl Drill<'_> {
         let mirror = self.place.path().join(format!("mirror-of-{name}"));
         let pool = ground.pool()?;
         let run = run_of(&pool, ground)?;
+        let aside = rejects::places(&pool.session()?, run.id)?;
         let done = {
             let shaped = open(&Options { jobs: 1, ..self.options_of(source, ground) })?;
             shaped.readers[0].copy_to(&mirror)?;
             let base = shaped.readers[0].catalog()?;
-            self.sides(&run.plan, &shaped, &base, &pool).write(&mirror, &self.look())?
+            self.sides(&run.plan, (&shaped, &base), &pool, &aside).write(&mirror, &self.look())?
         };
         let w = done.writes;
         told.tell(format!(
@@ -418,23 +425,36 @@ impl Drill<'_> {
         let run = run_of(&pool, ground)?;
         // What PostgreSQL holds now is what came back before: SQLite empties a copy of that.
         let mirror = self.place.path().join("mirror-emptied.db");
-        let aside: HashSet<String> = rejects::places(&pool.session()?, run.id)?.into_keys().collect();
-        let names = {
+        let aside = rejects::places(&pool.session()?, run.id)?;
+        let emptied = {
             let shaped = open(&Options { jobs: 1, ..self.options_of(&before, ground) })?;
             shaped.readers[0].copy_to(&mirror)?;
             let base = shaped.readers[0].catalog()?;
-            self.sides(&run.plan, &shaped, &base, &pool).empty(&mirror, &aside)?
+            self.sides(&run.plan, (&shaped, &base), &pool, &aside).empty(&mirror)?
         };
-        if names.is_empty() {
+        if emptied.tables.is_empty() {
             told.tell("no table could be emptied on both sides alike");
             return Ok(());
         }
-        told.tell(format!("emptied: {}", names.join(", ")));
+        told.tell(format!("emptied: {}", emptied.tables.join(", ")));
+        if emptied.aside > 0 {
+            told.tell(format!("set aside, and still in SQLite: {}", plural(emptied.aside, "row")));
+        }
         self.mirror_agrees(&mirror, ground, told)?;
         let (to, _) = self.back(self.base, ground, "emptied.db", told)?;
         if !self.compared(&to, ground)?.is_equal() {
             told.wrong.push("the restored file is not what PostgreSQL holds".to_owned());
         }
+        // What stays of these tables is what SQLite's own copy has of them, to the byte.
+        let mut wrong = Vec::new();
+        alike::compare(&to, &mirror, &self.look(), &mut |unlike| {
+            let is_emptied = unlike.table().is_some_and(|table| emptied.sources.contains(table));
+            if is_emptied && wrong.len() < 10 {
+                wrong.push(unlike.words());
+            }
+            Ok(())
+        })?;
+        told.wrong.extend(wrong);
         for path in [&mirror, &to] {
             forget(path);
         }

@@ -4,6 +4,7 @@ use super::rows::{Pair, Row, cell};
 use crate::error::Result;
 use crate::model::cell::Owned;
 use crate::model::plan::Plan;
+use crate::model::policy::Places;
 use crate::model::rehearsal::{Made, Over, Writes};
 use crate::model::reshape::Reshape;
 use crate::model::source::{Catalog, RowKey};
@@ -13,7 +14,7 @@ use crate::sqlite::Reader;
 use crate::sqlite::alike::is_same;
 use crate::sqlite::mirror::Mirror;
 use crate::sqlite::restore::At;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// What is written into which column.
 type Cells = Vec<(usize, Made)>;
@@ -32,6 +33,8 @@ pub struct Sides<'a> {
     pub reader: &'a Reader,
     /// Connections to the target.
     pub pool: &'a Pool,
+    /// Rows that the migration set aside.
+    pub aside: &'a Aside,
 }
 
 /// What was written where.
@@ -48,6 +51,20 @@ pub struct Done {
     unlike: BTreeMap<String, u64>,
     /// Tables whose rows have no key, with the rows of them that were written: any of several equal ones may be meant.
     pub(super) keyless: BTreeMap<String, u64>,
+}
+
+/// Rows that the migration set aside, by table on the target.
+pub type Aside = HashMap<String, Places>;
+
+/// What was emptied.
+#[derive(Debug, Default)]
+pub struct Emptied {
+    /// The tables on the target.
+    pub tables: Vec<String>,
+    /// The same in SQLite.
+    pub sources: HashSet<String>,
+    /// Rows of theirs that stay in SQLite, because the migration set them aside.
+    pub aside: u64,
 }
 
 /// Where a row lies once it is written.
@@ -114,7 +131,13 @@ impl<'a> Sides<'a> {
                 done.told.push(format!("nothing is written to `{name}`: the pipeline makes `{other}` with it"));
                 continue;
             }
-            let rows = pair.rows(self.reader)?;
+            let aside = self.aside.get(&pair.plan.target).filter(|places| !places.is_empty());
+            if aside.is_some() && !is_told_by_rowid(pair) {
+                let why = "rows of it were set aside, which no rowid tells from others that are written";
+                done.told.push(format!("nothing is written to `{name}`: {why}"));
+                continue;
+            }
+            let rows = pair.rows(self.reader, aside)?;
             let is_parent =
                 self.plan.tables.iter().any(|t| t.foreign_keys.iter().any(|k| k.parent == pair.plan.target));
             let orphaned = self.reshape.orphaned_by(name).next();
@@ -172,18 +195,25 @@ impl<'a> Sides<'a> {
         Ok(())
     }
 
-    /// Empties every other table and those that refer to it, on both sides; their names. Those stay that cannot be emptied
-    /// alike: of which rows were set aside, or to which a table refers that only PostgreSQL has.
-    pub fn empty(&self, mirror: &std::path::Path, aside: &HashSet<String>) -> Result<Vec<String>> {
+    /// Empties every other table and those that refer to it, on both sides; their names. Rows that were set aside stay where
+    /// they are, in SQLite. Those tables stay that cannot be emptied alike: of which rows were set aside that no rowid tells, or
+    /// to which a table refers that only PostgreSQL has.
+    pub fn empty(&self, mirror: &std::path::Path) -> Result<Emptied> {
         let (pairs, _) = self.pairs();
         let mut session = self.pool.session()?;
         let references = self.references(&session)?;
+        let is_told =
+            |pair: &Pair<'_>| is_told_by_rowid(pair) || self.aside.get(&pair.plan.target).is_none_or(Places::is_empty);
         let is_ours = |name: &String| {
             let pair = pairs.iter().find(|pair| pair.plan.target == *name);
-            pair.is_some_and(|pair| !aside.contains(name) && self.reshape.made_with(&pair.base.name).is_none())
+            pair.is_some_and(|pair| is_told(pair) && self.reshape.made_with(&pair.base.name).is_none())
         };
         let mut chosen: HashSet<String> = HashSet::new();
-        for pair in pairs.iter().step_by(2) {
+        // The others are for where none of the first ones can be emptied.
+        for (n, pair) in pairs.iter().enumerate().step_by(2).chain(pairs.iter().enumerate().skip(1).step_by(2)) {
+            if n % 2 == 1 && !chosen.is_empty() {
+                break;
+            }
             let mut together = HashSet::from([pair.plan.target.clone()]);
             loop {
                 let children = references.iter().filter(|(_, parent)| together.contains(parent));
@@ -199,18 +229,23 @@ impl<'a> Sides<'a> {
             }
         }
         if chosen.is_empty() {
-            return Ok(Vec::new());
+            return Ok(Emptied::default());
         }
         let names: Vec<&str> = pairs.iter().map(|p| p.plan.target.as_str()).filter(|n| chosen.contains(*n)).collect();
         let tx = session.transaction()?;
         drill::empty(&tx, &self.plan.schema, &names)?;
         tx.commit()?;
         let mirror = Mirror::open(mirror, false)?;
+        let mut emptied = Emptied { tables: names.into_iter().map(str::to_owned).collect(), ..Emptied::default() };
         for pair in pairs.iter().filter(|pair| chosen.contains(&pair.plan.target)) {
-            mirror.empty(pair.base, pair.only())?;
+            let kept: Vec<i64> =
+                self.aside.get(&pair.plan.target).into_iter().flatten().map(|place| place.key).collect();
+            mirror.empty(pair.base, pair.only(), &kept)?;
+            emptied.aside += kept.len() as u64;
+            emptied.sources.insert(pair.base.name.clone());
         }
         mirror.finish()?;
-        Ok(names.into_iter().map(str::to_owned).collect())
+        Ok(emptied)
     }
 
     // Which table refers to which, on the target: by its foreign keys, and by what the pipeline says of orphans.
@@ -224,6 +259,11 @@ impl<'a> Sides<'a> {
         }
         Ok(all)
     }
+}
+
+// Whether a row that was set aside is the same one whatever is written to others.
+const fn is_told_by_rowid(pair: &Pair<'_>) -> bool {
+    matches!(pair.base.row_key, RowKey::Rowid { .. })
 }
 
 // Who writes to one table.

@@ -185,7 +185,7 @@ impl Way<'_> {
         let stating: Vec<usize> = (made.differing.iter().copied())
             .filter(|t| made.all.get(t).is_some_and(|made| !made.shape.inverse.is_empty()))
             .collect();
-        let why = match turned {
+        let why: HashMap<usize, String> = match turned {
             Ok(turned) => {
                 equal(&mut settled.equal)?;
                 let wrong: Vec<usize> = stating.iter().copied().filter(|t| !settled.equal.contains(t)).collect();
@@ -200,13 +200,18 @@ impl Way<'_> {
                     }
                     return Ok(settled);
                 }
-                "what its `inverse` gives, read through the pipeline again, is not what PostgreSQL holds".to_owned()
+                let words = "what its `inverse` gives, read through the pipeline again, is not what PostgreSQL holds";
+                // They may build on each other.
+                let names: Vec<String> = wrong.iter().map(|t| format!("`{}`", made.plan.tables[*t].target)).collect();
+                let others = format!("its `inverse` is undone with that of {}, which does not do", names.join(", "));
+                let why = |t: usize| if wrong.contains(&t) { words.to_owned() } else { others.clone() };
+                stating.iter().map(|t| (*t, why(*t))).collect()
             }
-            Err(words) => words,
+            Err(words) => stating.iter().map(|t| (*t, words.clone())).collect(),
         };
         beside.settle(false)?;
         equal(&mut settled.equal)?;
-        settled.why.extend(stating.into_iter().map(|t| (t, why.clone())));
+        settled.why = why;
         Ok(settled)
     }
 }
