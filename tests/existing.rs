@@ -108,7 +108,7 @@ const TYPES: [(&str, &str, Option<&str>); 56] = [
     ("jsonb[]", "[{\"a\": [1]}, [2], \"s\"]", Some("[\"\\u0000\"]")),
     ("inet[]", "{10.0.0.1,::1}", Some("{10}")),
     ("int2[][]", "{{1,2},{3,4}}", Some("{{1},{2,3}}")),
-    ("text[]", "[\"a\", null]", Some("{a}")),
+    ("text[]", "[\"a\", null]", Some("{a")),
     ("bytea[]", "{\"\\\\x00ff\"}", Some("{\"\\\\x0\"}")),
     ("mood[]", "[\"sad\", \"ok\"]", Some("[\"mad\"]")),
     ("pair", "(1,\"a b\")", Some("(1)")),
@@ -404,4 +404,81 @@ fn rules_are_told_where_rows_are_copied_and_refused_where_they_would_be_asked() 
     let sides = Sides::new(here, "CREATE TABLE real (id int, v text); CREATE VIEW t AS SELECT * FROM real");
     sides.loads(&[]).exits(3).says(&["needs every table on the target", "`t`"]);
     sides.asks("SELECT count(*) FROM real", "0");
+}
+
+#[test]
+fn times_without_a_zone_in_types_that_postgresql_casts_are_of_the_zone_that_is_stated() {
+    let here = "CREATE TABLE t (id INTEGER PRIMARY KEY, span TEXT, moments TEXT, at TEXT, plain TEXT);
+        INSERT INTO t VALUES (1, '[2024-01-05 10:00,2024-07-05 10:00)', '[\"2024-01-05 10:00\",\"2024-07-05 10:00\",\"2024-07-05 10:00Z\"]', '10:00', '2024-07-05 10:00'),
+                             (2, '[2024-01-05 10:00+09,)', '{2024-01-05 10:00,NULL}', '10:00 PM', NULL), (3, NULL, NULL, '10:00-03', NULL);";
+    let there = "CREATE DOMAIN term AS tstzrange CHECK (NOT isempty(VALUE));
+        CREATE TABLE t (id int PRIMARY KEY, span term, moments timestamptz(0)[], at timetz, plain timestamptz)";
+    let rows = "SELECT string_agg(concat_ws(' ', span, moments, at, plain), ' | ' ORDER BY id) FROM t";
+    let sides = Sides::new(here, there);
+    let berlin = ["--assume-tz", "Europe/Berlin"];
+    let ran = sides.loads(&berlin).exits(0);
+    assert!(ran.stdout.contains("verified: every cell of 3 rows"), "{}", ran.stdout);
+    sides.asks(
+        rows,
+        "[\"2024-01-05 09:00:00+00\",\"2024-07-05 08:00:00+00\") {\"2024-01-05 09:00:00+00\",\"2024-07-05 08:00:00+00\",\"2024-07-05 10:00:00+00\"} \
+         10:00:00+00 2024-07-05 08:00:00+00 | [\"2024-01-05 01:00:00+00\",) {\"2024-01-05 09:00:00+00\",NULL} 22:00:00+00 | 10:00:00-03",
+    );
+    sides.compares(&[]).exits(0);
+    sides.compares(&["--sample", "10"]).exits(0);
+    sides.seen.batch("UPDATE t SET span = '[2024-01-05 10:00+00,2024-07-05 10:00+00)' WHERE id = 1; UPDATE t SET moments[1] = '2024-01-05 10:00+00' WHERE id = 2").unwrap();
+    sides.compares(&[]).exits(5);
+    sides.compares(&["--repair"]).exits(0);
+    sides.asks(
+        "SELECT lower(span) || ' ' || moments[1] FROM t WHERE id = 1",
+        "2024-01-05 09:00:00+00 2024-01-05 09:00:00+00",
+    );
+    // What a person says of no run is asked in the zone too.
+    sides.seen.batch("DROP SCHEMA lite2pg CASCADE").unwrap();
+    sides.compares(&berlin).exits(0);
+    sides.compares(&[]).exits(5);
+    // Without a word they are UTC's.
+    let sides = Sides::new(here, there);
+    sides.loads(&[]).exits(0);
+    sides.asks(
+        "SELECT lower(span) || ' ' || moments[1] || ' ' || at FROM t WHERE id = 1",
+        "2024-01-05 10:00:00+00 2024-01-05 10:00:00+00 10:00:00+00",
+    );
+}
+
+#[test]
+fn types_of_extensions_and_domains_over_them_take_their_texts() {
+    let here = "CREATE TABLE t (id INTEGER PRIMARY KEY, attributes TEXT, email TEXT, login TEXT, path TEXT);
+        INSERT INTO t VALUES (1, 'a=>1, \"b c\"=>NULL', 'Ann@X.org', 'Ann', 'top.sub'), (2, '', 'b@x.org', NULL, NULL);";
+    let there = "CREATE SCHEMA ext; CREATE EXTENSION hstore SCHEMA ext; CREATE EXTENSION citext SCHEMA ext; CREATE EXTENSION ltree SCHEMA ext;
+        CREATE DOMAIN mail AS ext.citext CHECK (VALUE ~ '@'); CREATE DOMAIN short AS ext.citext CHECK (length(VALUE) < 5);
+        CREATE TABLE t (id int PRIMARY KEY, attributes ext.hstore NOT NULL DEFAULT '', email mail UNIQUE, login short, path ext.ltree)";
+    let target = database();
+    let available = "SELECT count(*) FROM pg_available_extensions WHERE name IN ('hstore', 'citext', 'ltree')";
+    if value(&session(&target), available) != "3" {
+        return;
+    }
+    let sides = Sides::new(here, there);
+    let ran = sides.loads(&[]).exits(0);
+    assert!(ran.stdout.contains("verified: every cell of 2 rows"), "{}", ran.stdout);
+    sides.asks(
+        "SELECT string_agg(concat_ws(' ', attributes, email, login, path), ' | ' ORDER BY id) FROM t",
+        "\"a\"=>\"1\", \"b c\"=>NULL Ann@X.org Ann top.sub |  b@x.org",
+    );
+    // Case counts for the comparison, though not for the type.
+    sides.seen.batch("UPDATE t SET email = 'ann@x.org' WHERE id = 1").unwrap();
+    sides.compares(&[]).exits(5);
+    sides.compares(&["--repair"]).exits(0);
+    // Two that are one to the type, text that is no hstore, and one that the domain refuses.
+    for (wrong, words) in [
+        ("UPDATE t SET email = 'ANN@x.org' WHERE id = 2", "t_email_key"),
+        ("UPDATE t SET attributes = 'a=>' WHERE id = 2", "`t.attributes` cannot be loaded into ext.hstore"),
+        ("UPDATE t SET login = 'too long' WHERE id = 2", "short_check"),
+    ] {
+        let sides = Sides::new(&format!("{here} {wrong}"), there);
+        let ran = sides.loads(&[]).says(&[words, "hint:"]);
+        assert!(!ran.stderr.contains("ANN@x.org"), "{}", ran.stderr);
+        let sides = Sides::new(&format!("{here} {wrong}"), there);
+        sides.loads(&["--on-error", "reject"]).exits(4);
+        sides.asks("SELECT count(*) FROM t", "1");
+    }
 }

@@ -541,7 +541,7 @@ fn lists_in_text_become_arrays_and_what_is_no_list_follows_the_policy() {
 }
 
 const SPELLED: &str = r#"
-    CREATE TABLE t (id INTEGER PRIMARY KEY, tags TEXT, ints TEXT, prices TEXT, parts TEXT, days TEXT, docs TEXT);
+    CREATE TABLE t (id INTEGER PRIMARY KEY, tags TEXT, ints TEXT, prices TEXT DEFAULT '[]', parts TEXT, days TEXT, docs TEXT DEFAULT '{}');
     INSERT INTO t VALUES
         (1, '{a,"b \"c\"",NULL,"null"}', '{1,+2,NULL}', '[1.50, "2", null, 12345678901234567890.1]', '1.50;2', '["2024-01-05"]', '[{"a":1},2]'),
         (2, '["x"]', '[7]', '{0.1,NaN}', '', '{2024-01-05,2024-02-29}', '{"{\"b\":2}"}'),
@@ -564,7 +564,12 @@ fn arrays_come_from_lists_in_json_from_separators_and_from_postgres_s_own_spelli
     stage.migrate(&text.replace("POLICY", "fail")).exits(3).says(&["nothing was written", "hint:"]);
     let text = text.replace("POLICY", "null");
     let plan = stage.run(&["plan"], &stage.file(&text), &["--quiet", "--sql"]).exits(0).stdout;
-    assert!(plan.contains("\"prices\" numeric[]") && plan.contains("values between `;`,"), "{plan}");
+    assert!(
+        plan.contains("\"prices\" numeric[] DEFAULT '{}'")
+            && plan.contains("\"docs\" jsonb[] DEFAULT '{}'")
+            && plan.contains("values between `;`"),
+        "{plan}"
+    );
     stage.migrate(&text).exits(0);
     assert_eq!(
         stage.there(

@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::model::name::qualified;
 use crate::model::plan::TablePlan;
 use crate::postgres::ddl::{self, Meeting};
-use crate::postgres::{CopyIn, Transaction};
+use crate::postgres::{CopyIn, Transaction, cast};
 
 /// The way into one table.
 #[derive(Debug)]
@@ -14,6 +14,8 @@ pub struct Entry {
     copy: String,
     /// The statements that make the stage and that move its rows on; none where rows go straight to the table.
     stage: Option<(String, String)>,
+    /// The zone in which PostgreSQL reads what it casts.
+    zone: Option<String>,
     /// No row stays behind because of another one.
     takes_all: bool,
 }
@@ -29,13 +31,14 @@ impl Entry {
             Conflict::Update if table.existing => Meeting::Replaced,
             _ => {
                 let relation = qualified(schema, &table.target);
-                return Self { copy: ddl::copy_in(&relation, table, freeze), stage: None, takes_all: true };
+                return Self { copy: ddl::copy_in(&relation, table, freeze), stage: None, zone: None, takes_all: true };
             }
         };
         let stage = (ddl::create_stage(schema, table), ddl::insert_from_stage(schema, table, meeting));
         Self {
             copy: ddl::copy_in(ddl::STAGE, table, false),
             stage: Some(stage),
+            zone: table.loaded().find_map(|c| c.cast_zone()).map(str::to_owned),
             takes_all: meeting == Meeting::Refused,
         }
     }
@@ -53,7 +56,7 @@ impl Entry {
     /// Moves what was copied into the table, and empties the stage for more.
     pub fn arrive(&self, tx: &Transaction<'_>) -> Result<()> {
         let Some((_, insert)) = &self.stage else { return Ok(()) };
-        tx.execute(insert, &[])?;
+        self.insert(tx, insert)?;
         tx.batch(&ddl::empty_stage())
     }
 
@@ -61,8 +64,16 @@ impl Entry {
     /// where each of those that were copied (`rows`) should be in it.
     pub fn arrive_last(&self, tx: &Transaction<'_>, rows: u64) -> Result<u64> {
         let Some((_, insert)) = &self.stage else { return Ok(rows) };
-        let taken = tx.execute(insert, &[])?;
+        let taken = self.insert(tx, insert)?;
         Ok(if self.takes_all { taken } else { rows })
+    }
+
+    fn insert(&self, tx: &Transaction<'_>, insert: &str) -> Result<u64> {
+        let Some(zone) = &self.zone else { return tx.execute(insert, &[]) };
+        cast::read_in(tx, zone)?;
+        let taken = tx.execute(insert, &[])?;
+        cast::read_in(tx, cast::HOME)?;
+        Ok(taken)
     }
 
     /// Takes the stage away, where the transaction goes on to other tables.

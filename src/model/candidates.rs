@@ -221,9 +221,12 @@ pub fn for_stated_type(pg_type: &PgType, labels: Option<&[String]>, options: &Ty
         PgType::Uuid => UUIDS.into_iter().chain([UuidSpelling::Any]).map(Conversion::Uuid).collect(),
         PgType::Array(element) => vec![Conversion::Array { element: *element, split: None }],
         PgType::Cast(CastType { habit: CastHabit::Interval, .. }) => {
-            vec![Conversion::Cast { numbers: false, split: None }]
+            vec![Conversion::Cast { numbers: false, split: None, zone: None }]
         }
-        PgType::Cast(_) => [false, true].map(|numbers| Conversion::Cast { numbers, split: None }).into(),
+        PgType::Cast(_) => {
+            let zone = cast_zone(options);
+            [false, true].map(|numbers| Conversion::Cast { numbers, split: None, zone: zone.clone() }).into()
+        }
         PgType::Json => vec![Conversion::Json],
         PgType::Jsonb => vec![Conversion::Jsonb { scalars: true }],
         PgType::Date => vec![Conversion::Date],
@@ -231,6 +234,15 @@ pub fn for_stated_type(pg_type: &PgType, labels: Option<&[String]>, options: &Ty
         PgType::Timestamp | PgType::TimestampTz => existing_moments(*pg_type == PgType::TimestampTz, options),
     };
     trials(list, matches!(pg_type, PgType::Text))
+}
+
+/// The zone in which PostgreSQL reads texts that it casts, where that is not UTC.
+#[must_use]
+pub fn cast_zone(options: &TypeOptions) -> Option<String> {
+    match &options.assume_tz {
+        Some(Naive::Zone(name)) => Some(name.clone()),
+        _ => None,
+    }
 }
 
 fn existing_moments(target_has_zone: bool, options: &TypeOptions) -> Vec<Conversion> {

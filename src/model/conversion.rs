@@ -89,6 +89,9 @@ pub enum Conversion {
         /// What stands between values, where the type is an array and the text its values alone: an empty TEXT has none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         split: Option<String>,
+        /// The zone that times in it are of which name none: UTC, unless stated.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        zone: Option<String>,
     },
     /// ISO 8601 `YYYY-MM-DD`, years 0001–9999.
     Date,

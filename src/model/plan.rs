@@ -262,6 +262,12 @@ impl ColumnPlan {
     pub const fn cast(&self) -> Option<&CastType> {
         if let PgType::Cast(cast) = &self.pg_type { Some(cast) } else { None }
     }
+
+    /// The zone in which it does so, where that is not UTC.
+    #[must_use]
+    pub fn cast_zone(&self) -> Option<&str> {
+        if let Conversion::Cast { zone, .. } = &self.conversion { zone.as_deref() } else { None }
+    }
 }
 
 impl TablePlan {

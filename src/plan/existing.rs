@@ -185,41 +185,49 @@ pub fn plan(
     remarks: &mut Vec<Remark>,
 ) -> Result<TablePlan> {
     let table = &catalog.tables[position];
+    let planning = Planning { table, position, matched, profile, loads: purpose != Purpose::Compare, rules };
     let mut columns = Vec::new();
     for (c, column) in table.columns.iter().enumerate() {
-        let target = match &matched.columns[c] {
-            Ok(target) => target,
+        match &matched.columns[c] {
+            Ok(target) => columns.push(planning.column(c, target)?),
             Err(why) => {
                 let object = format!("{}.{}", table.name, column.name);
                 remarks.push(Remark::warning(object, format!("left out: {why}")));
-                continue;
             }
-        };
-        let id = (position, c);
+        }
+    }
+    remarks.extend(planning.remarks());
+    Ok(planning.table(columns))
+}
+
+// What the steps of one table's plan share.
+struct Planning<'a> {
+    table: &'a Table,
+    position: usize,
+    matched: &'a Matched,
+    profile: &'a TableProfile,
+    // Rows are written; else both sides are only compared.
+    loads: bool,
+    rules: &'a rules::Matched,
+}
+
+impl Planning<'_> {
+    fn column(&self, c: usize, target: &MatchedColumn) -> Result<ColumnPlan> {
+        let (table, column, rules) = (self.table, &self.table.columns[c], self.rules);
+        let id = (self.position, c);
         let policy = rules.policy_of(id).unwrap_or_default();
-        if purpose != Purpose::Compare {
-            check_null(
-                &table.name,
-                &column.name,
-                target.not_null,
-                policy,
-                rules.with_policy().any(|(at, _)| at == id),
-            )?;
-        }
-        let trial = if purpose == Purpose::Compare {
-            choice::choose_to_compare(&profile.columns[c])
+        let followed = without_null(policy, target.not_null);
+        let found = &self.profile.columns[c];
+        let trial = if self.loads {
+            let is_stated = rules.with_policy().any(|(at, _)| at == id);
+            check_null(&table.name, &column.name, target.not_null, policy, is_stated)?;
+            let trial = choice::choose_by_rule(&table.name, column, &target.pg_type, found, followed)?;
+            self.check_nulls(c, target, policy)?;
+            trial
         } else {
-            let followed = without_null(policy, target.not_null);
-            choice::choose_by_rule(&table.name, column, &target.pg_type, &profile.columns[c], followed)?
+            choice::choose_to_compare(found)
         };
-        if purpose != Purpose::Compare {
-            let nulls = profile.columns[c].count(Class::Null);
-            if !rules.null_is_default(id) && target.not_null && nulls > 0 && without_null(policy, true) == Policy::Fail
-            {
-                return Err(choice::null_refused(&table.name, &column.name, nulls, profile.complete));
-            }
-        }
-        columns.push(ColumnPlan {
+        Ok(ColumnPlan {
             source: column.name.clone(),
             declared: column.declared.clone(),
             target: target.name.clone(),
@@ -228,7 +236,7 @@ pub fn plan(
             conversion: trial.conversion,
             stand_ins: trial.stand_ins,
             is_rule: true,
-            on_error: without_null(policy, target.not_null),
+            on_error: followed,
             fallback: None,
             null_is_default: rules.null_is_default(id),
             not_null: target.not_null,
@@ -237,32 +245,52 @@ pub fn plan(
             // What SQLite has given out is not given out again, although its row is gone.
             identity: (target.has_default && table.rowid_column() == Some(c) && table.sequence.is_some())
                 .then_some(Identity { last: table.sequence, sequence: None }),
-        });
+        })
     }
-    if purpose != Purpose::Compare && !matched.respelled.is_empty() {
-        let text = format!("found in another spelling: {}", matched.respelled.join(", "));
-        remarks.push(Remark::note(&table.name, text));
+
+    // NULL for a column that takes none, and nothing said of what becomes of it.
+    fn check_nulls(&self, c: usize, target: &MatchedColumn, policy: Policy) -> Result<()> {
+        let nulls = self.profile.columns[c].count(Class::Null);
+        let is_provided_for =
+            self.rules.null_is_default((self.position, c)) || without_null(policy, true) != Policy::Fail;
+        if target.not_null && nulls > 0 && !is_provided_for {
+            let column = &self.table.columns[c].name;
+            return Err(choice::null_refused(&self.table.name, column, nulls, self.profile.complete));
+        }
+        Ok(())
     }
-    for column in &matched.unfilled {
-        remarks.push(Remark::note(format!("{}.{column}", matched.target), "not in the source: takes its default"));
+
+    fn remarks(&self) -> Vec<Remark> {
+        let mut remarks = Vec::new();
+        if self.loads && !self.matched.respelled.is_empty() {
+            let text = format!("found in another spelling: {}", self.matched.respelled.join(", "));
+            remarks.push(Remark::note(&self.table.name, text));
+        }
+        let object = |column: &String| format!("{}.{column}", self.matched.target);
+        let unfilled = self.matched.unfilled.iter();
+        remarks.extend(unfilled.map(|column| Remark::note(object(column), "not in the source: takes its default")));
+        remarks
     }
-    let key = &matched.primary_key;
-    Ok(TablePlan {
-        source: table.name.clone(),
-        target: matched.target.clone(),
-        row_key: table.row_key.clone(),
-        existing: true,
-        on_refusal: rules.policy_of_rows(position).unwrap_or_default(),
-        marks: table.marks.clone(),
-        columns,
-        primary_key: (!key.is_empty()).then(|| KeyPlan { name: String::new(), columns: key.clone() }),
-        indexes: Vec::new(),
-        checks: Vec::new(),
-        foreign_keys: Vec::new(),
-        rows: profile.rows,
-        rows_exact: profile.complete,
-        bytes: profile.bytes(),
-        largest_cell: profile.largest_cell,
-        key_bounds: profile.key_bounds,
-    })
+
+    fn table(&self, columns: Vec<ColumnPlan>) -> TablePlan {
+        let (table, profile, key) = (self.table, self.profile, &self.matched.primary_key);
+        TablePlan {
+            source: table.name.clone(),
+            target: self.matched.target.clone(),
+            row_key: table.row_key.clone(),
+            existing: true,
+            on_refusal: self.rules.policy_of_rows(self.position).unwrap_or_default(),
+            marks: table.marks.clone(),
+            columns,
+            primary_key: (!key.is_empty()).then(|| KeyPlan { name: String::new(), columns: key.clone() }),
+            indexes: Vec::new(),
+            checks: Vec::new(),
+            foreign_keys: Vec::new(),
+            rows: profile.rows,
+            rows_exact: profile.complete,
+            bytes: profile.bytes(),
+            largest_cell: profile.largest_cell,
+            key_bounds: profile.key_bounds,
+        }
+    }
 }

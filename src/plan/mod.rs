@@ -16,7 +16,7 @@ use crate::dialect::{self, Relation, Scope, Want, default};
 use crate::error::{Error, Kind, Result};
 use crate::model::affinity::Affinity;
 use crate::model::bounds::PG_COLUMNS_MAX;
-use crate::model::candidates::{TypeOptions, for_new_column, for_stated_type};
+use crate::model::candidates::{TypeOptions, cast_zone, for_new_column, for_stated_type};
 use crate::model::cell::Class;
 use crate::model::conversion::Conversion;
 use crate::model::name::{Namespace, Spelling, exclude, for_shell, qualified, quoted, reject};
@@ -171,6 +171,10 @@ impl Draft {
         };
         let reading =
             self.rules.reading_of(at, &self.groups).map(|reading| rules::conversion(reading, self.options.draw));
+        let reading = reading.map(|reading| match reading {
+            Conversion::Cast { numbers, split, .. } => Conversion::Cast { numbers, split, zone: cast_zone(types) },
+            other => other,
+        });
         if let Some(reading) = reading.filter(|reading| arrives.is_some_and(|there| rules::suits(reading, there))) {
             return Some(vec![Trial::new(reading, false)]);
         }

@@ -139,7 +139,9 @@ pub fn conversion(reading: &Reading, draw: Draw) -> Conversion {
         Reading::Split { element: Some(element), by } => {
             Conversion::Array { element: *element, split: Some(by.clone()) }
         }
-        Reading::Split { element: None, by } => Conversion::Cast { numbers: false, split: Some(by.clone()) },
+        Reading::Split { element: None, by } => {
+            Conversion::Cast { numbers: false, split: Some(by.clone()), zone: None }
+        }
     }
 }
 
@@ -159,8 +161,11 @@ pub fn words(conversion: &Conversion) -> String {
         Conversion::Id { map, version, .. } => {
             format!("; what is no uuid becomes one of version {}, map `{map}`", version.number())
         }
-        Conversion::Cast { split: Some(by), .. } => format!("; values between `{by}`, cast by PostgreSQL"),
-        Conversion::Cast { .. } => "; cast by PostgreSQL".to_owned(),
+        Conversion::Cast { split, zone, .. } => {
+            let between = split.as_ref().map_or_else(String::new, |by| format!("; values between `{by}`"));
+            let zone = zone.as_ref().map_or_else(String::new, |zone| format!(", in {zone}"));
+            format!("{between}; cast by PostgreSQL{zone}")
+        }
         Conversion::Array { split: Some(by), .. } => format!("; values between `{by}`"),
         _ => String::new(),
     }

@@ -51,7 +51,7 @@ pub use connect::{Pool, PoolSettings};
 pub use copy::{CopyIn, CopyOut};
 pub use embedded::{Embedded, EmbeddedOptions, Kept};
 pub use environment::Environment;
-pub use refusal::{is_answer, is_server_gone, refused_column, refused_line};
+pub use refusal::{is_answer, is_answer_of_a_type, is_server_gone, refused_column, refused_line};
 pub use session::{CancelHandle, Savepoint, ServerInfo, Session, Transaction};
 pub use target::{Endpoint, SslMode, Target};
 

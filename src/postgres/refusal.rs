@@ -30,6 +30,13 @@ pub fn is_answer(error: &Error) -> bool {
     error.kind() == Kind::Failed && error.sqlstate().is_some_and(|code| !of_the_moment(code))
 }
 
+/// The same of a text that the server was asked to read as a value of some type: some extensions say that it is none by an
+/// internal error, `hstore` before PostgreSQL 16 among them (`elog` in `hstore_io.c`).
+#[must_use]
+pub fn is_answer_of_a_type(error: &Error) -> bool {
+    is_answer(error) || error.kind() == Kind::Failed && error.sqlstate() == Some("XX000")
+}
+
 /// The column whose value the server refused in a COPY, where it tells one: its context ends in
 /// `COPY t, line 3, column c` (`CopyFromErrorCallback` in copyfrom.c).
 #[must_use]

@@ -5,7 +5,7 @@
 use super::cast;
 use super::encode;
 use super::session::Transaction;
-use super::{is_answer, read};
+use super::{is_answer, is_answer_of_a_type, read};
 use crate::error::Result;
 use crate::model::bounds::{PLANTED_CELL_BYTES_MAX, PLANTED_ROWS, PLANTED_ROWS_LOOKED_AT};
 use crate::model::name::{qualified, quoted};
@@ -165,7 +165,7 @@ fn set(tx: &Transaction<'_>, number: &str, row: i64, column: &str, pg_type: &PgT
 fn attempt(tx: &Transaction<'_>, sql: &str, rows: u64) -> Result<bool> {
     match tx.execute(sql, &[]) {
         Ok(changed) if changed == rows => Ok(true),
-        Err(e) if !is_answer(&e) => Err(e),
+        Err(e) if !is_answer_of_a_type(&e) => Err(e),
         _ => undo(tx).map(|()| false),
     }
 }

@@ -130,7 +130,7 @@ impl<'p> Column<'p> {
         let waiting = std::mem::take(&mut self.waiting);
         self.bytes = 0;
         let texts: Vec<&str> = waiting.iter().map(|(_, text)| text.as_str()).collect();
-        let found = cast::texts(tx, self.to, &texts)?;
+        let found = cast::texts(tx, (self.to, self.plan.cast_zone()), &texts)?;
         for ((key, text), found) in waiting.iter().zip(found) {
             let Err(refusal) = found else { continue };
             if must_fit && self.plan.on_error == Policy::Fail {

@@ -75,7 +75,9 @@ pub fn gather<'a>(
 #[must_use]
 pub fn zone<'a>(columns: &[&'a ColumnPlan]) -> &'a str {
     let named = columns.iter().find_map(|c| match &c.conversion {
-        Conversion::Moment { naive: Naive::Zone(name), .. } => Some(name.as_str()),
+        Conversion::Moment { naive: Naive::Zone(name), .. } | Conversion::Cast { zone: Some(name), .. } => {
+            Some(name.as_str())
+        }
         _ => None,
     });
     named.unwrap_or("UTC")

@@ -19,8 +19,8 @@ use crate::sqlite::RowRef;
 pub struct Waiting {
     expectation: Expectation,
     columns: usize,
-    /// The positions of the columns that are cast.
-    casts: Vec<(usize, CastType)>,
+    /// The positions of the columns that are cast, to what, and in which zone.
+    casts: Vec<(usize, CastType, Option<String>)>,
     rows: Vec<Row>,
     bytes: usize,
     /// Who is asked.
@@ -39,7 +39,9 @@ struct Row {
 impl Waiting {
     /// For a table of which PostgreSQL casts a compared column; none for others.
     pub fn of(table: &TablePlan, session: impl FnOnce() -> Result<Session>) -> Result<Option<Self>> {
-        let of = |(i, c): (usize, &crate::model::plan::ColumnPlan)| Some((i, c.cast()?.clone()));
+        let of = |(i, c): (usize, &crate::model::plan::ColumnPlan)| {
+            Some((i, c.cast()?.clone(), c.cast_zone().map(str::to_owned)))
+        };
         let casts: Vec<_> = table.compared().enumerate().filter_map(of).collect();
         if casts.is_empty() {
             return Ok(None);
@@ -53,7 +55,7 @@ impl Waiting {
     pub fn add(&mut self, cells: &RowRef<'_>, in_words: bool) -> bool {
         let (mut parts, mut texts, mut part) = (Vec::new(), Vec::new(), Form::default());
         for i in 0..self.columns {
-            if self.casts.iter().all(|(at, _)| *at != i) {
+            if self.casts.iter().all(|(at, ..)| *at != i) {
                 self.expectation.cell(i, cells.cell(i), &mut part);
                 continue;
             }
@@ -78,9 +80,9 @@ impl Waiting {
         self.bytes = 0;
         let tx = self.session.transaction_as(BEGIN)?;
         let mut answers = Vec::with_capacity(self.casts.len());
-        for (n, (_, to)) in self.casts.iter().enumerate() {
+        for (n, (_, to, zone)) in self.casts.iter().enumerate() {
             let texts: Vec<&str> = rows.iter().filter_map(|row| row.texts[n].as_deref()).collect();
-            answers.push(cast::texts(&tx, to, &texts)?.into_iter());
+            answers.push(cast::texts(&tx, (to, zone.as_deref()), &texts)?.into_iter());
         }
         tx.rollback()?;
         let mut form = Form::default();

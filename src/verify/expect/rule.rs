@@ -58,7 +58,7 @@ impl Rule {
             Conversion::Float4 => Self::Float4,
             Conversion::Numeric { limit, text } => Self::Numeric { limit: *limit, text: *text },
             Conversion::Text { numbers, chars_max } => Self::Text(Texts::of(column, *numbers, *chars_max)),
-            Conversion::Cast { numbers, split: None } => Self::Cast(Texts::of(column, *numbers, None)),
+            Conversion::Cast { numbers, split: None, .. } => Self::Cast(Texts::of(column, *numbers, None)),
             Conversion::Cast { split: Some(by), .. } => Self::SplitCast(by.clone()),
             Conversion::Bytea { all_classes } => Self::Bytea { all_classes: *all_classes },
             Conversion::Uuid(spelling) => Self::Uuid(*spelling),
