@@ -285,6 +285,22 @@ mod tests {
     }
 
     #[test]
+    fn an_array_that_postgres_casts_is_spelled_as_the_server_spells_it() {
+        for (text, name, bare, is_limited) in [
+            ("date[]", "date[]", "date[]", false),
+            ("Numeric(6,2)[]", "numeric(6,2)[]", "numeric[]", true),
+            ("varchar(3)[]", "character varying(3)[]", "character varying[]", true),
+            ("char(2)[]", "character(2)[]", "bpchar[]", true),
+            ("timestamptz[]", "timestamp with time zone[]", "timestamp with time zone[]", false),
+        ] {
+            let (name, bare) = (name.to_owned(), bare.to_owned());
+            let cast = CastType { name, bare, habit: CastHabit::List, is_limited };
+            assert_eq!(PgType::parse(text), Some(PgType::Cast(cast)), "{text}");
+        }
+        assert!(matches!(PgType::parse("jsonb[]"), Some(PgType::Cast(CastType { habit: CastHabit::Documents, .. }))));
+    }
+
+    #[test]
     fn what_is_no_type_of_ours_is_none() {
         for text in [
             "",
@@ -296,8 +312,9 @@ mod tests {
             "money",
             "int)",
             "x(1",
-            "date[]",
+            "money[]",
             "text[][]",
+            "date[][]",
             "[]",
         ] {
             assert_eq!(PgType::parse(text), None, "{text}");
