@@ -19,7 +19,7 @@ use std::collections::HashMap;
 use std::sync::atomic::AtomicBool;
 
 /// Moves a SQLite database into PostgreSQL. `stop` may be set from a signal handler: the run then ends with
-/// [`Kind::Interrupted`], and the same call goes on with it.
+/// [`Kind::Interrupted`](crate::Kind::Interrupted), and the same call goes on with it.
 pub fn migrate(options: &Options, target: &Target, observer: &dyn Observer, stop: &AtomicBool) -> Result<Summary> {
     let mut clock = Clock::new(observer);
     let named = target.redacted();

@@ -114,7 +114,7 @@ impl Pipeline {
     }
 
     /// The file's target, with what it says of connecting; completed from `PG*` variables and `~/.pgpass`, as by libpq. A
-    /// file that names none, or `embedded`, is [`Kind::Usage`]: [`Embedded`](crate::Embedded) starts such a server.
+    /// file that names none, or `embedded`, is [`Kind::Usage`]: [`Embedded`] starts such a server.
     pub fn target(&self) -> Result<Target> {
         let text = self.file.target.as_deref().filter(|text| *text != Embedded::WORD).ok_or_else(|| {
             Error::new(Kind::Usage, format!("`{}` names no server as its target", self.path.display()))
