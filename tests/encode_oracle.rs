@@ -599,9 +599,9 @@ fn json_value() -> impl Strategy<Value = String> {
     ]
     .prop_map(|text| format!("\"{text}\""));
     let number = "-?(0|[1-9][0-9]{0,20})(\\.[0-9]{1,12})?([eE][+-]?[0-9]{1,3})?";
-    // Around the ends of what numeric holds.
+    // Around the ends of what numeric holds; at …23 versions of the server differ.
     let at_the_ends =
-        "-?(0|[1-9]0{0,3}|10)(\\.0{0,4}[0-9]{1,2})?[eE](\\+?1310(6[7-9]|7[0-9])|-163(7[8-9]|8[0-5])|107374182[1-4])";
+        "-?(0|[1-9]0{0,3}|10)(\\.0{0,4}[0-9]{1,2})?[eE](\\+?1310(6[7-9]|7[0-9])|-163(7[8-9]|8[0-5])|107374182[124])";
     let blank = || proptest::sample::select(vec!["", "", "", " ", "\n", "\t\r"]);
     let scalar = prop_oneof![
         string.clone(),
