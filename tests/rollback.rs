@@ -580,6 +580,19 @@ fn a_generated_column_that_postgres_fills_otherwise_is_refused() {
 }
 
 #[test]
+fn a_column_of_a_type_without_a_way_back_is_refused_as_that_and_may_be_left() {
+    let stage =
+        Stage::sql("CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT, w TEXT); INSERT INTO t VALUES (1, '::1', 'a')");
+    stage.pg("ALTER TABLE t ALTER v TYPE inet USING v::inet; UPDATE t SET w = 'b'");
+    assert_eq!(stage.refused(), "t.v 1: its type there has no way back, and PostgreSQL has values in it []");
+    let leaving = RollbackOptions { leave: vec!["t.v".to_owned()], ..stage.options() };
+    assert_eq!(stage.with_options(&leaving).ending, Ending::Published);
+    let row = |row: &rusqlite::Row<'_>| Ok((row.get::<_, String>(1)?, row.get::<_, String>(2)?));
+    let found = rusqlite::Connection::open(stage.to()).unwrap().query_row("SELECT * FROM t", [], row).unwrap();
+    assert_eq!(found, ("::1".to_owned(), "b".to_owned()), "the cells of the column stay, the row's others go back");
+}
+
+#[test]
 fn what_sqlite_never_had_is_refused_where_it_holds_anything() {
     let stage = Stage::sql("CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT); INSERT INTO t VALUES (1, 'a'), (2, 'b')");
     stage.pg(

@@ -3,6 +3,7 @@
 use crate::error::{Error, Kind, Result};
 use crate::model::bounds::UNFIT_KEYS_MAX;
 use crate::model::restored::{Reason, Unfit};
+use crate::postgres::stranger::Stranger;
 use crate::verify::listing::ListFile;
 use std::collections::BTreeMap;
 use std::io;
@@ -71,17 +72,17 @@ impl Unfits {
         file.record([key, column, null, value.unwrap_or_default(), &reason.phrase()])
     }
 
-    /// Adds a table or column that only the target has, and the file that holds it.
-    pub fn stranger(&mut self, table: &str, column: Option<&str>, count: u64, file: Option<&Path>) {
-        let (what, values) = match column {
-            Some(_) => ("column", "values"),
-            None => ("table", "rows"),
+    /// Adds a table or column that only the target has, or has of a type without a way back, and the file that holds it.
+    pub fn stranger(&mut self, stranger: &Stranger, count: u64, file: Option<&Path>) {
+        let Stranger { table, column, was_filled } = stranger.clone();
+        let reason = match (&column, was_filled) {
+            (Some(_), true) => "its type there has no way back, and PostgreSQL has values in it",
+            (Some(_), false) => "SQLite never had the column, and PostgreSQL has values in it",
+            (None, _) => "SQLite never had the table, and PostgreSQL has rows in it",
         };
-        let reason = format!("SQLite never had the {what}, and PostgreSQL has {values} in it");
-        let at = (table.to_owned(), column.map(str::to_owned), reason.clone());
+        let at = (table.clone(), column.clone(), reason.to_owned());
         let file = file.map(|path| path.display().to_string());
-        let unfit =
-            Unfit { table: table.to_owned(), column: column.map(str::to_owned), reason, count, keys: Vec::new(), file };
+        let unfit = Unfit { table, column, reason: reason.to_owned(), count, keys: Vec::new(), file };
         self.found.insert(at, unfit);
     }
 

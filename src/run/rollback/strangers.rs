@@ -29,7 +29,7 @@ impl Way<'_> {
                 let rows = stranger::rows(tx, &plan.schema, &stranger.table)?;
                 if rows > 0 {
                     let file = self.exported(moment, plan, (&stranger.table, None), None, unfits)?;
-                    unfits.stranger(&stranger.table, None, rows, file.as_deref());
+                    unfits.stranger(stranger, rows, file.as_deref());
                 }
             }
             if columns.is_empty() {
@@ -51,7 +51,7 @@ impl Way<'_> {
                     }
                     Held::Values { count, but } => {
                         let file = self.exported(moment, plan, (table, column), but.as_deref(), unfits)?;
-                        unfits.stranger(table, column, count, file.as_deref());
+                        unfits.stranger(stranger, count, file.as_deref());
                     }
                 }
             }
