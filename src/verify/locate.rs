@@ -244,7 +244,10 @@ impl Tally<'_> {
     // Where nothing more is wanted, what follows is a reason to say that there is more.
     fn is_full(&mut self) -> bool {
         let full = self.room() == 0;
-        self.differences.complete &= !full;
+        // Not `&= !full`: built with optimisations (rustc 1.95), that came out as false for a search that was not cut.
+        if full {
+            self.differences.complete = false;
+        }
         full
     }
 
